@@ -1,0 +1,58 @@
+/** Address ranges, and the numeric form in which they are compared on the hot path. */
+import { type IpAddress, ipFamily, ipToBytes, parseIp } from './address.ts';
+
+export type Cidr = { readonly address: IpAddress; readonly prefix: number };
+
+/** Bits of an address of this family: the longest prefix. */
+export const FAMILY_BITS: Readonly<Record<4 | 6, number>> = { 4: 32, 6: 128 };
+
+const PREFIX = /^(?:0|[1-9]\d{0,2})$/;
+
+/**
+ * `10.0.0.0/8`, `fd00::/8`, or a bare address (then the prefix covers exactly it); undefined when malformed. Bits beyond the
+ * prefix are kept as written; matching ignores them.
+ */
+export function parseCidr(text: string): Cidr | undefined {
+  const slash = text.indexOf('/');
+  const written = slash === -1 ? text : text.slice(0, slash);
+  const address = parseIp(written);
+  if (address === undefined) return undefined;
+  const bits = FAMILY_BITS[ipFamily(address)];
+  if (slash === -1) return { address, prefix: bits };
+  const digits = text.slice(slash + 1);
+  if (!PREFIX.test(digits)) return undefined;
+  // An IPv4-mapped range counts its prefix over 128 bits; shorter than the mapping itself it is no IPv4 range at all.
+  const prefix = written.includes(':') && bits === 32 ? Number(digits) - 96 : Number(digits);
+  return prefix >= 0 && prefix <= bits ? { address, prefix } : undefined;
+}
+
+export function formatCidr(c: Cidr): string {
+  return `${c.address}/${c.prefix}`;
+}
+
+/** An address as a number, so that a range test is a shift and a comparison. */
+export type NumericIp = { readonly family: 4 | 6; readonly value: bigint };
+
+export function numericIp(ip: IpAddress): NumericIp {
+  let value = 0n;
+  for (const byte of ipToBytes(ip)) value = (value << 8n) | BigInt(byte);
+  return { family: ipFamily(ip), value };
+}
+
+/** A range ready for matching. */
+export type CompiledCidr = { readonly family: 4 | 6; readonly shift: bigint; readonly network: bigint };
+
+/** Throws RangeError for a prefix that its family does not have. */
+export function compileCidr(c: Cidr): CompiledCidr {
+  const { family, value } = numericIp(c.address);
+  const bits = FAMILY_BITS[family];
+  if (!Number.isInteger(c.prefix) || c.prefix < 0 || c.prefix > bits) {
+    throw new RangeError(`prefix ${c.prefix} of ${c.address} is not between 0 and ${bits}`);
+  }
+  const shift = BigInt(bits - c.prefix);
+  return { family, shift, network: value >> shift };
+}
+
+export function cidrContains(c: CompiledCidr, ip: NumericIp): boolean {
+  return c.family === ip.family && ip.value >> c.shift === c.network;
+}

@@ -1,0 +1,52 @@
+/** The wall of the pure heart: everything else imports from here and never past it. */
+export {
+  formatSocketAddress,
+  type IpAddress,
+  ipFamily,
+  ipFromBytes,
+  ipToBytes,
+  isLoopback,
+  mustParseIp,
+  parseIp,
+  type SocketAddress,
+} from './address.ts';
+export { type Authority, type HostPort, parseAuthority } from './authority.ts';
+export type { Brand } from './brand.ts';
+export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
+export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
+export {
+  type ConditionChange,
+  DEFAULT_MESH_CONFIG,
+  type Delta,
+  type KubeMetadata,
+  type KubeObject,
+  type KubeObjectRef,
+  type MeshConfig,
+  type OwnerReference,
+} from './kube-object.ts';
+export {
+  type Address,
+  type ApplicationTunnel,
+  type AppProtocol,
+  type Authorization,
+  type AuthorizationRule,
+  addressKey,
+  authorizationKey,
+  type Clause,
+  EMPTY_MATCH,
+  type GatewayAddress,
+  type GatewayDestination,
+  type LoadBalancing,
+  type Locality,
+  type Match,
+  type NetworkAddress,
+  type RoutingScope,
+  type Service,
+  type ServiceAccountMatch,
+  type ServicePort,
+  type StringMatch,
+  serviceKey,
+  type WeightedWaypoint,
+  type Workload,
+} from './model.ts';
+export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';

@@ -1,0 +1,83 @@
+/** The parts of Kubernetes objects that `derive` reads, and what it gives back. */
+import type { Address, Authorization } from './model.ts';
+
+export type OwnerReference = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid?: string;
+  readonly controller?: boolean;
+};
+
+export type KubeMetadata = {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** RFC 3339. */
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly resourceVersion?: string;
+  readonly generation?: number;
+  readonly ownerReferences?: readonly OwnerReference[];
+  readonly generateName?: string;
+};
+
+/** Any object of the Kubernetes API; everything beyond the metadata is read with care. */
+export type KubeObject = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: KubeMetadata;
+  readonly [field: string]: unknown;
+};
+
+/** What names an object; enough to remove it. */
+export type KubeObjectRef = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+};
+
+/** The mesh-wide settings that derivation depends on. */
+export type MeshConfig = {
+  readonly trustDomain: string;
+  /** Other trust domains whose identities count as ours in policies. */
+  readonly trustDomainAliases: readonly string[];
+  readonly rootNamespace: string;
+  readonly clusterId: string;
+  readonly clusterDomain: string;
+  /** Network of this cluster; '' is the default network. */
+  readonly network: string;
+};
+
+export const DEFAULT_MESH_CONFIG: MeshConfig = {
+  trustDomain: 'cluster.local',
+  trustDomainAliases: [],
+  rootNamespace: 'istio-system',
+  clusterId: 'Kubernetes',
+  clusterDomain: 'cluster.local',
+  network: '',
+};
+
+/** A status condition that should now stand on an object (or, with status undefined, be taken off it). */
+export type ConditionChange = {
+  readonly object: {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly generation?: number;
+  };
+  readonly type: string;
+  readonly status: 'True' | 'False' | undefined;
+  readonly reason: string;
+  readonly message: string;
+};
+
+/** What one change to the inputs changed in the outputs. */
+export type Delta = {
+  readonly addresses: { readonly upserted: readonly Address[]; readonly removed: readonly string[] };
+  readonly authorizations: { readonly upserted: readonly Authorization[]; readonly removed: readonly string[] };
+  readonly conditions: readonly ConditionChange[];
+};
