@@ -1,5 +1,5 @@
 /** The gRPC interface of the samples: `ambit.samples.Echo/Say`, a message with one string (field 1) both ways. */
-import { Client, type ClientUnaryCall, credentials, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
 
 /** Field 1, wire type 2 (length-delimited): the only field of both messages. */
 const TEXT_TAG = 0x0a;

@@ -1,0 +1,32 @@
+import { stringify } from 'yaml';
+import { UsageError } from './errors.ts';
+import { formatTable } from './table.ts';
+
+export const OUTPUT_FORMATS = ['short', 'json', 'yaml'] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** The value of `-o`. `table` is accepted for `short`. Throws UsageError. */
+export function parseOutputFormat(text: string): OutputFormat {
+  if (text === 'table') return 'short';
+  const format = OUTPUT_FORMATS.find((known) => known === text);
+  if (format === undefined) throw new UsageError(`-o ${text}: expected one of ${OUTPUT_FORMATS.join(', ')}`);
+  return format;
+}
+
+export type Table = { readonly header: readonly string[]; readonly rows: readonly (readonly string[])[] };
+
+/** One answer in the form that was asked for: data for machines, a table (or what `empty` says) for people. */
+export function render(format: OutputFormat, data: unknown, table: () => Table, empty: string): string {
+  switch (format) {
+    case 'json':
+      return JSON.stringify(data, null, 2);
+    case 'yaml':
+      return stringify(data).trimEnd();
+    case 'short': {
+      const { header, rows } = table();
+      return rows.length === 0 ? empty : formatTable(header, rows);
+    }
+    default:
+      return format satisfies never;
+  }
+}
