@@ -1,0 +1,24 @@
+/** The wall of the data path: the rest of the ztunnel imports from here. */
+export { type Baggage, formatBaggage, parseBaggage } from './baggage.ts';
+export type {
+  ConnectionContext,
+  ConnectionInfo,
+  ConnectionObserver,
+  ConnectionResult,
+  Direction,
+  EarlyDeny,
+  LiveCounters,
+  OpenConnection,
+  Party,
+  PolicyEvent,
+  Reporter,
+  ResponseFlags,
+} from './observer.ts';
+export {
+  type DataConfig,
+  defaultDataConfig,
+  type KeepAlive,
+  type PodInfo,
+  type PodProxy,
+  type PodProxyDeps,
+} from './pod-proxy-types.ts';
