@@ -1,0 +1,141 @@
+/**
+ * Configuration from environment variables: parsed once, all problems together, frozen. Nothing below a `main.ts` reads
+ * `process.env`; it gets the result.
+ */
+import { z } from 'zod';
+import { MeshError } from '../../mesh/index.ts';
+import { parseDuration } from './duration.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Variables whose value never appears in a message. */
+const secrets = new WeakSet<z.ZodType>();
+
+/** Marks a variable as secret: problems with it are told without its value. */
+export function secret<T extends z.ZodType>(schema: T): T {
+  secrets.add(schema);
+  return schema;
+}
+
+const unsetWhenEmpty = (value: unknown) => (value === '' ? undefined : value);
+
+/** Text; unset or empty means the default. */
+export const envText = (fallback: string) => z.preprocess(unsetWhenEmpty, z.string().default(fallback));
+
+/** Text that may be absent; empty counts as absent. */
+export const envOptionalText = () => z.preprocess(unsetWhenEmpty, z.string().optional());
+
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  true: true,
+  '1': true,
+  t: true,
+  false: false,
+  '0': false,
+  f: false,
+};
+
+/** `true`, `1`, `t` or `false`, `0`, `f` in any case; unset means the default. */
+export const envBoolean = <D extends boolean | undefined>(fallback: D) =>
+  z.preprocess(
+    unsetWhenEmpty,
+    z
+      .string()
+      .optional()
+      .transform((text, context): boolean | D => {
+        if (text === undefined) return fallback;
+        const value = BOOLEANS[text.toLowerCase()];
+        if (value !== undefined) return value;
+        context.addIssue({ code: 'custom', message: 'must be true or false' });
+        return z.NEVER;
+      }),
+  );
+
+/** A whole number within bounds (both inclusive); unset means the default. */
+export const envInteger = <D extends number | undefined>(fallback: D, bounds: { min?: number; max?: number } = {}) =>
+  z.preprocess(
+    unsetWhenEmpty,
+    z
+      .string()
+      .optional()
+      .transform((text, context): number | D => {
+        if (text === undefined) return fallback;
+        const min = bounds.min ?? 0;
+        const max = bounds.max ?? Number.MAX_SAFE_INTEGER;
+        const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+        if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+        const range = bounds.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
+        context.addIssue({ code: 'custom', message: `must be a whole number ${range}` });
+        return z.NEVER;
+      }),
+  );
+
+/** A Go-style duration, as milliseconds; unset means the default (also in milliseconds). */
+export const envDuration = <D extends number | undefined>(fallback: D) =>
+  z.preprocess(
+    unsetWhenEmpty,
+    z
+      .string()
+      .optional()
+      .transform((text, context): number | D => {
+        if (text === undefined) return fallback;
+        try {
+          return parseDuration(text);
+        } catch {
+          // the only way it throws; the reason below says the same in the context of a variable
+          context.addIssue({ code: 'custom', message: 'must be a duration such as 300ms, 5s or 1h30m' });
+          return z.NEVER;
+        }
+      }),
+  );
+
+/** A comma-separated list, trimmed, without empty items. */
+export const envList = () =>
+  z
+    .string()
+    .optional()
+    .transform((text): readonly string[] =>
+      (text ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    );
+
+/**
+ * Parses the variables that `schema` names out of `env` and freezes the result.
+ * Throws `CONFIG_INVALID` with one line for each problem: variable, value, reason.
+ */
+export function parseEnv<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  env: Env,
+): Readonly<z.output<z.ZodObject<Shape>>> {
+  const given: Record<string, string> = {};
+  for (const name of Object.keys(schema.shape)) {
+    const value = env[name];
+    if (value !== undefined) given[name] = value;
+  }
+  const result = schema.safeParse(given);
+  if (result.success) return deepFreeze(result.data);
+  const problems = result.error.issues.map((issue) => {
+    const name = String(issue.path[0] ?? '');
+    if (name === '') return issue.message;
+    const value = given[name];
+    const field = schema.shape[name];
+    const hidden = field instanceof z.ZodType && secrets.has(field);
+    return `${name}${value === undefined ? ' is not set' : hidden ? ' (value hidden)' : `="${value}"`}: ${issue.message}`;
+  });
+  throw configError(problems);
+}
+
+/** One error for all problems of a configuration. */
+export function configError(problems: readonly string[]): MeshError {
+  return new MeshError('CONFIG_INVALID', `the configuration is not usable: ${problems.join('; ')}`);
+}
+
+/** Freezes plain objects and arrays all the way down; other values stay as they are. */
+export function deepFreeze<T>(value: T): Readonly<T> {
+  if (Array.isArray(value)) for (const item of value) deepFreeze(item);
+  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) deepFreeze(item);
+  } else return value;
+  return Object.freeze(value);
+}

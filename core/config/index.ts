@@ -1,0 +1,16 @@
+/** Configuration: environment variables, durations, the request to stop. */
+export { parseDuration } from './duration.ts';
+export {
+  configError,
+  deepFreeze,
+  type Env,
+  envBoolean,
+  envDuration,
+  envInteger,
+  envList,
+  envOptionalText,
+  envText,
+  parseEnv,
+  secret,
+} from './env.ts';
+export { onShutdown, type Shutdown } from './shutdown.ts';

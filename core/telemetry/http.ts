@@ -1,0 +1,159 @@
+/** The small HTTP server behind admin, metrics and readiness ports. Not for traffic of the mesh. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describeError } from './log-format.ts';
+
+export type HttpRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The address of the client. */
+  readonly remote: string;
+  /** Reads the body; rejects when it is larger than the server allows. */
+  text(): Promise<string>;
+};
+export type HttpReply = {
+  /** Default 200. */
+  readonly status?: number;
+  /** Default `text/plain; charset=utf-8`. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+};
+export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+export type Route = HttpHandler | { readonly methods: readonly string[]; readonly handle: HttpHandler };
+
+export type ServeHttpOptions = {
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** An address, or `localhost` for 127.0.0.1 and, where there is one, ::1. Default: every address of both families. */
+  readonly host?: string;
+  /** By exact path. A path that is not here is answered with 404. */
+  readonly routes: Readonly<Record<string, Route>>;
+  /** Largest request body; default 8 KiB. */
+  readonly maxBodyBytes?: number;
+  /** Told about a handler that failed; the client gets a 500 with the same text. */
+  readonly onError?: (error: unknown, path: string) => void;
+};
+
+export interface HttpEndpoint extends AsyncDisposable {
+  readonly port: number;
+}
+
+const HEADER_TIMEOUT_MS = 2_000; // the reference's admin server waits this long for the head of a request
+
+/** Listens, then resolves; rejects when a port is taken. Disposing stops accepting and closes what is open. */
+export async function serveHttp(options: ServeHttpOptions): Promise<HttpEndpoint> {
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map(closeServer));
+  };
+  let port = options.port;
+  try {
+    for (const host of hostsOf(options.host)) {
+      const server = createServer(
+        { headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 8_192 },
+        (request, response) => void respond(options, request, response),
+      );
+      try {
+        await listen(server, port, host.address);
+      } catch (error) {
+        if (host.optional && isNoSuchAddress(error)) continue;
+        throw error;
+      }
+      servers.push(server);
+      port = (server.address() as AddressInfo).port;
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { port, [Symbol.asyncDispose]: close };
+}
+
+function hostsOf(
+  host: string | undefined,
+): readonly { readonly address: string | undefined; readonly optional: boolean }[] {
+  if (host !== 'localhost') return [{ address: host, optional: false }];
+  return [
+    { address: '127.0.0.1', optional: false },
+    { address: '::1', optional: true }, // absent where IPv6 is off on the loopback interface
+  ];
+}
+
+function isNoSuchAddress(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT';
+}
+
+function listen(server: Server, port: number, host: string | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    server.off('error', reject);
+    resolve();
+  });
+  return promise;
+}
+
+function closeServer(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve()); // its only error is that it was not open
+  server.closeAllConnections();
+  return promise;
+}
+
+async function respond(options: ServeHttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  // The authority of a request to us carries no information; only path and query are read.
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  const method = request.method ?? 'GET';
+  let reply: HttpReply;
+  try {
+    reply = await answer(options, request, method, url);
+  } catch (error) {
+    options.onError?.(error, url.pathname);
+    reply = { status: 500, body: `${describeError(error)}\n` };
+  }
+  if (response.destroyed) return;
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+  response.writeHead(reply.status ?? 200, {
+    'content-type': reply.contentType ?? 'text/plain; charset=utf-8',
+    'content-length': body.byteLength,
+    ...reply.headers,
+  });
+  response.end(method === 'HEAD' ? undefined : body);
+}
+
+async function answer(
+  options: ServeHttpOptions,
+  request: IncomingMessage,
+  method: string,
+  url: URL,
+): Promise<HttpReply> {
+  const route = Object.hasOwn(options.routes, url.pathname) ? options.routes[url.pathname] : undefined;
+  if (route === undefined) return { status: 404, body: 'not found\n' };
+  const { methods, handle } = typeof route === 'function' ? { methods: undefined, handle: route } : route;
+  if (methods !== undefined && !methods.includes(method)) {
+    return { status: 405, headers: { allow: methods.join(', ') }, body: `only ${methods.join(' and ')} here\n` };
+  }
+  return handle({
+    method,
+    path: url.pathname,
+    query: url.searchParams,
+    headers: request.headers,
+    remote: request.socket.remoteAddress ?? '',
+    text: () => readBody(request, options.maxBodyBytes ?? 8_192),
+  });
+}
+
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw new Error(`the request body is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

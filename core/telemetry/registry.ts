@@ -1,0 +1,108 @@
+import { MeshError } from '../../mesh/index.ts';
+import { Counter, Gauge, Histogram } from './instruments.ts';
+import { type Series, SeriesSet } from './series.ts';
+
+/** A metric with its label names; `labels` resolves one series, to be kept by whoever counts. */
+export interface Family<S> {
+  readonly name: string;
+  /** Values in the order of the label names. */
+  labels(values: readonly string[]): S;
+}
+export type CounterFamily = Family<Counter>;
+export type GaugeFamily = Family<Gauge>;
+export type HistogramFamily = Family<Histogram>;
+
+export type RegistryOptions = {
+  readonly now?: () => number;
+  /** Per family; default 10 000. */
+  readonly maxSeries?: number;
+  /** Default one hour. */
+  readonly idleMs?: number;
+};
+
+export type Exposition = { readonly contentType: string; readonly body: string };
+
+const OPENMETRICS = 'application/openmetrics-text';
+
+/**
+ * The numbers of one process and their text. Names are given without `_total`: the text adds it to the samples of
+ * counters and not to their HELP and TYPE.
+ */
+export class Registry {
+  readonly #families = new Map<string, RegisteredFamily>();
+  readonly #collectors: (() => void)[] = [];
+  readonly #now: () => number;
+  readonly #maxSeries: number;
+  readonly #idleMs: number;
+  readonly #overflowed: CounterFamily;
+
+  constructor(options: RegistryOptions = {}) {
+    this.#now = options.now ?? Date.now;
+    this.#maxSeries = options.maxSeries ?? 10_000;
+    this.#idleMs = options.idleMs ?? 3_600_000;
+    this.#overflowed = this.counter(
+      'ambit_metric_series_overflow',
+      'Lookups of a metric that had no room for another series (unstable).',
+      ['metric'],
+    );
+  }
+
+  /** Throws `METRIC_DUPLICATE` when the name is taken. */
+  counter(name: string, help: string, labelNames: readonly string[] = []): CounterFamily {
+    return this.#register(name, help, 'counter', labelNames, (set, text) => new Counter(set, text));
+  }
+
+  /** Throws `METRIC_DUPLICATE` when the name is taken. */
+  gauge(name: string, help: string, labelNames: readonly string[] = []): GaugeFamily {
+    return this.#register(name, help, 'gauge', labelNames, (set, text) => new Gauge(set, text));
+  }
+
+  /** `bounds` are ascending upper bounds; +Inf is implied. Throws `METRIC_DUPLICATE` when the name is taken. */
+  histogram(name: string, help: string, labelNames: readonly string[], bounds: readonly number[]): HistogramFamily {
+    return this.#register(name, help, 'histogram', labelNames, (set, text) => new Histogram(set, text, bounds));
+  }
+
+  /** Runs before every rendering: for gauges that are read rather than kept, such as open descriptors. */
+  onCollect(collect: () => void): void {
+    this.#collectors.push(collect);
+  }
+
+  /** Forgets series that have not changed for the idle time. Rendering does it, too. */
+  sweep(): void {
+    const now = this.#now();
+    for (const family of this.#families.values()) family.set.sweep(now);
+  }
+
+  /** The text of all families that have samples. The body is OpenMetrics whatever was asked; the type follows `accept`. */
+  render(accept?: string): Exposition {
+    for (const collect of this.#collectors) collect();
+    this.sweep();
+    let body = '';
+    for (const family of this.#families.values()) body += family.text();
+    const open = (accept ?? '').split(',').some((item) => item.split(';')[0]?.trim().toLowerCase() === OPENMETRICS);
+    const contentType = open ? `${OPENMETRICS};charset=utf-8;version=1.0.0` : 'text/plain; charset=utf-8';
+    return { contentType, body: `${body}# EOF\n` };
+  }
+
+  #register<S extends Series>(
+    name: string,
+    help: string,
+    type: string,
+    labelNames: readonly string[],
+    make: (set: SeriesSet<Series>, labelText: string) => S,
+  ): Family<S> {
+    if (this.#families.has(name)) throw new MeshError('METRIC_DUPLICATE', `metric ${name} is registered twice`);
+    const onOverflow = () => this.#overflowed.labels([name]).inc();
+    const limits = { maxSeries: this.#maxSeries, idleMs: this.#idleMs, onOverflow };
+    const set = new SeriesSet<S>(labelNames, limits, make);
+    const text = (): string => {
+      let samples = '';
+      for (const series of set.all()) samples += series.samples(name);
+      return samples === '' ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples}`;
+    };
+    this.#families.set(name, { set, text });
+    return { name, labels: (values) => set.resolve(values) };
+  }
+}
+
+type RegisteredFamily = { readonly set: { sweep(nowMs: number): void }; text(): string };
