@@ -1,6 +1,7 @@
 /** The API server's decisions, free of I/O: patches, ownership of fields, decoding, selectors, schemas, tables. */
 import type { Cause, Json, JsonObject, ResourceInfo } from './types.ts';
 
+export { applyPatch, type Patch } from './patch/apply-patch.ts';
 export { type DecodedObject, decodeProtobuf } from './protobuf/decode.ts';
 export {
   type LabelExpression,
@@ -39,8 +40,6 @@ export {
   type ResourceInfo,
 } from './types.ts';
 
-export type Patch = { readonly type: 'strategic' | 'merge' | 'json'; readonly body: Json };
-export declare function applyPatch(info: ResourceInfo, current: Json, patch: Patch): Json;
 export type ApplyOptions = {
   readonly manager: string;
   readonly force: boolean;
