@@ -30,29 +30,36 @@ export function formatCidr(c: Cidr): string {
   return `${c.address}/${c.prefix}`;
 }
 
-/** An address as a number, so that a range test is a shift and a comparison. */
-export type NumericIp = { readonly family: 4 | 6; readonly value: bigint };
+/** An address as a number, so that a range test is a few integer operations. */
+export type NumericIp = { readonly family: 4; readonly value: number } | { readonly family: 6; readonly value: bigint };
 
 export function numericIp(ip: IpAddress): NumericIp {
-  let value = 0n;
-  for (const byte of ipToBytes(ip)) value = (value << 8n) | BigInt(byte);
-  return { family: ipFamily(ip), value };
+  const bytes = ipToBytes(ip);
+  if (bytes.length === 4) return { family: 4, value: bytes.reduce((value, byte) => (value << 8) | byte, 0) };
+  return { family: 6, value: bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n) };
 }
 
 /** A range ready for matching. */
-export type CompiledCidr = { readonly family: 4 | 6; readonly shift: bigint; readonly network: bigint };
+export type CompiledCidr =
+  | { readonly family: 4; readonly mask: number; readonly network: number }
+  | { readonly family: 6; readonly shift: bigint; readonly network: bigint };
 
 /** Throws RangeError for a prefix that its family does not have. */
 export function compileCidr(c: Cidr): CompiledCidr {
-  const { family, value } = numericIp(c.address);
-  const bits = FAMILY_BITS[family];
+  const ip = numericIp(c.address);
+  const bits = FAMILY_BITS[ip.family];
   if (!Number.isInteger(c.prefix) || c.prefix < 0 || c.prefix > bits) {
     throw new RangeError(`prefix ${c.prefix} of ${c.address} is not between 0 and ${bits}`);
   }
+  if (ip.family === 4) {
+    const mask = c.prefix === 0 ? 0 : -1 << (32 - c.prefix); // a shift by 32 would be a shift by 0
+    return { family: 4, mask, network: ip.value & mask };
+  }
   const shift = BigInt(bits - c.prefix);
-  return { family, shift, network: value >> shift };
+  return { family: 6, shift, network: ip.value >> shift };
 }
 
 export function cidrContains(c: CompiledCidr, ip: NumericIp): boolean {
-  return c.family === ip.family && ip.value >> c.shift === c.network;
+  if (c.family === 4) return ip.family === 4 && (ip.value & c.mask) === c.network;
+  return ip.family === 6 && ip.value >> c.shift === c.network;
 }

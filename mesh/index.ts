@@ -13,6 +13,22 @@ export {
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
+export { formatGateway, type GatewayHop, resolveGateway } from './decide/gateway.ts';
+export { expectedIdentities, workloadIdentities } from './decide/identities.ts';
+export {
+  decideInboundHbone,
+  decideInboundPlaintext,
+  type InboundDecision,
+  type InboundHboneRequest,
+} from './decide/inbound.ts';
+export {
+  decideOutbound,
+  HBONE_PORT,
+  ILLEGAL_PORTS,
+  type OutboundDecision,
+  type OutboundFlow,
+  type RefuseReason,
+} from './decide/outbound.ts';
 export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
 export {
   type ConditionChange,
@@ -49,4 +65,11 @@ export {
   type WeightedWaypoint,
   type Workload,
 } from './model.ts';
+export type { RuleRef } from './policy/compile.ts';
+export { type Because, type DryRunHit, evaluate, formatBecause, type PolicyDecision } from './policy/evaluate.ts';
+export { type Explanation, explain, type NearestMiss } from './policy/explain.ts';
+export type { PolicyScope } from './policy/scope.ts';
+export type { ConnectionFacts } from './policy/subject.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
+export type { Candidate, Endpoint, LookupMode, Pick, PickFailure } from './view/balancer.ts';
+export { View, type ViewOptions, type WorkloadInfo } from './view/view.ts';

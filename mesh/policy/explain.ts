@@ -1,0 +1,129 @@
+/** Why was it denied, and what came closest to allowing it? Runs only for denials and for people who ask. */
+import { formatSocketAddress } from '../address.ts';
+import { formatCidr } from '../cidr.ts';
+import type { Match } from '../model.ts';
+import type { CompiledClause, CompiledMatch, CompiledRule, FieldTest } from './compile.ts';
+import type { PolicyScope } from './scope.ts';
+import { formatStringMatch } from './strings.ts';
+import { type ConnectionFacts, Subject } from './subject.ts';
+
+export type NearestMiss = {
+  readonly policy: string;
+  readonly rule: number;
+  /** The first field that failed. */
+  readonly field: keyof Match;
+  readonly wanted: string;
+  readonly got: string;
+};
+
+export type Explanation = {
+  /** Enforced policies in scope, as `namespace/name`. */
+  readonly considered: readonly string[];
+  readonly nearestMiss?: NearestMiss;
+};
+
+type Miss = { readonly rule: CompiledRule; readonly failed: number; readonly held: number; readonly at: FailedField };
+type FailedField = { readonly match: CompiledMatch; readonly test: FieldTest };
+
+/**
+ * The policies considered, and the ALLOW rule that came closest: fewest fields failed, then most held, then policy order.
+ * No nearest miss when no ALLOW rule could ever match, or when one does.
+ */
+export function explain(scope: PolicyScope, conn: ConnectionFacts): Explanation {
+  const subject = new Subject(conn);
+  const considered = [...scope.deny.policies, ...scope.allow.policies].map((p) => p.key);
+  let nearest: Miss | undefined;
+  for (const policy of scope.allow.policies) {
+    for (const rule of policy.rules) {
+      const miss = missOf(rule, subject);
+      if (miss !== undefined && (nearest === undefined || closer(miss, nearest))) nearest = miss;
+    }
+  }
+  return nearest === undefined ? { considered } : { considered, nearestMiss: describe(nearest, subject) };
+}
+
+function closer(a: Miss, b: Miss): boolean {
+  return a.failed < b.failed || (a.failed === b.failed && a.held > b.held);
+}
+
+function missOf(rule: CompiledRule, subject: Subject): Miss | undefined {
+  let failed = 0;
+  let held = 0;
+  let at: FailedField | undefined;
+  for (const clause of rule.clauses) {
+    const best = bestMatch(clause, subject);
+    if (best === undefined) return undefined;
+    failed += best.failed;
+    held += best.held;
+    at ??= best.at;
+  }
+  return at && { rule, failed, held, at };
+}
+
+/** The alternative of a clause that came closest. */
+function bestMatch(clause: CompiledClause, subject: Subject) {
+  let best: { readonly failed: number; readonly held: number; readonly at: FailedField | undefined } | undefined;
+  for (const match of clause) {
+    const wrong = match.tests.filter((test) => !test.holds(subject));
+    const first = wrong[0];
+    if (best !== undefined && wrong.length >= best.failed) continue;
+    best = {
+      failed: wrong.length,
+      held: match.tests.length - wrong.length,
+      at: first && { match, test: first },
+    };
+  }
+  return best;
+}
+
+function describe({ rule, at }: Miss, subject: Subject): NearestMiss {
+  const { field } = at.test;
+  return { ...rule.ref, field, wanted: wanted(at.match.written, field), got: got(field, subject) };
+}
+
+function wanted(match: Match, field: keyof Match): string {
+  const list = FORMAT[field](match).join(', ');
+  return field.startsWith('not') ? `none of ${list}` : list;
+}
+
+const FORMAT: Readonly<Record<keyof Match, (m: Match) => readonly string[]>> = {
+  namespaces: (m) => m.namespaces.map(formatStringMatch),
+  notNamespaces: (m) => m.notNamespaces.map(formatStringMatch),
+  principals: (m) => m.principals.map(formatStringMatch),
+  notPrincipals: (m) => m.notPrincipals.map(formatStringMatch),
+  sourceIps: (m) => m.sourceIps.map(formatCidr),
+  notSourceIps: (m) => m.notSourceIps.map(formatCidr),
+  destinationIps: (m) => m.destinationIps.map(formatCidr),
+  notDestinationIps: (m) => m.notDestinationIps.map(formatCidr),
+  destinationPorts: (m) => m.destinationPorts.map(String),
+  notDestinationPorts: (m) => m.notDestinationPorts.map(String),
+  serviceAccounts: (m) => m.serviceAccounts.map((a) => `${a.namespace}/${a.serviceAccount}`),
+  notServiceAccounts: (m) => m.notServiceAccounts.map((a) => `${a.namespace}/${a.serviceAccount}`),
+};
+
+const NOBODY = 'no identity (plaintext)';
+
+function got(field: keyof Match, subject: Subject): string {
+  switch (field) {
+    case 'namespaces':
+    case 'notNamespaces':
+      return subject.namespace || NOBODY;
+    case 'principals':
+    case 'notPrincipals':
+      return subject.principal || NOBODY;
+    case 'serviceAccounts':
+    case 'notServiceAccounts':
+      return subject.serviceAccount || NOBODY;
+    case 'sourceIps':
+    case 'notSourceIps':
+      return formatSocketAddress(subject.facts.from);
+    case 'destinationIps':
+    case 'notDestinationIps':
+      return formatSocketAddress(subject.facts.to);
+    case 'destinationPorts':
+    case 'notDestinationPorts':
+      return String(subject.port);
+    default:
+      return field satisfies never;
+  }
+}
