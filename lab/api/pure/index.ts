@@ -1,6 +1,8 @@
 /** The API server's decisions, free of I/O: patches, ownership of fields, decoding, selectors, schemas, tables. */
-import type { Cause, Json, JsonObject, ResourceInfo } from './types.ts';
+import type { Cause, Json } from './types.ts';
 
+export { type ApplyOptions, serverSideApply } from './fields/server-side-apply.ts';
+export { trackUpdate, type UpdateOptions } from './fields/track-update.ts';
 export { applyPatch, type Patch } from './patch/apply-patch.ts';
 export { type DecodedObject, decodeProtobuf } from './protobuf/decode.ts';
 export {
@@ -40,26 +42,6 @@ export {
   type ResourceInfo,
 } from './types.ts';
 
-export type ApplyOptions = {
-  readonly manager: string;
-  readonly force: boolean;
-  readonly apiVersion: string;
-  readonly now: Date;
-  readonly subresource?: string;
-};
-export declare function serverSideApply(
-  info: ResourceInfo,
-  current: Json | undefined,
-  applied: Json,
-  o: ApplyOptions,
-): JsonObject;
-export type UpdateOptions = { readonly manager: string; readonly now: Date; readonly subresource?: string };
-export declare function trackUpdate(
-  info: ResourceInfo,
-  before: Json | undefined,
-  after: Json,
-  o: UpdateOptions,
-): JsonObject;
 export type CompiledSchema = {
   prune(object: Json, strict: boolean): { object: Json; unknown: string[] };
   default(object: Json): Json;
