@@ -1,0 +1,11 @@
+/** Sockets, marks, namespaces and descriptors: the only part of Ambit that calls the kernel itself. */
+export { type DialOptions, dialTcp } from './dial.ts';
+export { KernelError } from './errors.ts';
+export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
+export { NetnsRef } from './netns.ts';
+export { originalDst } from './original-dst.ts';
+export { checkRuntime, setNotDumpable } from './runtime.ts';
+export { canonicalIp, type IpPort } from './sockaddr.ts';
+export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket, setKeepAlive } from './socket-options.ts';
+export { spawnInNetns } from './spawn.ts';
+export { DISCONNECT, READABLE, Watch, type WatchEvents, WRITABLE } from './watch.ts';

@@ -1,0 +1,142 @@
+/**
+ * The kernel's door: every libc and libuv function that Ambit calls, in one table, through Node's built-in FFI.
+ *
+ * Nothing outside `core/net` imports this file. Each function returns what the call returned, or the negative errno, read
+ * at once: anything that runs in between (a garbage collection, say) may overwrite it.
+ */
+import ffi from 'node:ffi';
+
+type Memory = bigint | NodeJS.ArrayBufferView | null;
+
+// Used as a whole below and kept by this module: once the library is collected, the functions taken from it dangle.
+const native = ffi.dlopen(null, {
+  __errno_location: { arguments: [], return: 'pointer' },
+  socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  bind: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
+  connect: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
+  listen: { arguments: ['i32', 'i32'], return: 'i32' },
+  accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
+  close: { arguments: ['i32'], return: 'i32' },
+  fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'i32'], return: 'i32' },
+  getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
+  sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+  recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
+  recv: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
+  setns: { arguments: ['i32', 'i32'], return: 'i32' },
+  ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
+  prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
+  if_nametoindex: { arguments: ['pointer'], return: 'u32' },
+  uv_handle_size: { arguments: ['i32'], return: 'u64' },
+  uv_poll_init: { arguments: ['pointer', 'pointer', 'i32'], return: 'i32' },
+  uv_poll_start: { arguments: ['pointer', 'i32', 'pointer'], return: 'i32' },
+  uv_close: { arguments: ['pointer', 'pointer'], return: 'void' },
+});
+const c = native.functions;
+const errnoAddress = c.__errno_location(); // constant for a thread, and each worker loads this module anew
+
+function orErrno(result: number | bigint): number {
+  return result < 0 ? -ffi.getInt32(errnoAddress, 0) : Number(result);
+}
+
+/** System calls. Every one gives its result, or minus the errno. */
+export const sys = {
+  socket: (domain: number, type: number, protocol: number) => orErrno(c.socket(domain, type, protocol)),
+  bind: (fd: number, address: Buffer) => orErrno(c.bind(fd, address, address.length)),
+  connect: (fd: number, address: Buffer) => orErrno(c.connect(fd, address, address.length)),
+  listen: (fd: number, backlog: number) => orErrno(c.listen(fd, backlog)),
+  accept: (fd: number) => orErrno(c.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)),
+  close: (fd: number) => orErrno(c.close(fd)),
+  duplicate: (fd: number) => orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+  getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(fd, address, length)),
+  setsockopt: (fd: number, level: number, option: number, value: Buffer) =>
+    orErrno(c.setsockopt(fd, level, option, value, value.length)),
+  getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) =>
+    orErrno(c.getsockopt(fd, level, option, value, length)),
+  sendmsg: (fd: number, header: Memory, flags: number) => orErrno(c.sendmsg(fd, header, flags)),
+  recvmsg: (fd: number, header: Memory, flags: number) => orErrno(c.recvmsg(fd, header, flags)),
+  recv: (fd: number, into: Buffer, flags: number) => orErrno(c.recv(fd, into, BigInt(into.length), flags)),
+  setns: (fd: number, kind: number) => orErrno(c.setns(fd, kind)),
+  ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(fd, BigInt(request), memory)),
+  prctl: (option: number, value: bigint) => orErrno(c.prctl(option, value, 0n, 0n, 0n)),
+  /** Index of an interface of the calling thread's namespace; 0 when there is none of that name. */
+  interfaceIndex: (name: string) => c.if_nametoindex(Buffer.from(`${name}\0`)),
+} as const;
+
+/** libuv's own calls, which return minus the errno themselves, and what they need from the runtime. */
+export const uv = {
+  handleSize: (type: number) => Number(c.uv_handle_size(type)),
+  pollInit: (handle: bigint, fd: number) => c.uv_poll_init(ffi.getCurrentEventLoop(), handle, fd),
+  pollStart: (handle: bigint, events: number, callback: bigint) => c.uv_poll_start(handle, events, callback),
+  close: (handle: bigint, callback: bigint) => c.uv_close(handle, callback),
+  /** A function that libuv may call as `uv_poll_cb`; it must not throw. */
+  pollCallback: (call: (handle: bigint, status: number, events: number) => void): bigint =>
+    native.lib.registerCallback({ arguments: ['pointer', 'i32', 'i32'], return: 'void' }, (handle, status, events) =>
+      call(handle as bigint, status, events),
+    ),
+  /** A function that libuv may call as `uv_close_cb`; it must not throw. */
+  closeCallback: (call: (handle: bigint) => void): bigint =>
+    native.lib.registerCallback({ arguments: ['pointer'], return: 'void' }, (handle) => call(handle as bigint)),
+} as const;
+
+/** Address of a buffer's first byte: valid while the buffer is reachable, so whoever asks keeps it. */
+export const addressOf = (memory: NodeJS.ArrayBufferView): bigint => ffi.getRawPointer(memory);
+
+/** A C `int` as setsockopt wants it. */
+export function int(value: number): Buffer {
+  const memory = Buffer.alloc(4);
+  memory.writeInt32LE(value | 0);
+  return memory;
+}
+
+// Numbers of the Linux ABI, the same on x86-64 and arm64 (include/uapi and asm-generic headers).
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_PACKET = 17;
+export const SOCK_STREAM = 1;
+export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const F_DUPFD_CLOEXEC = 1030;
+export const CLONE_NEWNET = 0x40000000;
+export const NS_GET_NSTYPE = 0xb703;
+export const PR_SET_DUMPABLE = 4;
+export const ETH_P_ALL = 3;
+
+export const SOL_SOCKET = 1;
+export const SO_RCVBUFFORCE = 33;
+export const SO_REUSEADDR = 2;
+export const SO_KEEPALIVE = 9;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const SO_PEERCRED = 17;
+export const SO_MARK = 36;
+export const SOL_IP = 0;
+export const IP_FREEBIND = 15;
+export const IP_TRANSPARENT = 19;
+export const IP_BIND_ADDRESS_NO_PORT = 24;
+export const SOL_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+export const IPV6_TRANSPARENT = 75;
+export const IPV6_FREEBIND = 78;
+/** SO_ORIGINAL_DST at level SOL_IP, IP6T_SO_ORIGINAL_DST at level SOL_IPV6: the same number. */
+export const SO_ORIGINAL_DST = 80;
+export const SOL_TCP = 6;
+export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const SOL_PACKET = 263;
+export const PACKET_STATISTICS = 6;
+
+export const SCM_RIGHTS = 1;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+export const EINTR = 4;
+export const EAGAIN = 11;

@@ -1,0 +1,65 @@
+/** `struct sockaddr_in`, `sockaddr_in6` and `sockaddr_un` as bytes. */
+import ipaddr from 'ipaddr.js';
+import { KernelError } from './errors.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from './kernel.ts';
+
+/** An address of a socket; IPv4-mapped IPv6 is IPv4. */
+export type IpPort = { readonly ip: string; readonly port: number };
+
+/** The longest path that fits `sun_path` with its closing NUL. */
+const MAX_UNIX_PATH_BYTES = 107;
+
+export const SOCKADDR_BYTES = 28;
+
+/**
+ * The bytes and family of an address. With `as: 'ipv6'` an IPv4 address becomes its mapped form, for a dual-stack socket.
+ * @throws KernelError EINVAL when the text is not an address or the port not a port.
+ */
+export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readonly family: number; bytes: Buffer } {
+  if (!ipaddr.isValid(to.ip) || !Number.isInteger(to.port) || to.port < 0 || to.port > 65_535) {
+    throw new KernelError('EINVAL', 'sockaddr', `not an address and port: ${to.ip} ${to.port}`);
+  }
+  const parsed = ipaddr.process(to.ip);
+  if (parsed.kind() === 'ipv4' && as === 'own') {
+    const bytes = Buffer.alloc(16);
+    bytes.writeUInt16LE(AF_INET, 0);
+    bytes.writeUInt16BE(to.port, 2);
+    bytes.set(parsed.toByteArray(), 4);
+    return { family: AF_INET, bytes };
+  }
+  const v6 = parsed.kind() === 'ipv4' ? (parsed as ipaddr.IPv4).toIPv4MappedAddress() : parsed;
+  const bytes = Buffer.alloc(SOCKADDR_BYTES);
+  bytes.writeUInt16LE(AF_INET6, 0);
+  bytes.writeUInt16BE(to.port, 2);
+  bytes.set(v6.toByteArray(), 8);
+  return { family: AF_INET6, bytes };
+}
+
+/** Reads what the kernel wrote; undefined for a family that is not IP. */
+export function decodeSockaddr(bytes: Buffer): IpPort | undefined {
+  const family = bytes.readUInt16LE(0);
+  const port = bytes.readUInt16BE(2);
+  if (family === AF_INET) return { ip: canonicalIp([...bytes.subarray(4, 8)]), port };
+  if (family === AF_INET6) return { ip: canonicalIp([...bytes.subarray(8, 24)]), port };
+  return undefined;
+}
+
+/** Canonical text of any address that the runtime reports: mapped IPv4 becomes IPv4, IPv6 as in RFC 5952. */
+export function canonicalIp(address: string | number[]): string {
+  const parsed = typeof address === 'string' ? ipaddr.process(address) : ipaddr.fromByteArray(address);
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  const v6 = parsed as ipaddr.IPv6;
+  return v6.isIPv4MappedAddress() ? v6.toIPv4Address().toString() : v6.toRFC5952String();
+}
+
+/** @throws KernelError ENAMETOOLONG: the kernel has room for 107 bytes. */
+export function encodeUnixSockaddr(path: string): Buffer {
+  const text = Buffer.from(path);
+  if (text.length === 0 || text.length > MAX_UNIX_PATH_BYTES) {
+    throw new KernelError('ENAMETOOLONG', 'sockaddr', `a socket path has 1 to ${MAX_UNIX_PATH_BYTES} bytes: ${path}`);
+  }
+  const bytes = Buffer.alloc(2 + text.length + 1);
+  bytes.writeUInt16LE(AF_UNIX, 0);
+  text.copy(bytes, 2);
+  return bytes;
+}

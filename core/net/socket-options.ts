@@ -1,0 +1,64 @@
+/** Options of TCP sockets, set on the descriptor. */
+import type { Socket } from 'node:net';
+import { KernelError, must } from './errors.ts';
+import * as k from './kernel.ts';
+
+/** Liveness of an idle connection, in seconds. */
+export type KeepAlive = { readonly idleS: number; readonly intervalS: number; readonly probes: number };
+
+/** ztunnel's values: 180 s idle, then every 180 s, dead after 9. */
+export const DEFAULT_KEEPALIVE: KeepAlive = { idleS: 180, intervalS: 180, probes: 9 };
+
+export function setOption(fd: number, level: number, option: number, value: number, name: string): void {
+  must(k.sys.setsockopt(fd, level, option, k.int(value)), 'setsockopt', name);
+}
+
+export function setKeepAliveOn(fd: number, keepAlive: KeepAlive): void {
+  setOption(fd, k.SOL_SOCKET, k.SO_KEEPALIVE, 1, 'SO_KEEPALIVE');
+  setOption(fd, k.SOL_TCP, k.TCP_KEEPIDLE, keepAlive.idleS, 'TCP_KEEPIDLE');
+  setOption(fd, k.SOL_TCP, k.TCP_KEEPINTVL, keepAlive.intervalS, 'TCP_KEEPINTVL');
+  setOption(fd, k.SOL_TCP, k.TCP_KEEPCNT, keepAlive.probes, 'TCP_KEEPCNT');
+}
+
+/** Binding to an address that is not ours, in either family: what lets a proxy speak as its client. */
+export function setSpoofing(fd: number, family: number): void {
+  if (family === k.AF_INET6) {
+    setOption(fd, k.SOL_IPV6, k.IPV6_TRANSPARENT, 1, 'IPV6_TRANSPARENT');
+    setOption(fd, k.SOL_IPV6, k.IPV6_FREEBIND, 1, 'IPV6_FREEBIND');
+  } else {
+    setOption(fd, k.SOL_IP, k.IP_TRANSPARENT, 1, 'IP_TRANSPARENT');
+    setOption(fd, k.SOL_IP, k.IP_FREEBIND, 1, 'IP_FREEBIND');
+  }
+  // The port is chosen at connect, where it must be unique only together with the destination: else 28,000 is the limit.
+  setOption(fd, k.SOL_IP, k.IP_BIND_ADDRESS_NO_PORT, 1, 'IP_BIND_ADDRESS_NO_PORT');
+}
+
+/** The descriptor under a Node socket; undefined when it has none any more. Node keeps it in an unnamed place. */
+export function fdOf(socket: Socket): number | undefined {
+  const handle = (socket as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle;
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+/**
+ * Sets keepalive on an open Node socket (`socket.setKeepAlive` knows neither interval nor count).
+ * @throws KernelError when the socket is closed.
+ */
+export function setKeepAlive(socket: Socket, keepAlive: KeepAlive = DEFAULT_KEEPALIVE): void {
+  const fd = fdOf(socket);
+  if (fd === undefined) throw new KernelError('EBADF', 'setsockopt', 'keepalive on a closed socket');
+  setKeepAliveOn(fd, keepAlive);
+}
+
+/**
+ * Cuts a connection with a TCP reset. Lingering for no time makes the kernel's close a reset, also after our side has
+ * sent its FIN, where libuv's own reset refuses.
+ */
+export function resetSocket(socket: Socket): void {
+  const fd = fdOf(socket);
+  if (fd !== undefined) {
+    const linger = Buffer.alloc(8);
+    linger.writeInt32LE(1, 0);
+    k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, linger); // fails only on a socket already gone
+  }
+  socket.destroy();
+}

@@ -1,0 +1,68 @@
+/** Readiness of a raw descriptor on the event loop of the calling thread. */
+import { must } from './errors.ts';
+import { addressOf, uv } from './kernel.ts';
+
+export const READABLE = 1; // UV_READABLE
+export const WRITABLE = 2; // UV_WRITABLE
+export const DISCONNECT = 4; // UV_DISCONNECT: the peer has closed, whether or not anything is left to read
+
+export const UV_POLL = 8; // uv_handle_type
+export const POLL_HANDLE_BYTES = 512; // more than uv_handle_size(UV_POLL); `checkRuntime` compares
+
+export type WatchEvents = {
+  /** `status` is negative (minus an errno) when the descriptor itself is broken; `events` is a mask. */
+  readonly ready: (status: number, events: number) => void;
+  /** `ready` threw. */
+  readonly failed: (error: unknown) => void;
+};
+
+/** libuv holds only addresses: this map is what keeps the memory. */
+const live = new Map<bigint, { readonly memory: Buffer; readonly to: WatchEvents }>();
+
+const onReady = uv.pollCallback((handle, status, events) => {
+  const to = live.get(handle)?.to;
+  try {
+    to?.ready(status, events);
+  } catch (error) {
+    report(to, error); // a throw would cross native frames and kill the process
+  }
+});
+const onClosed = uv.closeCallback((handle) => void live.delete(handle));
+
+function report(to: WatchEvents | undefined, error: unknown): void {
+  try {
+    to?.failed(error);
+  } catch (again) {
+    queueMicrotask(() => {
+      throw again; // an ordinary uncaught exception, off the native stack
+    });
+  }
+}
+
+/** Watches one descriptor until disposed. It does not own the descriptor: dispose first, then close it. */
+export class Watch implements Disposable {
+  readonly #handle: bigint;
+  #mask = 0;
+  #closed = false;
+
+  /** @throws KernelError when the descriptor can't be watched, or is watched already. */
+  constructor(fd: number, to: WatchEvents) {
+    const memory = Buffer.alloc(POLL_HANDLE_BYTES);
+    this.#handle = addressOf(memory);
+    must(uv.pollInit(this.#handle, fd), 'uv_poll_init', `watch descriptor ${fd}`);
+    live.set(this.#handle, { memory, to });
+  }
+
+  /** Sets what to wait for: READABLE, WRITABLE, DISCONNECT or a sum of them; 0 for nothing. */
+  want(mask: number): void {
+    if (this.#closed || mask === this.#mask) return;
+    this.#mask = mask;
+    must(uv.pollStart(this.#handle, mask, onReady), 'uv_poll_start', 'watch a descriptor');
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return; // libuv aborts the process on a second uv_close
+    this.#closed = true;
+    uv.close(this.#handle, onClosed);
+  }
+}
