@@ -4,6 +4,7 @@ import type { Cause, Json } from './types.ts';
 export { type ApplyOptions, serverSideApply } from './fields/server-side-apply.ts';
 export { trackUpdate, type UpdateOptions } from './fields/track-update.ts';
 export { applyPatch, type Patch } from './patch/apply-patch.ts';
+export { humanAge, type PrinterColumn, printerCells } from './printer.ts';
 export { type DecodedObject, decodeProtobuf } from './protobuf/decode.ts';
 export {
   type LabelExpression,
@@ -49,13 +50,3 @@ export type CompiledSchema = {
 };
 export declare function compileSchema(schema: Json): CompiledSchema;
 export declare function structuralProblems(schema: Json): Cause[];
-export type PrinterColumn = {
-  readonly name: string;
-  readonly type: string;
-  readonly format?: string;
-  readonly description?: string;
-  readonly priority?: number;
-  readonly jsonPath: string;
-};
-export declare function printerCells(columns: readonly PrinterColumn[], object: Json, now: Date): Json[];
-export declare function humanAge(from: string, now: Date): string;
