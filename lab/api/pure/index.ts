@@ -1,11 +1,11 @@
 /** The API server's decisions, free of I/O: patches, ownership of fields, decoding, selectors, schemas, tables. */
-import type { Cause, Json } from './types.ts';
-
 export { type ApplyOptions, serverSideApply } from './fields/server-side-apply.ts';
 export { trackUpdate, type UpdateOptions } from './fields/track-update.ts';
 export { applyPatch, type Patch } from './patch/apply-patch.ts';
 export { humanAge, type PrinterColumn, printerCells } from './printer.ts';
 export { type DecodedObject, decodeProtobuf } from './protobuf/decode.ts';
+export { type CompiledSchema, compileSchema } from './schema/compile.ts';
+export { structuralProblems } from './schema/structural.ts';
 export {
   type LabelExpression,
   type LabelSelector,
@@ -42,11 +42,3 @@ export {
   qualifiedResource,
   type ResourceInfo,
 } from './types.ts';
-
-export type CompiledSchema = {
-  prune(object: Json, strict: boolean): { object: Json; unknown: string[] };
-  default(object: Json): Json;
-  validate(object: Json, old?: Json): Cause[];
-};
-export declare function compileSchema(schema: Json): CompiledSchema;
-export declare function structuralProblems(schema: Json): Cause[];

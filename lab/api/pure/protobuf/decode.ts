@@ -71,3 +71,13 @@ function lookupIn(table: FieldTable): Lookup {
     return message;
   };
 }
+
+/** The fields of a built-in kind, and how to find those of its parts; undefined for a kind that is not in the tables. */
+export function fieldsOf(
+  apiVersion: string,
+  kind: string,
+): { readonly message: Message; readonly lookup: Lookup } | undefined {
+  const table = TABLES.get(apiVersion);
+  const message = table?.get(kind);
+  return table === undefined || message === undefined ? undefined : { message, lookup: lookupIn(table) };
+}

@@ -1,0 +1,40 @@
+/** The syntax tree of the CEL subset that the rules of Kubernetes CRDs use. */
+export type Expression =
+  | { readonly kind: 'literal'; readonly value: null | boolean | number | string }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'select'; readonly of: Expression; readonly field: string }
+  | { readonly kind: 'index'; readonly of: Expression; readonly index: Expression }
+  | {
+      readonly kind: 'call';
+      readonly on: Expression | undefined;
+      readonly name: string;
+      readonly args: readonly Expression[];
+    }
+  | { readonly kind: 'list'; readonly items: readonly Expression[] }
+  | { readonly kind: 'map'; readonly entries: readonly (readonly [key: Expression, value: Expression])[] }
+  | { readonly kind: 'not' | 'negate'; readonly of: Expression }
+  | { readonly kind: 'and' | 'or'; readonly left: Expression; readonly right: Expression }
+  | {
+      readonly kind: 'binary';
+      readonly operator: BinaryOperator;
+      readonly left: Expression;
+      readonly right: Expression;
+    }
+  | { readonly kind: 'choice'; readonly condition: Expression; readonly yes: Expression; readonly no: Expression }
+  | { readonly kind: 'has'; readonly of: Expression; readonly field: string }
+  | {
+      readonly kind: 'macro';
+      readonly macro: Macro;
+      readonly over: Expression;
+      readonly variable: string;
+      readonly body: Expression;
+    };
+
+export type BinaryOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | '+' | '-' | '*' | '/' | '%';
+
+export type Macro = 'all' | 'exists' | 'exists_one' | 'filter' | 'map';
+
+/** A rule that cannot be read, or that fails while it runs; the message is for the author of the rule. */
+export class CelError extends Error {
+  override readonly name = 'CelError';
+}

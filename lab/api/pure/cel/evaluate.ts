@@ -1,0 +1,253 @@
+/** Runs a parsed rule against values, with a bound on work. */
+import { type BinaryOperator, CelError, type Expression } from './ast.ts';
+import { callFunction, callMethod, namedFormat } from './functions.ts';
+import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
+
+/** Steps that one rule may take on one value; the API server of Kubernetes has a limit of like size. */
+const MAX_STEPS = 1_000_000;
+
+export type Variables = Readonly<Record<string, CelValue>>;
+
+/** The value of the expression. Throws CelError for a missing field, wrong types, or too much work. */
+export function evaluate(expression: Expression, variables: Variables): CelValue {
+  return new Evaluation(variables).value(expression);
+}
+
+class Evaluation {
+  #variables: Variables;
+  #steps = 0;
+
+  constructor(variables: Variables) {
+    this.#variables = variables;
+  }
+
+  value(e: Expression): CelValue {
+    if (++this.#steps > MAX_STEPS) throw new CelError('the rule takes too many steps');
+    switch (e.kind) {
+      case 'literal':
+        return e.value;
+      case 'name':
+        return this.#variable(e.name);
+      case 'select':
+        return this.#select(this.value(e.of), e.field);
+      case 'index':
+        return this.#index(this.value(e.of), this.value(e.index));
+      case 'has':
+        return this.#has(this.value(e.of), e.field);
+      case 'call':
+        return this.#call(e);
+      case 'list':
+        return e.items.map((item) => this.value(item));
+      case 'map':
+        return Object.fromEntries(e.entries.map(([key, value]) => [String(this.value(key)), this.value(value)]));
+      case 'not':
+        return !this.#truth(e.of);
+      case 'negate':
+        return -numberOf(this.value(e.of));
+      case 'and':
+        return this.#junction(e.left, e.right, false);
+      case 'or':
+        return this.#junction(e.left, e.right, true);
+      case 'choice':
+        return this.value(this.#truth(e.condition) ? e.yes : e.no);
+      case 'binary':
+        return this.#charged(binary(e.operator, this.value(e.left), this.value(e.right)));
+      case 'macro':
+        return this.#macro(e);
+      default:
+        return e satisfies never;
+    }
+  }
+
+  #variable(name: string): CelValue {
+    const value = Object.hasOwn(this.#variables, name) ? this.#variables[name] : undefined;
+    if (value === undefined) throw new CelError(`undeclared reference to ${name}`);
+    return value;
+  }
+
+  #call(e: Extract<Expression, { kind: 'call' }>): CelValue {
+    if (e.on?.kind === 'name' && e.on.name === 'format' && !Object.hasOwn(this.#variables, 'format')) {
+      const format = namedFormat(e.name);
+      if (format !== undefined && e.args.length === 0) return format;
+    }
+    const on = e.on === undefined ? undefined : this.value(e.on);
+    const args = e.args.map((arg) => this.value(arg));
+    return this.#charged(on === undefined ? callFunction(e.name, args) : callMethod(on, e.name, args));
+  }
+
+  /** Long values cost as many steps as they are long, so that no rule can build an endless one cheaply. */
+  #charged(value: CelValue): CelValue {
+    if (typeof value === 'string') this.#steps += value.length / 10;
+    else if (isList(value)) this.#steps += value.length;
+    return value;
+  }
+
+  #truth(e: Expression): boolean {
+    const value = this.value(e);
+    if (typeof value !== 'boolean') throw new CelError('a condition must be true or false');
+    return value;
+  }
+
+  /** `&&` and `||` do not mind an error on one side when the other side alone decides. */
+  #junction(left: Expression, right: Expression, decides: boolean): boolean {
+    let failed: CelError | undefined;
+    for (const side of [left, right]) {
+      try {
+        if (this.#truth(side) === decides) return decides;
+      } catch (error) {
+        if (!(error instanceof CelError) || this.#steps > MAX_STEPS) throw error;
+        failed = error;
+      }
+    }
+    if (failed !== undefined) throw failed;
+    return !decides;
+  }
+
+  #select(of: CelValue, field: string): CelValue {
+    const value = this.#field(of, field);
+    if (value === undefined) throw new CelError(`no such key: ${field}`);
+    return value;
+  }
+
+  #has(of: CelValue, field: string): boolean {
+    const value = this.#field(of, field);
+    return value !== undefined && value !== null;
+  }
+
+  #field(of: CelValue, field: string): CelValue | undefined {
+    if (!isMap(of)) throw new CelError(`no field ${field} in a value that is no object`);
+    const name = Object.hasOwn(of, field) ? field : propertyName(field);
+    return Object.hasOwn(of, name) ? of[name] : undefined;
+  }
+
+  #index(of: CelValue, index: CelValue): CelValue {
+    if (isList(of)) {
+      const value = Number.isInteger(index) ? of[numberOf(index)] : undefined;
+      if (value === undefined) throw new CelError(`index out of bounds: ${String(index)}`);
+      return value;
+    }
+    if (!isMap(of) || typeof index !== 'string') throw new CelError('only lists and maps have an index');
+    const value = Object.hasOwn(of, index) ? of[index] : undefined;
+    if (value === undefined) throw new CelError(`no such key: ${index}`);
+    return value;
+  }
+
+  #macro(e: Extract<Expression, { kind: 'macro' }>): CelValue {
+    const over = this.value(e.over);
+    const items = isList(over) ? over : isMap(over) ? Object.keys(over) : undefined;
+    if (items === undefined) throw new CelError(`${e.macro} needs a list or a map`);
+    const each = (item: CelValue, body: Expression): CelValue => this.#within(e.variable, item, body);
+    switch (e.macro) {
+      case 'map':
+        return this.#charged(items.map((item) => each(item, e.body)));
+      case 'filter':
+        return this.#charged(items.filter((item) => each(item, e.body) === true));
+      case 'exists_one':
+        return items.filter((item) => each(item, e.body) === true).length === 1;
+      case 'all':
+      case 'exists':
+        return this.#quantified(items, e.macro === 'exists', (item) => each(item, e.body));
+      default:
+        return e.macro satisfies never;
+    }
+  }
+
+  /** As `&&` or `||` over all items: an error counts only when no item decides. */
+  #quantified(items: readonly CelValue[], decides: boolean, check: (item: CelValue) => CelValue): boolean {
+    let failed: CelError | undefined;
+    for (const item of items) {
+      try {
+        if (check(item) === decides) return decides;
+      } catch (error) {
+        if (!(error instanceof CelError) || this.#steps > MAX_STEPS) throw error;
+        failed = error;
+      }
+    }
+    if (failed !== undefined) throw failed;
+    return !decides;
+  }
+
+  #within(name: string, value: CelValue, body: Expression): CelValue {
+    const outer = this.#variables;
+    this.#variables = { ...outer, [name]: value };
+    try {
+      return this.value(body);
+    } finally {
+      this.#variables = outer;
+    }
+  }
+}
+
+function binary(operator: BinaryOperator, left: CelValue, right: CelValue): CelValue {
+  switch (operator) {
+    case '==':
+      return sameValue(left, right);
+    case '!=':
+      return !sameValue(left, right);
+    case '<':
+      return compareValues(left, right) < 0;
+    case '<=':
+      return compareValues(left, right) <= 0;
+    case '>':
+      return compareValues(left, right) > 0;
+    case '>=':
+      return compareValues(left, right) >= 0;
+    case 'in':
+      return isIn(left, right);
+    case '+':
+      return add(left, right);
+    case '-':
+      if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds - right.seconds);
+      if (left instanceof Timestamp && right instanceof Timestamp) return new Duration((left.ms - right.ms) / 1000);
+      return numberOf(left) - numberOf(right);
+    case '*':
+      return numberOf(left) * numberOf(right);
+    case '/':
+      return divide(numberOf(left), numberOf(right));
+    case '%':
+      if (right === 0) throw new CelError('modulus by zero');
+      return numberOf(left) % numberOf(right);
+    default:
+      return operator satisfies never;
+  }
+}
+
+function isIn(item: CelValue, container: CelValue): boolean {
+  if (isList(container)) return container.some((element) => sameValue(element, item));
+  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
+  throw new CelError('"in" needs a list or a map');
+}
+
+function add(left: CelValue, right: CelValue): CelValue {
+  if (typeof left === 'string' && typeof right === 'string') return left + right;
+  if (isList(left) && isList(right)) return [...left, ...right];
+  if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds + right.seconds);
+  if (left instanceof Timestamp && right instanceof Duration) return new Timestamp(left.ms + right.seconds * 1000);
+  return numberOf(left) + numberOf(right);
+}
+
+/** JSON does not tell 4 from 4.0, so whole numbers divide as integers do. */
+function divide(left: number, right: number): number {
+  if (!Number.isInteger(left) || !Number.isInteger(right)) return left / right;
+  if (right === 0) throw new CelError('division by zero');
+  return Math.trunc(left / right);
+}
+
+function numberOf(value: CelValue): number {
+  if (typeof value !== 'number') throw new CelError('no such overload: a number is needed');
+  return value;
+}
+
+const ESCAPED: Readonly<Record<string, string>> = {
+  __underscores__: '__',
+  __dot__: '.',
+  __dash__: '-',
+  __slash__: '/',
+};
+
+/** Property names that CEL cannot say are escaped in rules: `__namespace__`, `a__dash__b`. */
+function propertyName(escaped: string): string {
+  const keyword = /^__([a-z]+)__$/.exec(escaped);
+  if (keyword && !Object.hasOwn(ESCAPED, escaped)) return keyword[1] ?? escaped;
+  return escaped.replace(/__(?:underscores|dot|dash|slash)__/g, (part) => ESCAPED[part] ?? part);
+}

@@ -1,0 +1,70 @@
+/** One entry of `x-kubernetes-validations`, compiled. */
+import { isObject, type Json } from '../types.ts';
+import { CelError, type Expression } from './ast.ts';
+import { evaluate, type Variables } from './evaluate.ts';
+import { isKnownCall } from './functions.ts';
+import { parseCel } from './parser.ts';
+
+export type Rule = {
+  readonly text: string;
+  /** A transition rule looks at `oldSelf` and runs on updates only. */
+  readonly isTransition: boolean;
+  /** What is wrong with this value, or undefined when the rule holds. `old` is needed by transition rules. */
+  check(self: Json, old: Json | undefined): string | undefined;
+};
+
+/** Throws CelError when the rule cannot be read or calls what does not exist. */
+export function compileRule(validation: Json): Rule {
+  if (!isObject(validation) || typeof validation.rule !== 'string') throw new CelError('rule: Required value');
+  const { rule: text, message, messageExpression } = validation;
+  const expression = checked(parseCel(text));
+  const messageOf = typeof messageExpression === 'string' ? checked(parseCel(messageExpression)) : undefined;
+  const fixed = typeof message === 'string' ? message.trim() : `failed rule: ${text}`;
+  return {
+    text,
+    isTransition: mentions(expression, 'oldSelf'),
+    check(self, old) {
+      const variables = old === undefined ? { self } : { self, oldSelf: old };
+      try {
+        if (evaluate(expression, variables) === true) return undefined;
+        return messageOf === undefined ? fixed : said(messageOf, variables, fixed);
+      } catch (error) {
+        if (!(error instanceof CelError)) throw error;
+        return `rule evaluation error: ${error.message} (rule: ${text})`;
+      }
+    },
+  };
+}
+
+/** A message that cannot be computed must not hide that the rule failed. */
+function said(expression: Expression, variables: Variables, otherwise: string): string {
+  try {
+    const value = evaluate(expression, variables);
+    return typeof value === 'string' && value.trim() !== '' ? value : otherwise;
+  } catch (error) {
+    if (error instanceof CelError) return otherwise;
+    throw error;
+  }
+}
+
+function* parts(e: Expression): Generator<Expression> {
+  yield e;
+  for (const value of Object.values(e)) {
+    for (const part of Array.isArray(value) ? value.flat() : [value]) {
+      if (typeof part === 'object' && part !== null && 'kind' in part) yield* parts(part as Expression);
+    }
+  }
+}
+
+function checked(expression: Expression): Expression {
+  for (const part of parts(expression)) {
+    if (part.kind === 'call' && !isKnownCall(part.name, part.args.length, part.on !== undefined)) {
+      throw new CelError(`undeclared reference to ${part.name} with ${part.args.length} arguments`);
+    }
+  }
+  return expression;
+}
+
+function mentions(expression: Expression, name: string): boolean {
+  return parts(expression).some((part) => part.kind === 'name' && part.name === name);
+}
