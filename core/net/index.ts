@@ -1,10 +1,28 @@
 /** Sockets, marks, namespaces and descriptors: the only part of Ambit that calls the kernel itself. */
+export { type CaptureOptions, PacketCapture } from './capture.ts';
 export { type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
 export { NetnsRef } from './netns.ts';
 export { originalDst } from './original-dst.ts';
+export { pcapHeader, pcapRecord } from './pcap.ts';
+export {
+  boundCapabilities,
+  closeOnExec,
+  enterNamespace,
+  type Mount,
+  type MountFlag,
+  mount,
+  pivotRoot,
+  reapOrphans,
+  restoreSignals,
+  setHostname,
+  setNoNewPrivileges,
+  unmount,
+  unshare,
+} from './process.ts';
 export { checkRuntime, setNotDumpable } from './runtime.ts';
+export { MAX_PACKET_BYTES, type Packet, type Peer, SeqpacketConnection, SeqpacketServer } from './seqpacket.ts';
 export { canonicalIp, type IpPort } from './sockaddr.ts';
 export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket, setKeepAlive } from './socket-options.ts';
 export { spawnInNetns } from './spawn.ts';

@@ -15,6 +15,7 @@ const native = ffi.dlopen(null, {
   sethostname: { arguments: ['pointer', 'u64'], return: 'i32' },
   prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  signal: { arguments: ['i32', 'pointer'], return: 'pointer' },
   waitid: { arguments: ['i32', 'i32', 'pointer', 'i32', 'pointer'], return: 'i32' },
   syscall: { arguments: ['i64', 'pointer', 'pointer'], return: 'i64' },
 });
@@ -121,6 +122,12 @@ export function boundCapabilities(keep: ReadonlySet<number>): void {
 /** No program started from here gains rights by set-user-ID or file capabilities. @throws KernelError */
 export function setNoNewPrivileges(): void {
   must(orErrno(c.prctl(PR_SET_NO_NEW_PRIVS, 1n, 0n, 0n, 0n)), 'prctl', 'no new privileges');
+}
+
+const IGNORED_BY_NODE = [13, 25]; // SIGPIPE, SIGXFSZ
+/** What Node ignores would stay ignored in the next program, where SIGPIPE should end a writer. */
+export function restoreSignals(): void {
+  for (const signal of IGNORED_BY_NODE) c.signal(signal, null);
 }
 
 const F_SETFD = 2;

@@ -48,7 +48,7 @@ test('the application sees the spoofed client of either family', root, async () 
     'table inet t { chain in { type filter hook prerouting priority mangle; meta mark 5 ct mark set 7; }\n chain out { type route hook output priority mangle; ct mark 7 meta mark set ct mark; }; }\n',
   );
   await b.listen(80, (socket) => socket.end(`${socket.remoteAddress}`));
-  const [four, six] = ['192.0.2.9', '2001:db8::9'];
+  const [four, six] = ['10.77.0.99', 'fd00:77::99'];
   assert.equal(await readAll(await b.dial({ ip: b.ip4, port: 80 }, { bindSource: four, mark: 5 })), `::ffff:${four}`);
   assert.equal(await readAll(await b.dial({ ip: b.ip6, port: 80 }, { bindSource: six, mark: 5 })), six);
 });

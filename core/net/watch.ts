@@ -20,6 +20,7 @@ export type WatchEvents = {
 const live = new Map<bigint, { readonly memory: Buffer; readonly to: WatchEvents }>();
 
 const onReady = uv.pollCallback((handle, status, events) => {
+  drainSoon();
   const to = live.get(handle)?.to;
   try {
     to?.ready(status, events);
@@ -28,6 +29,20 @@ const onReady = uv.pollCallback((handle, status, events) => {
   }
 });
 const onClosed = uv.closeCallback((handle) => void live.delete(handle));
+
+let drainPending = false;
+
+/**
+ * Node runs promises and ticks after its own callbacks, but does not know of this one: what a receiver resolves would
+ * wait for the next unrelated event. An immediate runs in the same turn of the loop, and everything after it.
+ */
+function drainSoon(): void {
+  if (drainPending) return;
+  drainPending = true;
+  setImmediate(() => {
+    drainPending = false;
+  });
+}
 
 function report(to: WatchEvents | undefined, error: unknown): void {
   try {
