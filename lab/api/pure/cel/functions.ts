@@ -1,5 +1,6 @@
 /** Functions and methods of CEL and of the Kubernetes libraries that rules of CRDs call (spec section 14). */
 import { BlockList, isIPv4 } from 'node:net';
+import { compilePattern } from '../pattern.ts';
 import { CelError } from './ast.ts';
 import {
   type CelValue,
@@ -198,14 +199,10 @@ function parseTimestamp(value: string): Timestamp | undefined {
   return Number.isNaN(ms) ? undefined : new Timestamp(ms);
 }
 
-/** Patterns are written for RE2; what rules use is the same in JavaScript, but for inline flags at the start. */
 function regularExpression(source: string): RegExp {
-  const [, flags = '', rest = ''] = /^\(\?([ims]+)\)(.*)$/s.exec(source) ?? [undefined, '', source];
-  try {
-    return new RegExp(rest, `${flags}u`);
-  } catch (error) {
-    throw new CelError(`not a regular expression: ${source}`, { cause: error });
-  }
+  const pattern = compilePattern(source);
+  if (pattern === undefined) throw new CelError(`not a regular expression: ${source}`);
+  return pattern;
 }
 
 function substring(value: string, from: CelValue | undefined, to: CelValue | undefined): string {

@@ -1,5 +1,6 @@
 /** A structural schema, read once: what pruning, defaulting and validation then walk. */
 import { CelError, compileRule, type Rule } from '../cel/index.ts';
+import { compilePattern } from '../pattern.ts';
 import { isObject, type Json, type JsonObject } from '../types.ts';
 
 export type SchemaType = 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
@@ -68,7 +69,7 @@ export function readSchema(schema: Json | undefined): SchemaNode {
     required: strings(s.required),
     limits: readLimits(s),
     allowed: Array.isArray(s.enum) ? s.enum : undefined,
-    pattern: typeof s.pattern === 'string' ? tryPattern(s.pattern) : undefined,
+    pattern: typeof s.pattern === 'string' ? compilePattern(s.pattern) : undefined,
     format: typeof s.format === 'string' ? s.format : undefined,
     allOf: schemas(s.allOf),
     anyOf: schemas(s.anyOf),
@@ -78,18 +79,6 @@ export function readSchema(schema: Json | undefined): SchemaNode {
     listMapKeys: strings(s['x-kubernetes-list-map-keys']),
     rules: readRules(s['x-kubernetes-validations']),
   };
-}
-
-/** Compiles a pattern as RE2 would read it, as far as JavaScript does too; undefined when it cannot. */
-export function tryPattern(source: string): RegExp | undefined {
-  for (const flags of ['u', '']) {
-    try {
-      return new RegExp(source, flags);
-    } catch {
-      // Some patterns escape more than the unicode mode allows: they are read without it.
-    }
-  }
-  return undefined;
 }
 
 const isType = (type: string): type is SchemaType => TYPES.has(type);

@@ -1,7 +1,7 @@
 /** What a CustomResourceDefinition's schema must be like before objects can be pruned and defaulted by it. */
 import { CelError, compileRule } from '../cel/index.ts';
+import { compilePattern } from '../pattern.ts';
 import { type Cause, isObject, type Json, type JsonObject } from '../types.ts';
-import { tryPattern } from './node.ts';
 
 /** Words that say what a value is; inside `allOf` and its kin only words that constrain it are allowed. */
 const NOT_IN_JUNCTIONS = ['type', 'default', 'additionalProperties', 'nullable', 'description', 'title'] as const;
@@ -60,7 +60,7 @@ function checkNode(s: JsonObject, path: string): Cause[] {
 /** Patterns and rules must be readable; what cannot be referred to here is refused. */
 function checkWords(s: JsonObject, path: string): Cause[] {
   const problems: Cause[] = [];
-  if (typeof s.pattern === 'string' && tryPattern(s.pattern) === undefined) {
+  if (typeof s.pattern === 'string' && compilePattern(s.pattern) === undefined) {
     problems.push(invalidValue(`${path}.pattern`, s.pattern, 'must be a valid regular expression'));
   }
   if (s.$ref !== undefined) problems.push(forbidden(`${path}.$ref`, '$ref is not supported'));
