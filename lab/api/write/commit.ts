@@ -1,0 +1,228 @@
+/**
+ * The one way an object is created or changed, whatever verb asked for it: complete, check, take care of metadata, find
+ * out whether anything changed at all, store.
+ */
+import { randomUUID } from 'node:crypto';
+import { strategyOf } from '../defaults/index.ts';
+import { metadataProblems } from '../defaults/metadata.ts';
+import { suffix } from '../defaults/pods.ts';
+import type { WriteContext } from '../defaults/strategy.ts';
+import { type ApiObject, listAt, mapAt, type ObjectMeta, sameJson, timestamp } from '../object.ts';
+import {
+  alreadyExists,
+  conflict,
+  forbidden,
+  invalid,
+  type Json,
+  type JsonObject,
+  notFound,
+  type ResourceInfo,
+  trackUpdate,
+} from '../pure/index.ts';
+import { storageKey } from '../store/store.ts';
+import type { WriteOptions } from './options.ts';
+
+/** Room for the five characters that `generateName` adds (spec section 11). */
+const MAX_GENERATED_PREFIX = 58;
+const NAMESPACES = storageKey('', 'namespaces');
+/** Built-in types without a spec that anybody reconciles: upstream counts no generations for them. */
+const WITHOUT_GENERATION = new Set(
+  ['configmaps', 'secrets', 'serviceaccounts', 'namespaces', 'nodes', 'events', 'endpoints', 'services']
+    .map((plural) => storageKey('', plural))
+    .concat(storageKey('coordination.k8s.io', 'leases'))
+    .concat(
+      ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'].map((p) => `rbac.authorization.k8s.io/${p}`),
+    ),
+);
+
+export type CreateRequest = WriteOptions & {
+  readonly info: ResourceInfo;
+  readonly object: ApiObject;
+  /** True when the object brings its own managedFields, from an apply. */
+  readonly tracked?: boolean;
+};
+
+/** Stores a new object and returns it. Throws 403, 404, 409, 422. */
+export function createObject(context: WriteContext, request: CreateRequest): ApiObject {
+  const { info, dryRun, manager } = request;
+  const object = structuredClone(request.object);
+  const { metadata } = object;
+  if (info.namespaced) checkNamespace(context, info, metadata);
+  const prefix = metadata['generateName'];
+  if (metadata.name === '' && typeof prefix === 'string' && prefix !== '') {
+    metadata.name = `${prefix.slice(0, MAX_GENERATED_PREFIX)}${suffix()}`;
+  }
+  const resource = storageKey(info.group, info.plural);
+  if (context.store.get(resource, metadata.namespace ?? '', metadata.name) !== undefined) {
+    throw alreadyExists(info, metadata.name);
+  }
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = timestamp(context.now());
+  metadata.resourceVersion = '';
+  if (WITHOUT_GENERATION.has(resource)) delete metadata.generation;
+  else metadata.generation = 1;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  if (info.subresources.includes('status')) delete object['status'];
+  const complete = completed(context, info, object, undefined);
+  const owned = request.tracked === true ? complete : track(context, info, undefined, complete, manager);
+  return dryRun ? withoutVersion(owned) : context.store.put(resource, owned);
+}
+
+function checkNamespace({ store }: WriteContext, info: ResourceInfo, metadata: ObjectMeta): void {
+  const name = metadata.namespace ?? '';
+  const namespace = store.get(NAMESPACES, '', name);
+  if (namespace === undefined) throw notFound({ group: '', plural: 'namespaces' }, name);
+  if (namespace.metadata.deletionTimestamp === undefined) return;
+  const why = `unable to create new content in namespace ${name} because it is being terminated`;
+  throw forbidden(info, metadata.name, why);
+}
+
+export type UpdateRequest = WriteOptions & {
+  readonly info: ResourceInfo;
+  readonly old: ApiObject;
+  readonly object: ApiObject;
+  /** `status` changes only the status; others name a part that may change beyond the kind's rules. */
+  readonly subresource?: string;
+  readonly tracked?: boolean;
+};
+
+/**
+ * Stores a changed object and returns it; nothing is stored when nothing changed (spec section 7). An object whose last
+ * finalizer went away in this write is removed. Throws 409, 422.
+ */
+export function updateObject(context: WriteContext, request: UpdateRequest): ApiObject {
+  const { info, old, dryRun, manager, subresource } = request;
+  checkPreconditions(info, old, {
+    uid: request.object.metadata.uid,
+    resourceVersion: request.object.metadata.resourceVersion,
+  });
+  const object = structuredClone(subresource === 'status' ? statusOnly(info, old, request.object) : request.object);
+  keepServerFields(object, old);
+  if (subresource !== 'status' && info.subresources.includes('status')) {
+    if (old['status'] === undefined) delete object['status'];
+    else object['status'] = structuredClone(old['status']);
+  }
+  const complete = completed(context, info, object, old, subresource);
+  if (complete.metadata.generation !== undefined && !sameJson(ownPart(info, complete), ownPart(info, old))) {
+    complete.metadata.generation += 1;
+  }
+  const owned = request.tracked === true ? complete : track(context, info, old, complete, manager, subresource);
+  if (sameJson(comparable(owned), comparable(old))) return old;
+  if (dryRun) return owned;
+  const resource = storageKey(info.group, info.plural);
+  if (isFinished(owned)) {
+    context.store.remove(resource, owned.metadata.namespace ?? '', owned.metadata.name);
+    return owned;
+  }
+  return context.store.put(resource, owned);
+}
+
+export type Preconditions = { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined };
+
+/** Throws 409 when the caller spoke of another state of the object, or of another object of that name. */
+export function checkPreconditions(info: ResourceInfo, object: ApiObject, wanted: Preconditions): void {
+  const { uid, resourceVersion, name } = object.metadata;
+  if (wanted.uid !== undefined && wanted.uid !== '' && wanted.uid !== uid) {
+    const why = `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${uid}`;
+    throw conflict(info, name, why);
+  }
+  const version = wanted.resourceVersion;
+  if (version !== undefined && version !== '' && version !== resourceVersion) throw conflict(info, name);
+}
+
+/** A deleted object that nothing holds back any more. */
+export function isFinished(object: ApiObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
+  if (deletionTimestamp === undefined || finalizers.length > 0) return false;
+  if (object.kind === 'Namespace' && object.apiVersion === 'v1')
+    return listAt(object, 'spec', 'finalizers').length === 0;
+  return deletionGracePeriodSeconds === 0;
+}
+
+/** What a write to `/status` means: the new status on the old object. Built-in kinds take labels and annotations, too. */
+function statusOnly(info: ResourceInfo, old: ApiObject, object: ApiObject): ApiObject {
+  const { managedFields, labels, annotations } = object.metadata;
+  const metadata: JsonObject = { ...old.metadata, ...(managedFields === undefined ? {} : { managedFields }) };
+  // The reference's CNI agent annotates pods through pods/status, since that right is the smaller one.
+  if (!info.custom) {
+    for (const [key, value] of Object.entries({ labels, annotations })) {
+      if (value === undefined) delete metadata[key];
+      else metadata[key] = value;
+    }
+  }
+  const { status: _, ...rest } = old;
+  return { ...rest, ...(object['status'] === undefined ? {} : { status: object['status'] }), metadata } as ApiObject;
+}
+
+const SERVER_FIELDS = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+  'resourceVersion',
+  'generateName',
+] as const;
+
+function keepServerFields(object: ApiObject, old: ApiObject): void {
+  const metadata: JsonObject = object.metadata;
+  for (const key of SERVER_FIELDS) {
+    const kept = old.metadata[key];
+    if (kept === undefined) delete metadata[key];
+    else metadata[key] = kept;
+  }
+}
+
+function completed(
+  context: WriteContext,
+  info: ResourceInfo,
+  object: ApiObject,
+  old: ApiObject | undefined,
+  subresource?: string,
+): ApiObject {
+  const strategy = subresource === undefined ? strategyOf(info) : {};
+  strategy.prepare?.(object, old, context);
+  const schema = context.registry.schemaOf(info);
+  const complete = schema === undefined ? object : (schema.default(object) as ApiObject);
+  const causes = [
+    ...metadataProblems(info, complete, old),
+    ...(schema?.validate(complete, old) ?? []),
+    ...(strategy.validate?.(complete, old, context) ?? []),
+  ];
+  if (causes.length > 0) throw invalid(info, complete.metadata.name, causes);
+  return complete;
+}
+
+function track(
+  context: WriteContext,
+  info: ResourceInfo,
+  before: ApiObject | undefined,
+  after: ApiObject,
+  manager: string,
+  subresource?: string,
+): ApiObject {
+  const options = { manager, now: context.now(), ...(subresource === undefined ? {} : { subresource }) };
+  return trackUpdate(info, before, after, options) as ApiObject;
+}
+
+/** What counts as a new generation: all but metadata and, for kinds that report one, status. */
+function ownPart(info: ResourceInfo, object: ApiObject): Json {
+  const { metadata: _, status, ...rest } = object;
+  return info.custom && !info.subresources.includes('status') && status !== undefined ? { ...rest, status } : rest;
+}
+
+/** The object without what changes by writing alone: times of ownership, and the version. */
+function comparable(object: ApiObject): Json {
+  const { resourceVersion: _, managedFields, ...metadata } = object.metadata;
+  const owners = listAt({ managedFields: managedFields ?? null }, 'managedFields').map((entry) => {
+    const { time: __, ...rest } = mapAt(entry);
+    return rest;
+  });
+  return { ...object, metadata: { ...metadata, managedFields: owners } };
+}
+
+function withoutVersion(object: ApiObject): ApiObject {
+  const { resourceVersion: _, ...metadata } = object.metadata;
+  return { ...object, metadata } as ApiObject;
+}
