@@ -1,9 +1,8 @@
-import type { ServiceError } from '@grpc/grpc-js';
-import { Client } from '@grpc/grpc-js';
+import type { Client, ServiceError } from '@grpc/grpc-js';
 import { MeshError } from '../../mesh/index.ts';
 import { certificateRequest, certificateServiceDefinition } from './certificate-service.ts';
 import type { IstioCertificateResponse } from './gen/istio/v1/auth/ca_pb.ts';
-import { CHANNEL_OPTIONS, type ControlPlane, callMetadata, channelCredentials, dialTarget } from './rpc.ts';
+import { type ControlPlane, callMetadata, dialTarget, openChannel } from './rpc.ts';
 
 /** How long one signing may take. */
 const SIGN_TIMEOUT_MS = 15_000;
@@ -11,14 +10,13 @@ const SIGN_TIMEOUT_MS = 15_000;
 /** Asks the authority for certificates. One connection is kept; new contents of the root file make a new one. */
 export class CaClient implements Disposable {
   readonly #plane: ControlPlane;
-  readonly #target: string;
   readonly #impersonate: boolean;
   #channel: { readonly client: Client; readonly roots: string } | undefined;
 
   /** `impersonate`: name the wanted identity in the request (node proxies); otherwise the token alone says who it is for. */
   constructor(plane: ControlPlane & { readonly impersonate?: boolean }) {
     this.#plane = plane;
-    this.#target = dialTarget(plane.address);
+    dialTarget(plane.address); // a bad address is found at start, not at the first request
     this.#impersonate = plane.impersonate ?? true;
   }
 
@@ -61,8 +59,7 @@ export class CaClient implements Disposable {
     if (this.#channel?.roots !== text) {
       // calls in flight on the old channel finish: close() lets them
       this.#channel?.client.close();
-      const creds = channelCredentials(roots, this.#plane.altHostname);
-      this.#channel = { client: new Client(this.#target, creds, CHANNEL_OPTIONS), roots: text };
+      this.#channel = { client: openChannel(this.#plane, roots), roots: text };
     }
     return this.#channel.client;
   }

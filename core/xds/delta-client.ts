@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type JsonObject } from '@bufbuild/protobuf';
-import { Client, type ClientDuplexStream, connectivityState } from '@grpc/grpc-js';
+import { type Client, type ClientDuplexStream, connectivityState } from '@grpc/grpc-js';
 import { MeshError } from '../../mesh/index.ts';
 import { Backoff, type TerminationReason } from './backoff.ts';
 import { discoveryServiceDefinition } from './discovery.ts';
@@ -12,7 +12,7 @@ import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
-import { CHANNEL_OPTIONS, type ControlPlane, callMetadata, channelCredentials, dialTarget } from './rpc.ts';
+import { type ControlPlane, callMetadata, dialTarget, openChannel } from './rpc.ts';
 import { type DeltaRequest, type Rejection, Subscription, type TypeSubscription, type Update } from './subscription.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from './type-urls.ts';
 
@@ -61,7 +61,6 @@ type Stream = ClientDuplexStream<DeltaRequest, DeltaDiscoveryResponse>;
 export class DeltaClient implements AsyncDisposable {
   readonly #options: DeltaClientOptions;
   readonly #subscriptions: ReadonlyMap<string, Subscription>;
-  readonly #target: string;
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
@@ -71,7 +70,7 @@ export class DeltaClient implements AsyncDisposable {
   /** Throws `CONTROL_PLANE_ADDRESS_INVALID`. */
   constructor(options: DeltaClientOptions) {
     this.#options = options;
-    this.#target = dialTarget(options.address);
+    dialTarget(options.address); // a bad address is found at start, not at the first attempt
     this.#subscriptions = new Map((options.types ?? ALL).map((type) => [type.typeUrl, new Subscription(type)]));
     this.#synced.promise.catch(() => {}); // whoever awaits it is told; nobody has to
   }
@@ -135,7 +134,7 @@ export class DeltaClient implements AsyncDisposable {
       const metadata = await callMetadata(this.#options);
       const roots = await this.#options.rootCertificate();
       this.#stop.signal.throwIfAborted();
-      client = new Client(this.#target, channelCredentials(roots, this.#options.altHostname), CHANNEL_OPTIONS);
+      client = openChannel(this.#options, roots);
       const { path, requestSerialize, responseDeserialize } = discoveryServiceDefinition.DeltaAggregatedResources;
       const stream: Stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
       using deadline = connectDeadline(client, stream);

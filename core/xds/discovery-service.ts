@@ -77,7 +77,7 @@ export function createDiscoveryService<Caller>(options: DiscoveryServiceOptions<
           },
           (error) => {
             const failure = asRpcError(error);
-            stream.destroy(failure); // gRPC takes status and text from the error
+            stream.emit('error', failure); // how gRPC's server takes a status; it ends the stream, too
             options.onEnd?.(peer, failure);
           },
         );

@@ -11,7 +11,7 @@ import {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.ts';
-import type { ResourceStore } from './resource-store.ts';
+import { ResourceStore } from './resource-store.ts';
 import { RpcError } from './rpc.ts';
 
 export type DiscoveryStream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -84,7 +84,9 @@ export class DiscoverySession {
   /** Reads requests until the client is done. Throws `RpcError` for what ends the stream. */
   async serve(): Promise<void> {
     try {
-      for await (const request of this.#stream as AsyncIterable<DeltaDiscoveryRequest>) this.#handle(request);
+      // not destroyed on the way out: what ends the stream, also an error of ours, is still to be told to the client
+      const requests: AsyncIterable<DeltaDiscoveryRequest> = this.#stream.iterator({ destroyOnReturn: false });
+      for await (const request of requests) this.#handle(request);
     } finally {
       this.#closed = true;
       clearTimeout(this.#orderTimer);
@@ -119,13 +121,18 @@ export class DiscoverySession {
     const access = this.#options.access(typeUrl, node);
     if (access.kind === 'denied') throw new RpcError(status.PERMISSION_DENIED, access.reason);
     const store = this.#options.stores.find((s) => s.typeUrl === typeUrl);
-    if (store === undefined) {
-      this.#write(typeUrl, { resources: [], removed: [] }); // a type we have nothing of: said at once, not left open
-      return;
-    }
-    const view = new ClientView(store, request, access.kind === 'only' ? access.allows : undefined);
+    const view = new ClientView(
+      store ?? new ResourceStore(typeUrl),
+      request,
+      access.kind === 'only' ? access.allows : undefined,
+    );
     const watched: Watched = { view, sentNonce: '', ackedNonce: '', refusal: undefined, waiting: request };
     this.#watched.set(typeUrl, watched);
+    if (store === undefined) {
+      watched.waiting = undefined;
+      this.#send(watched, view.begin(request)); // a type we have nothing of: said at once, not left open
+      return;
+    }
     this.#watches.push(
       store.watch((name) => {
         if (watched.waiting !== undefined) return; // the first answer will have it

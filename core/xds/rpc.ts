@@ -1,7 +1,8 @@
 /** What the control plane's two gRPC services have in common: addresses, channels, credentials, definitions. */
+import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate, rootCertificates } from 'node:tls';
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { type ChannelOptions, credentials, Metadata, type MethodDefinition, type status } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, credentials, Metadata, type MethodDefinition, type status } from '@grpc/grpc-js';
 import { MeshError } from '../../mesh/index.ts';
 
 /** Where a control plane is and how to speak to it. */
@@ -39,8 +40,8 @@ export function rpcStatus(error: unknown): { readonly code: status; readonly det
   return { code: error.code, details: 'details' in error ? String(error.details) : error.message };
 }
 
-/** `host:port` of an address. Throws `CONTROL_PLANE_ADDRESS_INVALID`; plaintext is refused, since a token would show. */
-export function dialTarget(address: string): string {
+/** Host and gRPC target of an address. Throws `CONTROL_PLANE_ADDRESS_INVALID`; plaintext is refused, since a token would show. */
+export function dialTarget(address: string): { readonly host: string; readonly target: string } {
   const text = address.includes('://') ? address : `https://${address}`;
   let url: URL;
   try {
@@ -51,14 +52,15 @@ export function dialTarget(address: string): string {
   if (url.protocol !== 'https:') {
     throw new MeshError('CONTROL_PLANE_ADDRESS_INVALID', `"${address}" is not https`);
   }
-  return `${url.hostname}:${url.port === '' ? 443 : url.port}`;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return { host, target: `${url.hostname}:${url.port === '' ? 443 : url.port}` };
 }
 
 /** 200 MiB: the largest push that is taken. */
 const MAX_MESSAGE_BYTES = 200 << 20;
 
 /** Every channel stands alone: a new one is a new connection with freshly read roots. */
-export const CHANNEL_OPTIONS: ChannelOptions = {
+const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -68,18 +70,26 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
 };
 
-/** TLS 1.3 with server authentication only: we identify ourselves by token. */
-export function channelCredentials(roots: Uint8Array | 'system', altHostname: string | undefined) {
+/** A channel over TLS 1.3 with server authentication only: we identify ourselves by token. Connects at the first call. */
+export function openChannel(
+  plane: Pick<ControlPlane, 'address' | 'altHostname'>,
+  roots: Uint8Array | 'system',
+): Client {
+  const { target, host } = dialTarget(plane.address);
+  const { altHostname } = plane;
   const context = createSecureContext({
     ca: roots === 'system' ? [...rootCertificates] : Buffer.from(roots),
     minVersion: 'TLSv1.3',
     ciphers: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
   });
-  const verify = (host: string, certificate: PeerCertificate): Error | undefined => {
+  const verify = (_name: string, certificate: PeerCertificate): Error | undefined => {
     const problem = checkServerIdentity(host, certificate);
     return problem === undefined || altHostname === undefined ? problem : checkServerIdentity(altHostname, certificate);
   };
-  return credentials.createFromSecureContext(context, { checkServerIdentity: verify });
+  const security = credentials.createFromSecureContext(context, { checkServerIdentity: verify });
+  // An address cannot be a server name (RFC 6066 §3), and gRPC would offer it; what is verified is `host` in any case.
+  const name = isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': altHostname ?? 'control-plane' };
+  return new Client(target, security, { ...CHANNEL_OPTIONS, ...name });
 }
 
 /** The headers of one call. Throws `TOKEN_EMPTY` when there should be a token and it is empty. */
