@@ -1,0 +1,143 @@
+import type { Command } from 'commander';
+import { RESOURCES } from '../../core/kube/index.ts';
+import type { KubeObject } from '../../mesh/index.ts';
+import type { Cluster } from '../cluster.ts';
+import type { CliContext } from '../context.ts';
+import { isLive, type PodEnrolment, podEnrolment } from '../enrolment.ts';
+import { COMPONENTS, DEFAULT_NAMESPACE } from '../install/bundle.ts';
+import { readiness } from '../install/readiness.ts';
+import { parseOutputFormat, render } from '../output.ts';
+import { formatTable } from '../table.ts';
+
+export type MeshStatus = {
+  readonly components: readonly {
+    name: string;
+    kind: string;
+    ready: number;
+    wanted: number;
+    image: string;
+    healthy: boolean;
+  }[];
+  readonly namespaces: readonly ({ readonly name: string } & Record<PodEnrolment, number>)[];
+  readonly problems: readonly string[];
+};
+
+export function addStatus(program: Command, context: CliContext): void {
+  program
+    .command('status')
+    .summary('is the mesh healthy, and who is in it')
+    .description(
+      `Shows the components, the namespaces with pods in the mesh, and everything that is not as it should be: pods that should be enrolled
+and are not, and policies that are not enforced as written. Exit code 1 when there is a problem.`,
+    )
+    .option('-n, --namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
+    .option('-o, --output <format>', 'short, json or yaml', 'short')
+    .addHelpText('after', '\nExamples:\n  ambit status\n  ambit status -o json | jq .problems')
+    .action(async (options: { namespace: string; output: string }) => {
+      const format = parseOutputFormat(options.output);
+      const status = await meshStatus(context.cluster(), options.namespace);
+      context.out(format === 'short' ? describe(status) : render(format, status, () => ({ header: [], rows: [] }), ''));
+      if (status.problems.length > 0) context.setExitCode(1);
+    });
+}
+
+export async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStatus> {
+  const problems: string[] = [];
+  const components = [];
+  for (const { kind, name } of Object.values(COMPONENTS)) {
+    const object = await cluster.get(RESOURCES[kind], name, namespace);
+    if (object === undefined) {
+      problems.push(`${kind} ${namespace}/${name} does not exist: install the mesh with \`ambit install\``);
+      continue;
+    }
+    const { ready, wanted, complete } = readiness(object);
+    if (!complete)
+      problems.push(
+        `${kind} ${namespace}/${name}: ${ready} of ${wanted} ready: kubectl -n ${namespace} describe ${kind.toLowerCase()} ${name}`,
+      );
+    components.push({ name, kind, ready, wanted, image: imageOf(object), healthy: complete });
+  }
+  const namespaces = await enrolmentByNamespace(cluster, problems);
+  problems.push(...(await policyProblems(cluster)));
+  return { components, namespaces, problems };
+}
+
+function imageOf(object: KubeObject): string {
+  const spec = object['spec'] as { template: { spec: { containers: readonly { image?: string }[] } } };
+  return spec.template.spec.containers[0]?.image ?? '';
+}
+
+async function enrolmentByNamespace(cluster: Cluster, problems: string[]): Promise<MeshStatus['namespaces']> {
+  const labels = new Map(
+    (await cluster.list(RESOURCES.Namespace)).map((n) => [n.metadata.name, n.metadata.labels ?? {}]),
+  );
+  const counts = new Map<string, Record<PodEnrolment, number>>();
+  for (const pod of (await cluster.list(RESOURCES.Pod)).filter(isLive)) {
+    const namespace = pod.metadata.namespace ?? '';
+    const state = podEnrolment(pod, labels.get(namespace) ?? {});
+    const count = counts.get(namespace) ?? { enrolled: 0, pending: 0, missing: 0, leaving: 0, outside: 0 };
+    count[state] += 1;
+    counts.set(namespace, count);
+    const node = (pod['spec'] as { nodeName?: string } | undefined)?.nodeName;
+    if (state === 'missing' && node !== undefined) {
+      problems.push(
+        `pod ${namespace}/${pod.metadata.name} should be in the mesh and is not: look at the agent on node ${node}`,
+      );
+    }
+    if (state === 'pending')
+      problems.push(
+        `pod ${namespace}/${pod.metadata.name} waits for the ztunnel of node ${node ?? '?'}; its traffic is down`,
+      );
+  }
+  return [...counts]
+    .filter(([, count]) => count.enrolled + count.pending + count.missing + count.leaving > 0)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, count]) => ({ name, ...count }));
+}
+
+type Condition = {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+};
+
+async function policyProblems(cluster: Cluster): Promise<string[]> {
+  const crd = await cluster.get(RESOURCES.CustomResourceDefinition, 'authorizationpolicies.security.istio.io');
+  if (crd === undefined) return [];
+  const problems: string[] = [];
+  for (const policy of await cluster.list(RESOURCES.AuthorizationPolicy)) {
+    const conditions = (policy['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? [];
+    for (const condition of conditions) {
+      if (condition.status === 'True' && condition.reason === 'Accepted') continue;
+      problems.push(
+        `AuthorizationPolicy ${policy.metadata.namespace}/${policy.metadata.name}: ${condition.message ?? condition.reason ?? condition.type}`,
+      );
+    }
+  }
+  return problems;
+}
+
+function describe(status: MeshStatus): string {
+  const parts: string[] = [];
+  if (status.components.length > 0) {
+    const rows = status.components.map((c) => [c.name, `${c.ready}/${c.wanted}`, c.image]);
+    parts.push(formatTable(['COMPONENT', 'READY', 'IMAGE'], rows));
+  }
+  if (status.namespaces.length > 0) {
+    parts.push(
+      formatTable(
+        ['NAMESPACE', 'IN THE MESH', 'PENDING', 'MISSING', 'LEAVING', 'OUTSIDE'],
+        status.namespaces.map((n) => [n.name, ...[n.enrolled, n.pending, n.missing, n.leaving, n.outside].map(String)]),
+      ),
+    );
+  } else {
+    parts.push('No pod is in the mesh. Try: kubectl label namespace NAMESPACE istio.io/dataplane-mode=ambient');
+  }
+  parts.push(
+    status.problems.length === 0
+      ? 'No problems found.'
+      : `${status.problems.length} ${status.problems.length === 1 ? 'problem' : 'problems'}:\n${status.problems.map((p) => `  ${p}`).join('\n')}`,
+  );
+  return parts.join('\n\n');
+}

@@ -1,0 +1,156 @@
+import type { Command } from 'commander';
+import { RESOURCES } from '../../core/kube/index.ts';
+import type { KubeObject } from '../../mesh/index.ts';
+import type { Cluster } from '../cluster.ts';
+import { type CliContext, duration } from '../context.ts';
+import { DATAPLANE_LABEL, isLive, REDIRECTION } from '../enrolment.ts';
+import { CliError } from '../errors.ts';
+import { DEFAULT_NAMESPACE, loadBundle, OWNER, OWNER_LABEL } from '../install/bundle.ts';
+import { isOurs } from '../install/ownership.ts';
+import { objectResource } from '../objects.ts';
+import { waitUntil } from '../wait.ts';
+import { MANIFESTS } from './install.ts';
+
+const AGENT_HEALTH_PORT = 8000;
+
+type UninstallOptions = {
+  readonly namespace: string;
+  readonly purge: boolean;
+  readonly force: boolean;
+  readonly timeout: number;
+};
+
+export function addUninstall(program: Command, context: CliContext): void {
+  program
+    .command('uninstall')
+    .summary('take every pod out of the mesh, check that nothing is left in any, then remove the mesh')
+    .description(
+      `First the labels that enrol are taken away and every pod leaves the mesh; then each node's agent is asked whether a rule is left in
+any pod; only then agent, ztunnel and controller are removed. Pods are not restarted and keep talking, in plaintext.`,
+    )
+    .option('-n, --namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
+    .option('--purge', 'also remove the definitions of our kinds, and with them all policies', false)
+    .option('--force', 'go on although a node did not answer; its pods may keep rules that lead nowhere', false)
+    .option('--timeout <duration>', 'how long to wait until every pod has left', duration, 120_000)
+    .addHelpText('after', '\nExamples:\n  ambit uninstall\n  ambit uninstall --purge')
+    .action(async (options: UninstallOptions) => {
+      const cluster = context.cluster();
+      await unenrolAll(cluster, options, context.say);
+      await checkNoRuleLeft(cluster, options, context.say);
+      await remove(cluster, options, context.say);
+      context.say('The mesh is uninstalled.');
+    });
+}
+
+const label = (object: KubeObject) => object.metadata.labels?.[DATAPLANE_LABEL];
+
+async function unenrolAll(cluster: Cluster, options: UninstallOptions, say: (line: string) => void): Promise<void> {
+  const withoutLabel = { metadata: { labels: { [DATAPLANE_LABEL]: null } } };
+  for (const namespace of await cluster.list(RESOURCES.Namespace)) {
+    if (label(namespace) !== 'ambient') continue;
+    await cluster.patch(RESOURCES.Namespace, namespace.metadata.name, undefined, withoutLabel);
+    say(`namespace ${namespace.metadata.name}: label ${DATAPLANE_LABEL} removed`);
+  }
+  for (const pod of await cluster.list(RESOURCES.Pod, { labelSelector: `${DATAPLANE_LABEL}=ambient` })) {
+    await cluster.patch(RESOURCES.Pod, pod.metadata.name, pod.metadata.namespace, withoutLabel);
+    say(`pod ${pod.metadata.namespace}/${pod.metadata.name}: label ${DATAPLANE_LABEL} removed`);
+  }
+  const enrolledPods = async () => {
+    const pods = await cluster.list(RESOURCES.Pod);
+    const left = pods.filter((pod) => isLive(pod) && pod.metadata.annotations?.[REDIRECTION] !== undefined);
+    return left.length === 0
+      ? []
+      : [`${left.length} still in the mesh, for example ${left[0]?.metadata.namespace}/${left[0]?.metadata.name}`];
+  };
+  try {
+    await waitUntil('pods leaving', enrolledPods, { deadlineMs: options.timeout, progress: say });
+  } catch (error) {
+    if (!options.force || !(error instanceof CliError)) throw error;
+    say(`${error.message} (going on: --force)`);
+  }
+}
+
+type EnrolledAnswer = {
+  readonly pods?: readonly { readonly namespace: string; readonly name: string; readonly rules: boolean }[];
+};
+
+/** Asks every node's agent what it finds in its pods' namespaces; the annotation alone is not proof. */
+async function checkNoRuleLeft(
+  cluster: Cluster,
+  options: UninstallOptions,
+  say: (line: string) => void,
+): Promise<void> {
+  const agents = await cluster.list(RESOURCES.Pod, {
+    namespace: options.namespace,
+    labelSelector: 'k8s-app=istio-cni-node',
+  });
+  const problems: string[] = [];
+  for (const agent of agents.filter(isLive)) {
+    const node = (agent['spec'] as { nodeName?: string }).nodeName ?? '?';
+    try {
+      const answer = JSON.parse(
+        await cluster.podHttp(
+          { namespace: options.namespace, name: agent.metadata.name },
+          AGENT_HEALTH_PORT,
+          '/enrolled',
+        ),
+      ) as EnrolledAnswer;
+      const dirty = (answer.pods ?? []).filter((pod) => pod.rules);
+      if (dirty.length === 0) say(`node ${node}: no rule is left in any pod`);
+      for (const pod of dirty) problems.push(`node ${node}: rules are left in pod ${pod.namespace}/${pod.name}`);
+    } catch (error) {
+      problems.push(
+        `node ${node}: its agent did not answer: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+  if (problems.length === 0) return;
+  if (options.force) {
+    for (const problem of problems) say(`${problem} (going on: --force)`);
+    return;
+  }
+  throw new CliError(
+    `agent and ztunnel were kept, since removing them now would cut these pods off:\n  ${problems.join('\n  ')}`,
+  );
+}
+
+async function remove(cluster: Cluster, options: UninstallOptions, say: (line: string) => void): Promise<void> {
+  const bundle = loadBundle(MANIFESTS, { namespace: options.namespace, env: [] });
+  const kept = (object: KubeObject) =>
+    object.kind === 'Namespace' || (object.kind === 'CustomResourceDefinition' && !options.purge);
+  for (const object of bundle.filter((o) => !kept(o)).reverse()) {
+    const resource = objectResource(object);
+    const present = await cluster.get(resource, object.metadata.name, object.metadata.namespace);
+    if (present === undefined) continue;
+    if (!isOurs(present)) {
+      say(`${object.kind} ${object.metadata.name} is not Ambit's; left alone`);
+      continue;
+    }
+    await cluster.delete(resource, object.metadata.name, object.metadata.namespace);
+  }
+  await waitUntil(
+    'removing',
+    async () => {
+      const pods = await cluster.list(RESOURCES.Pod, {
+        namespace: options.namespace,
+        labelSelector: `${OWNER_LABEL}=${OWNER}`,
+      });
+      return pods.length === 0 ? [] : [`${pods.length} pods are still there`];
+    },
+    { deadlineMs: options.timeout, progress: say },
+  );
+  // What the controller made at run time: the root certificate in every namespace. The key stays, so that a new installation
+  // keeps the trust that peers already have; --purge removes it as well.
+  for (const map of await cluster.list(RESOURCES.ConfigMap, { labelSelector: 'istio.io/config=true' })) {
+    await cluster.delete(RESOURCES.ConfigMap, map.metadata.name, map.metadata.namespace);
+  }
+  if (options.purge) await cluster.delete(RESOURCES.Secret, 'istio-ca-secret', options.namespace);
+  const namespace = await cluster.get(RESOURCES.Namespace, options.namespace);
+  if (options.purge && namespace !== undefined && isOurs(namespace)) {
+    await cluster.delete(RESOURCES.Namespace, options.namespace);
+  } else {
+    say(
+      `kept: namespace ${options.namespace} with the root key, and the definitions of our kinds with all policies (--purge removes them)`,
+    );
+  }
+}

@@ -1,0 +1,75 @@
+import type { Duplex } from 'node:stream';
+import { type KubeClient, KubeError, kubeClient } from '../core/kube/index.ts';
+import type { Cluster } from './cluster.ts';
+import { CliError } from './errors.ts';
+import { requestOver } from './http-over.ts';
+
+const FIELD_MANAGER = 'ambit';
+const POD_HTTP_DEADLINE_MS = 15_000;
+
+export type ClusterOptions = {
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+};
+
+/** The cluster of the kubeconfig. Nothing is sent yet; what the API refuses is thrown as CliError with its own words. */
+export function kubeCluster(options: ClusterOptions): Cluster & AsyncDisposable {
+  const client = clean(() => kubeClient({ ...options, userAgent: 'ambit' }));
+  return {
+    get: (type, name, namespace) => asked(client.find(type, name, namespace)),
+    list: async (type, selection) => (await asked(client.list(type, selection))).items,
+    apply: (object, { dryRun = false } = {}) =>
+      asked(client.apply(object, { fieldManager: FIELD_MANAGER, force: true, dryRun })),
+    patch: async (type, name, namespace, body) => {
+      await asked(client.patch(type, { name, namespace }, 'merge', body, { fieldManager: FIELD_MANAGER }));
+    },
+    delete: async (type, name, namespace) => {
+      await asked(client.delete(type, name, namespace, { propagationPolicy: 'Background' }));
+    },
+    podHttp: (pod, port, path, method = 'GET') => asked(podHttp(client, pod, port, path, method)),
+    version: async () =>
+      ((await asked(client.raw({ method: 'GET', path: '/version' }))) as { gitVersion: string }).gitVersion,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}
+
+async function podHttp(
+  client: KubeClient,
+  pod: { readonly namespace: string; readonly name: string },
+  port: number,
+  path: string,
+  method: 'GET' | 'POST',
+): Promise<string> {
+  const signal = AbortSignal.timeout(POD_HTTP_DEADLINE_MS);
+  const stream: Duplex = await client.portForward(pod.namespace, pod.name, port, signal);
+  try {
+    return await requestOver(stream, { method, path, signal });
+  } finally {
+    stream.destroy();
+  }
+}
+
+function clean<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (error instanceof CliError) return error;
+  if (error instanceof KubeError || (error instanceof Error && 'code' in error)) {
+    return new CliError(error.message.replace(/^\[[A-Z_]+\] /, ''), { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,70 @@
+import { Command, CommanderError } from 'commander';
+import { addInstall } from './commands/install.ts';
+import { addLab } from './commands/lab.ts';
+import { addStatus } from './commands/status.ts';
+import { addUninstall } from './commands/uninstall.ts';
+import { addVersion, ownVersion } from './commands/version.ts';
+import { addZtunnelConfig } from './commands/ztunnel-config.ts';
+import type { CliContext } from './context.ts';
+import { CliError, UsageError } from './errors.ts';
+
+const HELP = `
+First steps on one machine:
+  ambit lab up
+  export KUBECONFIG=$(ambit lab kubeconfig)
+  ambit install
+  kubectl label namespace default istio.io/dataplane-mode=ambient
+  ambit status
+
+Exit codes: 0 done, 1 a problem was found or something failed, 2 wrong use.`;
+
+/** The whole command line, ready to parse. */
+export function buildProgram(
+  context: CliContext,
+  write: { out: (text: string) => void; err: (text: string) => void },
+): Command {
+  const program = new Command('ambit')
+    .description('Ambit: a service mesh without sidecars.')
+    .version(ownVersion(), '-V, --version')
+    .option('--kubeconfig <path>', 'the cluster to talk to (default: $KUBECONFIG, then ~/.kube/config)')
+    .option('--context <name>', 'context of the kubeconfig')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .configureOutput({ writeOut: write.out, writeErr: write.err })
+    .exitOverride()
+    .addHelpText('after', HELP);
+  for (const add of [addInstall, addUninstall, addStatus, addZtunnelConfig, addVersion, addLab]) add(program, context);
+  return inherit(program);
+}
+
+/** Commander copies these settings to commands only when they are made; ours are made by functions of their own. */
+function inherit(command: Command): Command {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    inherit(child);
+  }
+  return command;
+}
+
+/** Parses, runs, and says what went wrong in one place. Returns the exit code. */
+export async function runProgram(
+  program: Command,
+  argv: readonly string[],
+  say: (line: string) => void,
+): Promise<number> {
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has said it already
+    if (error instanceof UsageError) {
+      say(`ambit: ${error.message}\nSee --help.`);
+      return error.exitCode;
+    }
+    if (error instanceof CliError) {
+      say(`ambit: ${error.message}`);
+      return error.exitCode;
+    }
+    throw error;
+  }
+}
