@@ -29,6 +29,16 @@ export {
   type OutboundFlow,
   type RefuseReason,
 } from './decide/outbound.ts';
+export { type PolicyReading, type PolicyStatus, readAuthorizationPolicy } from './derive/authorization-policy.ts';
+export { Deriver } from './derive/deriver.ts';
+export {
+  DEFAULT_ENABLEMENT_SELECTORS,
+  DEFAULT_EXCLUDED_NAMESPACES,
+  type EnablementSelector,
+  type Enrolment,
+  enrolled,
+  type LabelSelector,
+} from './derive/enrolled.ts';
 export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
 export {
   type ConditionChange,

@@ -1,0 +1,142 @@
+/** Whatever happens in whatever order: the result is that of deriving everything from scratch, and the deltas add up to it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_MESH_CONFIG, type Delta, type KubeObject, type MeshConfig } from '../kube-object.ts';
+import { addressKey, authorizationKey } from '../model.ts';
+import { seeded, shuffled } from '../test-support.ts';
+import { Deriver } from './deriver.ts';
+import { authorizationPolicy, kubeService, namespace, node, peerAuthentication, pod, slice } from './test-objects.ts';
+
+const NAMESPACES = ['app', 'other', 'istio-system'];
+
+/** One random object out of a small world, so that objects meet. */
+function randomObject(random: () => number): KubeObject {
+  const one = <T>(...items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const maybe = <T extends object>(fields: T): Partial<T> => (random() < 0.5 ? fields : {});
+  const path = (...names: readonly string[]) => `${one(...NAMESPACES)}/${one(...names)}`;
+  const labels = () => ({ ...maybe({ app: one('a', 'b') }), ...maybe({ tier: one('x', 'y') }) });
+  const mode = () => one('STRICT', 'PERMISSIVE', 'DISABLE', 'UNSET', 'bad');
+  const scope = () =>
+    one({}, {}, { selector: { matchLabels: labels() } }, { targetRefs: [{ kind: 'Service', name: 's' }] });
+  switch (one('pod', 'pod', 'pod', 'service', 'slice', 'node', 'namespace', 'policy', 'policy', 'peer', 'peer')) {
+    case 'pod':
+      return pod(path('a', 'b', 'c'), {
+        ips: [`10.0.0.${1 + Math.floor(random() * 6)}`].slice(random() < 0.1 ? 1 : 0),
+        labels: labels(),
+        node: one('n1', 'n2'),
+        ready: random() < 0.7,
+        phase: one('Running', 'Running', 'Pending', 'Succeeded'),
+        ports: maybe({ web: one(8080, 9090) }) as Record<string, number>,
+        uid: one('u1', 'u2'),
+      });
+    case 'service':
+      return kubeService(path('s', 't'), {
+        ...maybe({ selector: labels() }),
+        ...maybe({ clusterIPs: [one('10.1.0.1', '10.1.0.2', 'bad')] }),
+        ...maybe({ trafficDistribution: 'PreferClose' }),
+        ...maybe({ type: one('ClusterIP', 'ExternalName') }),
+        ports: [{ name: 'web', port: 80, targetPort: one<string | number>('web', 8080) }],
+      });
+    case 'slice': {
+      const target = { kind: 'Pod', name: one('a', 'b'), uid: one('u1', 'u2', '') };
+      const endpoints = [
+        { addresses: [one('192.0.2.1', '192.0.2.2')] },
+        { addresses: ['10.0.0.1'], targetRef: target },
+      ];
+      return slice(path('e', 'f'), one('s', 't'), endpoints.slice(Math.floor(random() * 2)), [
+        { name: 'web', port: 81 },
+      ]);
+    }
+    case 'node':
+      return node(one('n1', 'n2'), maybe({ 'topology.kubernetes.io/zone': one('z1', 'z2') }) as Record<string, string>);
+    case 'namespace': {
+      const annotations = maybe({ 'networking.istio.io/traffic-distribution': 'PreferSameNode' }) as Record<
+        string,
+        string
+      >;
+      const network = (random() < 0.2 ? { 'topology.istio.io/network': 'n1' } : {}) as Record<string, string>;
+      return namespace(one(...NAMESPACES), { annotations, labels: network });
+    }
+    case 'policy': {
+      const rules = [
+        { from: [{ source: { namespaces: [one('a', 'b')] } }] },
+        ...one([], [{ to: [{ operation: { paths: ['/'] } }] }]),
+      ];
+      return authorizationPolicy(path('p', 'q'), { ...scope(), action: one('ALLOW', 'DENY', 'AUDIT'), rules });
+    }
+    default: {
+      const ports = maybe({ portLevelMtls: { [one('80', '81')]: { mode: mode() } } });
+      const selector = maybe({ selector: { matchLabels: labels() } });
+      return peerAuthentication(
+        path('m', 'n', 'o'),
+        { ...selector, ...ports, ...maybe({ mtls: { mode: mode() } }) },
+        Math.floor(random() * 4),
+      );
+    }
+  }
+}
+
+const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+test('deriving step by step gives what deriving from scratch gives, for random histories', () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const random = seeded(seed);
+    let config: MeshConfig = DEFAULT_MESH_CONFIG;
+    const deriver = new Deriver(config);
+    const world = new Map<string, KubeObject>();
+    const addresses = new Map<string, unknown>();
+    const authorizations = new Map<string, unknown>();
+    const conditions = new Map<string, unknown>();
+    const follow = (delta: Delta, gone?: string) => {
+      for (const a of delta.addresses.upserted) addresses.set(addressKey(a), a);
+      for (const key of delta.addresses.removed) addresses.delete(key);
+      for (const a of delta.authorizations.upserted) authorizations.set(authorizationKey(a), a);
+      for (const key of delta.authorizations.removed) authorizations.delete(key);
+      for (const c of delta.conditions) {
+        const key = `${c.object.kind} ${c.object.namespace}/${c.object.name}`;
+        if (c.status === undefined) conditions.delete(key);
+        else conditions.set(key, c);
+      }
+      if (gone !== undefined) conditions.delete(gone);
+    };
+    for (let step = 1; step <= 240; step++) {
+      const object = randomObject(random);
+      const key = `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+      if (random() < 0.02) {
+        config = {
+          ...config,
+          trustDomain: random() < 0.5 ? 'td' : 'cluster.local',
+          rootNamespace: random() < 0.5 ? 'other' : 'istio-system',
+        };
+        follow(deriver.reconfigure(config));
+      } else if (random() < 0.25) {
+        world.delete(key);
+        follow(deriver.remove(object), key);
+      } else {
+        world.set(key, object);
+        follow(deriver.apply(object));
+      }
+      if (step % 20 !== 0) continue;
+      const where = `seed ${seed}, step ${step}`;
+      const scratch = new Deriver(config);
+      const all = scratch.applyAll(shuffled([...world.values()], random));
+      assert.deepEqual(sorted(deriver.addresses), sorted(scratch.addresses), where);
+      assert.deepEqual(sorted(deriver.authorizations), sorted(scratch.authorizations), where);
+      assert.deepEqual(sorted(addresses), sorted(deriver.addresses), `deltas, ${where}`);
+      assert.deepEqual(sorted(authorizations), sorted(deriver.authorizations), `deltas, ${where}`);
+      const said = new Map(all.conditions.map((c) => [`${c.object.kind} ${c.object.namespace}/${c.object.name}`, c]));
+      assert.deepEqual(sorted(conditions), sorted(said), `conditions, ${where}`);
+    }
+  }
+});
+
+test('applying many objects at once gives what applying them one by one gives', () => {
+  const random = seeded(99);
+  const objects = Array.from({ length: 150 }, () => randomObject(random));
+  const together = new Deriver(DEFAULT_MESH_CONFIG);
+  const delta = together.applyAll(objects);
+  const single = new Deriver(DEFAULT_MESH_CONFIG);
+  for (const object of objects) single.apply(object);
+  assert.deepEqual(sorted(together.addresses), sorted(single.addresses));
+  assert.equal(delta.addresses.upserted.length, together.addresses.size);
+});

@@ -1,0 +1,171 @@
+/**
+ * PeerAuthentication as policies of ztunnels: STRICT becomes a DENY for peers without identity. Effective modes are inherited
+ * from workload to namespace to mesh; inside a tier the oldest object counts; UNSET asks the next tier; DISABLE acts as
+ * PERMISSIVE, because a pod of the mesh always accepts tunnels.
+ */
+import type { KubeObject } from '../kube-object.ts';
+import { type Authorization, type AuthorizationRule, authorizationKey, EMPTY_MATCH, type Match } from '../model.ts';
+import { fields, isFields, type Labels, labelsOf } from './read.ts';
+import { getOrAdd, SelectorIndex } from './selector.ts';
+
+type Mode = 'UNSET' | 'STRICT' | 'PERMISSIVE';
+
+export type PeerFacts = {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Absent when it holds for its whole namespace (or mesh). */
+  readonly selector: Labels | undefined;
+  readonly mode: Mode;
+  readonly ports: ReadonlyMap<number, Mode>;
+  readonly created: string;
+  /** What could not be read (a mode is then taken as STRICT) or has no effect. */
+  readonly problems: readonly string[];
+};
+
+const STATIC_STRICT = 'istio_converted_static_strict';
+const DERIVED_PREFIX = 'converted_peer_authentication_';
+/** Objects without a creation time count as the youngest. */
+const NEVER_CREATED = '9999';
+
+export function readPeerAuthentication(object: KubeObject, rootNamespace: string): PeerFacts {
+  const { name, namespace = '', creationTimestamp } = object.metadata;
+  const spec = fields(object['spec']);
+  const problems: string[] = [];
+  const written = fields(fields(spec['selector'])['matchLabels']);
+  const labels = labelsOf(written);
+  const ports = new Map<number, Mode>();
+  for (const [port, setting] of Object.entries(fields(spec['portLevelMtls']))) {
+    if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+      problems.push(`spec.portLevelMtls: ${JSON.stringify(port)} is no port`);
+      continue;
+    }
+    ports.set(Number(port), readMode(setting, `spec.portLevelMtls.${port}`, problems));
+  }
+  let mode = readMode(spec['mtls'], 'spec.mtls', problems);
+  const isReadable = Object.keys(labels).length === Object.keys(written).length;
+  if (!isReadable) {
+    problems.push('spec.selector.matchLabels: not a map of labels');
+    if (mode !== 'STRICT') mode = 'UNSET'; // whom it means is not known: it may make stricter, never laxer
+    ports.clear();
+  }
+  const selector = isReadable && Object.keys(labels).length > 0 ? labels : undefined;
+  if (selector === undefined && ports.size > 0)
+    problems.push('spec.portLevelMtls: without effect, it needs a selector');
+  if (selector !== undefined && namespace === rootNamespace) {
+    problems.push('spec.selector: without effect in the root namespace');
+  }
+  const created = creationTimestamp ?? NEVER_CREATED;
+  return { key: `${namespace}/${name}`, name, namespace, selector, mode, ports, created, problems };
+}
+
+function readMode(setting: unknown, path: string, problems: string[]): Mode {
+  if (setting === undefined || setting === null) return 'UNSET';
+  const mode = isFields(setting) ? (setting['mode'] ?? 'UNSET') : setting;
+  if (mode === 'UNSET' || mode === 'STRICT' || mode === 'PERMISSIVE') return mode;
+  if (mode === 'DISABLE') return 'PERMISSIVE';
+  problems.push(`${path}.mode: ${JSON.stringify(mode)} is no mode`);
+  return 'STRICT'; // a wish for security that can not be read is granted
+}
+
+/** All PeerAuthentications, and what they mean for one workload. */
+export class PeerAuthentications {
+  readonly #all = new Map<string, PeerFacts>();
+  readonly #wide = new Map<string, Set<PeerFacts>>();
+  readonly #selecting = new SelectorIndex<PeerFacts>();
+  readonly #rootNamespace: string;
+
+  constructor(rootNamespace: string) {
+    this.#rootNamespace = rootNamespace;
+  }
+
+  get(key: string): PeerFacts | undefined {
+    return this.#all.get(key);
+  }
+
+  all(): Iterable<PeerFacts> {
+    return this.#all.values();
+  }
+
+  set(peer: PeerFacts): void {
+    this.remove(peer.key);
+    this.#all.set(peer.key, peer);
+    if (peer.selector === undefined) getOrAdd(this.#wide, peer.namespace, () => new Set()).add(peer);
+    else this.#selecting.add(peer.namespace, peer.selector, peer);
+  }
+
+  remove(key: string): void {
+    const old = this.#all.get(key);
+    if (old === undefined) return;
+    this.#all.delete(key);
+    if (old.selector !== undefined) this.#selecting.remove(old.namespace, old.selector, old);
+    const wide = this.#wide.get(old.namespace);
+    wide?.delete(old);
+    if (wide?.size === 0) this.#wide.delete(old.namespace);
+  }
+
+  /** Exists as soon as any PeerAuthentication does: whoever becomes STRICT refers to it, and it is there already. */
+  staticStrict(): Authorization | undefined {
+    if (this.#all.size === 0) return undefined;
+    return policy(this.#rootNamespace, STATIC_STRICT, [{ clauses: [{ matches: [withoutIdentity({})] }] }]);
+  }
+
+  /** The policy of one object with port-level settings; undefined when the static one, or none, says it all. */
+  derived(peer: PeerFacts): Authorization | undefined {
+    if (peer.selector === undefined || peer.namespace === this.#rootNamespace) return undefined;
+    const rules = portRules(this.#isStrict(peer, peer.namespace), peer.ports);
+    return rules.length === 0 ? undefined : policy(peer.namespace, DERIVED_PREFIX + peer.name, rules);
+  }
+
+  /** Keys of the policies that a workload must name, sorted. */
+  references(namespace: string, labels: Labels): readonly string[] {
+    const own = oldest(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
+    const derived = own && this.derived(own);
+    // The derived policy replaces the static one: of two DENY policies the broader would win over the exception.
+    if (derived !== undefined) return [authorizationKey(derived)];
+    return this.#isStrict(own, namespace) ? [`${this.#rootNamespace}/${STATIC_STRICT}`] : [];
+  }
+
+  #isStrict(own: PeerFacts | undefined, namespace: string): boolean {
+    const tiers = [own, oldest(this.#wide.get(namespace) ?? []), oldest(this.#wide.get(this.#rootNamespace) ?? [])];
+    return tiers.find((tier) => tier !== undefined && tier.mode !== 'UNSET')?.mode === 'STRICT';
+  }
+}
+
+function oldest(peers: Iterable<PeerFacts>): PeerFacts | undefined {
+  let found: PeerFacts | undefined;
+  for (const peer of peers) {
+    if (
+      found === undefined ||
+      peer.created < found.created ||
+      (peer.created === found.created && peer.key < found.key)
+    ) {
+      found = peer;
+    }
+  }
+  return found;
+}
+
+function portRules(isStrict: boolean, modes: ReadonlyMap<number, Mode>): readonly AuthorizationRule[] {
+  const having = (mode: Mode) =>
+    [...modes]
+      .filter(([, m]) => m === mode)
+      .map(([port]) => port)
+      .sort((a, b) => a - b);
+  if (isStrict) {
+    const exceptions = having('PERMISSIVE');
+    if (exceptions.length === 0) return [];
+    const outside = exceptions.map((port) => ({ matches: [{ ...EMPTY_MATCH, notDestinationPorts: [port] }] }));
+    return [{ clauses: [{ matches: [withoutIdentity({})] }, ...outside] }];
+  }
+  return having('STRICT').map((port) => ({ clauses: [{ matches: [withoutIdentity({ destinationPorts: [port] })] }] }));
+}
+
+function withoutIdentity(further: Partial<Match>): Match {
+  return { ...EMPTY_MATCH, notPrincipals: [{ kind: 'presence' }], ...further };
+}
+
+function policy(namespace: string, name: string, rules: readonly AuthorizationRule[]): Authorization {
+  return { name, namespace, scope: 'WORKLOAD_SELECTOR', action: 'DENY', rules, dryRun: false };
+}
