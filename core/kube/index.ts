@@ -11,6 +11,16 @@ export {
   type WriteOptions,
 } from './client.ts';
 export { type Connection, type ConnectionOptions, type ConnectionSource, connectionSource } from './connection.ts';
+export {
+  AUTHORIZATION_POLICY_CRD,
+  type AuthorizationPolicySpec,
+  authorizationPolicySpec,
+} from './crds/authorization-policy.ts';
+export {
+  PEER_AUTHENTICATION_CRD,
+  type PeerAuthenticationSpec,
+  peerAuthenticationSpec,
+} from './crds/peer-authentication.ts';
 export { type DeleteHandler, Informer, type InformerOptions, type SetHandler } from './informer.ts';
 export { isConflict, isGone, isNotFound, KubeError, type StatusDetails } from './kube-error.ts';
 export { groupPath, knownType, objectKey, RESOURCES, type ResourceType, resourcePath } from './resource-type.ts';

@@ -72,6 +72,7 @@ function session(socket: WebSocket, wantsStdin: boolean): ExecSession {
     stderr.end();
     reject(new KubeError(0, 'Closed', `the connection closed (${code}) before the command ended`));
   });
+  socket.resume();
   const stdin = wantsStdin
     ? new Writable({
         write: (chunk: Buffer, _encoding, done) => sendOn(socket, CHANNEL.stdin, chunk, done),

@@ -60,5 +60,6 @@ function duplex(socket: WebSocket, target: string): Duplex {
       stream.destroy(new KubeError(0, 'PortForward', `${target}: ${bytes.toString('utf8').trim()}`));
   });
   socket.once('close', end);
+  socket.resume();
   return stream;
 }

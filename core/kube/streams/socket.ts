@@ -12,6 +12,7 @@ const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** Above this the sender of a channel waits. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 
+/** The socket comes paused. Throws KubeError, with the server's own reason when it refuses. */
 export async function openSocket(
   transport: Transport,
   path: string,
@@ -31,7 +32,10 @@ export async function openSocket(
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const onAbort = (): void => socket.terminate();
   signal?.addEventListener('abort', onAbort, { once: true });
-  socket.once('open', () => resolve(socket));
+  socket.once('open', () => {
+    socket.pause(); // frames may follow at once; the caller resumes when it listens
+    resolve(socket);
+  });
   socket.once('unexpected-response', (request, answer) => {
     const chunks: Buffer[] = [];
     answer.on('data', (chunk: Buffer) => chunks.push(chunk));
