@@ -132,6 +132,7 @@ test('inbound tunnel requests are checked and mapped as the table says', () => {
       'echo.default.svc.cluster.local:80',
       'reject 503',
     ],
+    ['the proxy itself, asked through an application tunnel', [], renumbered, wayHere, '10.0.0.7:15008', 'reject 503'],
     [
       'an application tunnel into the proxy',
       [],

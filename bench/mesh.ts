@@ -1,0 +1,186 @@
+/**
+ * What the pure heart costs: policy evaluation by policies in scope, an outbound decision among many services, derivation
+ * cold and by one change. Bounded to a few seconds. `sh scripts/node.sh bench/mesh.ts`
+ */
+import {
+  type Authorization,
+  DEFAULT_MESH_CONFIG,
+  Deriver,
+  decideOutbound,
+  EMPTY_MATCH,
+  evaluate,
+  type KubeObject,
+  mustParseIp,
+  type OutboundFlow,
+  type PolicyScope,
+  spiffeId,
+  View,
+} from '../mesh/index.ts';
+
+const ROUND_MS = 150;
+const ROUNDS = 5;
+
+/** Median nanoseconds per call over a few short rounds. */
+function nanoseconds(work: () => unknown): number {
+  const rounds: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = process.hrtime.bigint();
+    const end = start + BigInt(ROUND_MS) * 1_000_000n;
+    let calls = 0;
+    let now = start;
+    while (now < end) {
+      for (let i = 0; i < 64; i++) work();
+      calls += 64;
+      now = process.hrtime.bigint();
+    }
+    rounds.push(Number(now - start) / calls);
+  }
+  return rounds.sort((a, b) => a - b)[ROUNDS >> 1] ?? 0;
+}
+
+function milliseconds<T>(work: () => T): readonly [number, T] {
+  const start = performance.now();
+  const result = work();
+  return [performance.now() - start, result];
+}
+
+const report = (what: string, value: number, unit: string) =>
+  console.log(`${what.padEnd(62)} ${value.toFixed(value < 10 ? 2 : 0).padStart(9)} ${unit}`);
+
+const address = (net: number, i: number) => mustParseIp(`10.${net + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`);
+const alice = spiffeId('cluster.local', 'ns-7', 'alice');
+const facts = { source: alice, from: { ip: address(0, 1), port: 4000 }, to: { ip: address(0, 2), port: 8080 } };
+
+/** ALLOW policies of one namespace, none of which matches: the worst case. */
+function policies(count: number, kind: 'principal' | 'range'): readonly Authorization[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `p${i}`,
+    namespace: 'ns-1',
+    scope: 'NAMESPACE',
+    action: 'ALLOW',
+    dryRun: false,
+    rules: [
+      {
+        clauses: [
+          {
+            matches: [
+              kind === 'principal'
+                ? { ...EMPTY_MATCH, principals: [{ kind: 'exact', value: `cluster.local/ns/ns-${i + 1000}/sa/x` }] }
+                : { ...EMPTY_MATCH, sourceIps: [{ address: address(100, i), prefix: 32 }] },
+            ],
+          },
+        ],
+      },
+    ],
+  }));
+}
+
+function podOf(i: number, ready = true): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `pod-${i}`,
+      namespace: `ns-${i % 50}`,
+      uid: `uid-${i}`,
+      generateName: `app-${i % 1000}-5f7-`,
+      labels: { app: `app-${i % 1000}`, version: 'v1', 'pod-template-hash': '5f7' },
+      annotations: { 'ambient.istio.io/redirection': 'enabled' },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `app-${i % 1000}-5f7`, controller: true }],
+    },
+    spec: {
+      nodeName: `node-${i % 100}`,
+      serviceAccountName: `app-${i % 1000}`,
+      containers: [{ ports: [{ name: 'http', containerPort: 8080 }] }],
+    },
+    status: {
+      phase: 'Running',
+      podIPs: [{ ip: address(0, i) }],
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+    },
+  };
+}
+
+function serviceOf(i: number): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: `app-${i}`, namespace: `ns-${i % 50}` },
+    spec: {
+      selector: { app: `app-${i % 1000}` },
+      clusterIPs: [address(96, i)],
+      ports: [{ name: 'http', port: 80, targetPort: 'http' }],
+    },
+  };
+}
+
+function deriverOf(pods: number, services: number): Deriver {
+  const deriver = new Deriver(DEFAULT_MESH_CONFIG);
+  deriver.applyAll(Array.from({ length: 100 }, (_, i) => nodeOf(i)));
+  for (let i = 0; i < services; i++) deriver.apply(serviceOf(i));
+  for (let i = 0; i < pods; i++) deriver.apply(podOf(i));
+  return deriver;
+}
+
+function nodeOf(i: number): KubeObject {
+  const labels = { 'topology.kubernetes.io/region': 'r', 'topology.kubernetes.io/zone': `z${i % 3}` };
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name: `node-${i}`, labels } };
+}
+
+function viewOf(deriver: Deriver): View {
+  const view = new View({ network: '', localNode: '' });
+  for (const resource of deriver.addresses.values()) view.upsertAddress(resource);
+  return view;
+}
+
+function benchEvaluate(): void {
+  const local = viewOf(deriverOf(2, 0)).workloadByAddress('', address(0, 1)) ?? never();
+  for (const kind of ['principal', 'range'] as const) {
+    for (const count of [1, 100, 10_000]) {
+      const view = new View({ network: '', localNode: '' });
+      for (const policy of policies(count, kind)) view.upsertAuthorization(policy);
+      const [built, scope] = milliseconds((): PolicyScope => view.policyScope(local));
+      const each = nanoseconds(() => evaluate(scope, facts));
+      report(`evaluate, ${count} ALLOW policies by ${kind}, none matches`, each / 1000, 'µs');
+      if (count === 10_000) report('  its scope, once per policy change', built, 'ms');
+    }
+  }
+}
+
+function benchOutbound(): void {
+  const view = viewOf(deriverOf(10_000, 10_000));
+  const source = view.workloadByAddress('', address(0, 1)) ?? never();
+  const flows = Array.from({ length: 64 }, (_, i): OutboundFlow => {
+    return { source, from: { ip: address(0, 1), port: 4000 }, originalDst: { ip: address(96, i * 100), port: 80 } };
+  });
+  let next = 0;
+  const tunnelled = flows.filter((flow) => decideOutbound(view, flow, Math.random).kind === 'hbone').length;
+  if (tunnelled === 0) throw new Error('no flow finds an endpoint: the bench measures refusals');
+  const toService = nanoseconds(() => decideOutbound(view, flows[next++ & 63] ?? flows[0] ?? never(), Math.random));
+  report('decideOutbound to a service, 10,000 services and pods', toService / 1000, 'µs');
+  const direct = { ...(flows[0] ?? never()), originalDst: { ip: address(0, 77), port: 8080 } };
+  report('decideOutbound to a pod', nanoseconds(() => decideOutbound(view, direct, Math.random)) / 1000, 'µs');
+}
+
+function never(): never {
+  throw new Error('the bench built something else than it meant to');
+}
+
+function benchDerive(): void {
+  for (const pods of [1000, 10_000, 100_000]) {
+    const [cold, deriver] = milliseconds(() => deriverOf(pods, 1000));
+    report(`derive ${pods} pods and 1,000 services, cold`, cold, 'ms');
+    let ready = false;
+    const change = nanoseconds(() => {
+      deriver.apply(podOf(7, ready));
+      ready = !ready;
+    });
+    report(`  one pod changes among ${pods}`, change / 1000, 'µs');
+    const [filled] = milliseconds(() => viewOf(deriver));
+    report(`  a view filled with ${deriver.addresses.size} resources`, filled, 'ms');
+  }
+}
+
+benchEvaluate();
+benchOutbound();
+benchDerive();
