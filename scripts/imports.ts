@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: COMPONENT,
   lab: COMPONENT,
   samples: ['core', 'mesh'],
-  scripts: [],
+  scripts: ['core', 'mesh'],
   test: ['mesh', 'core', 'ztunnel', 'waypoint', 'controller', 'cni', 'cli', 'lab', 'samples', 'scripts'],
   bench: ['mesh', 'core', 'ztunnel', 'waypoint', 'controller', 'cni', 'cli', 'lab', 'samples', 'test'],
 };

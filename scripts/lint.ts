@@ -1,6 +1,5 @@
 /** Format, lint, types and the import table, in this order; the first failure ends the run with its own output. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkImports } from './imports.ts';
 
@@ -29,7 +28,5 @@ if (problems.length > 0) {
 }
 console.log('lint: imports ok');
 
-if (readdirSync(join(root, 'core'), { withFileTypes: true }).some((e) => e.name === 'xds')) {
-  const generate = join(root, 'core/xds/generate.sh');
-  run('generated protobuf code is fresh', 'sh', [generate, '--check']);
-}
+run('generated protobuf code is fresh', 'sh', [join(root, 'core/xds/generate.sh'), '--check']);
+run('generated CRDs are fresh', process.execPath, [...process.execArgv, join(root, 'scripts/crds.ts'), '--check']);
