@@ -90,7 +90,7 @@ export class ApiServer implements AsyncDisposable {
     this.#servers = o.servers;
     this.#upgraded = o.upgraded;
     this.#ended = o.ended;
-    this.#compaction = setInterval(() => o.store.compact(), COMPACT_EVERY_MS).unref();
+    this.#compaction = setInterval(() => this.compact(), COMPACT_EVERY_MS).unref();
   }
 
   /** Opens the state, brings it up to date and listens. Rejects when a listener can't be bound. */
@@ -182,6 +182,11 @@ export class ApiServer implements AsyncDisposable {
       contexts: [{ name: 'ambit-lab', context: { cluster: 'ambit-lab', user: 'ambit-lab' } }],
       'current-context': 'ambit-lab',
     });
+  }
+
+  /** Forgets events older than the history that is kept; runs by itself every minute. */
+  compact(): void {
+    this.#store.compact();
   }
 
   /** Ends watches and streams, stops listening, closes the database. Harmless when done twice. */

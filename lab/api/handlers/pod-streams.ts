@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Reply } from '../http/reply.ts';
 import { type ApiObject, listAt, textAt } from '../object.ts';
-import { ApiStatusError, badRequest, type ResourceInfo } from '../pure/index.ts';
+import { ApiStatusError, badRequest, type Json, type ResourceInfo } from '../pure/index.ts';
 import { type Store, storageKey } from '../store/store.ts';
 import { type ApiRequest, existing } from './request.ts';
 
@@ -171,10 +171,16 @@ function containerOf(pod: ApiObject, query: URLSearchParams): string {
   throw badRequest(`a container name must be specified for pod ${pod.metadata.name}, choose one of: [${choices}]`);
 }
 
+/** The kubelet's refusal, a Status or plain text, as ours. */
 async function refusalOf(answer: IncomingMessage): Promise<ApiStatusError> {
   const chunks: Buffer[] = [];
   for await (const chunk of answer) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString('utf8').trim();
   const code = answer.statusCode ?? 502;
-  return new ApiStatusError(code, code === 404 ? 'NotFound' : code === 400 ? 'BadRequest' : 'InternalError', text);
+  try {
+    const status = JSON.parse(text) as Json;
+    return new ApiStatusError(code, textAt(status, 'reason') || 'InternalError', textAt(status, 'message') || text);
+  } catch {
+    return new ApiStatusError(code, 'InternalError', text); // not JSON: the text is the message
+  }
 }

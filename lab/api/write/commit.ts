@@ -174,6 +174,14 @@ function keepServerFields(object: ApiObject, old: ApiObject): void {
   }
 }
 
+/** Empty lists and maps in metadata mean the same as none, and are stored as none. */
+function dropEmpty(metadata: JsonObject): void {
+  for (const key of ['labels', 'annotations', 'finalizers', 'ownerReferences']) {
+    const value = metadata[key];
+    if (typeof value === 'object' && value !== null && Object.keys(value).length === 0) delete metadata[key];
+  }
+}
+
 function completed(
   context: WriteContext,
   info: ResourceInfo,
@@ -183,6 +191,7 @@ function completed(
 ): ApiObject {
   const strategy = subresource === undefined ? strategyOf(info) : {};
   strategy.prepare?.(object, old, context);
+  dropEmpty(object.metadata);
   const schema = context.registry.schemaOf(info);
   const complete = schema === undefined ? object : (schema.default(object) as ApiObject);
   const causes = [
