@@ -39,6 +39,7 @@ test('where a policy holds follows from its namespace and its selector', () => {
     ['empty selector', 'app/p', { selector: {} }, 'WORKLOAD_SELECTOR {}'],
     ['targetRef', 'app/p', { targetRef: { kind: 'Service', name: 's' } }, 'elsewhere'],
     ['targetRefs with selector', 'app/p', { selector: {}, targetRefs: [{ kind: 'Service', name: 's' }] }, 'elsewhere'],
+    ['a targetRef that is none', 'app/p', { targetRef: null, targetRefs: [] }, 'NAMESPACE'],
     [
       'targetRefs before action',
       'app/p',
@@ -172,6 +173,11 @@ test('a principal of our trust domain is meant under each of its names', () => {
   }
 });
 
+test('a DENY policy without rules says that it has no effect', () => {
+  assert.equal(policyOf(read({ action: 'DENY' })).status.reason, 'NoEffect');
+  assert.equal(policyOf(read({ action: 'ALLOW' })).status.reason, 'Accepted', 'that is how everything is denied');
+});
+
 test('dry run is an annotation', () => {
   for (const [value, want] of [
     ['true', true],
@@ -181,6 +187,7 @@ test('dry run is an annotation', () => {
   ] as const) {
     const r = read({}, 'app/p', DEFAULT_MESH_CONFIG, { annotations: { 'istio.io/dry-run': value } });
     assert.equal(policyOf(r).authorization.dryRun, want, value);
+    assert.equal(/dry run/.test(policyOf(r).status.message), want, value);
   }
 });
 

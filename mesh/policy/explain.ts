@@ -27,11 +27,14 @@ type FailedField = { readonly match: CompiledMatch; readonly test: FieldTest };
 
 /**
  * The policies considered, and the ALLOW rule that came closest: fewest fields failed, then most held, then policy order.
- * No nearest miss when no ALLOW rule could ever match, or when one does.
+ * Only where it was the lack of an ALLOW match that denied: next to a DENY match, or a policy that is still on its way, a miss
+ * would send people to the wrong place.
  */
 export function explain(scope: PolicyScope, conn: ConnectionFacts): Explanation {
   const subject = new Subject(conn);
   const considered = [...scope.deny.policies, ...scope.allow.policies].map((p) => p.key);
+  const otherReason = scope.deny.firstMatch(subject) !== undefined || scope.missing.length > 0;
+  if (otherReason || scope.allow.firstMatch(subject) !== undefined) return { considered };
   let nearest: Miss | undefined;
   for (const policy of scope.allow.policies) {
     for (const rule of policy.rules) {

@@ -252,6 +252,11 @@ test('a denial names the rule that came closest and the field that failed', () =
     assert.equal(evaluate(scope, mtls).verdict, 'deny', name);
     assert.deepEqual(explain(scope, mtls).nearestMiss, want, name);
   }
+  const miss = authorization('a', { matches: [{ destinationPorts: [1] }] });
+  const hit = authorization('b', all);
+  assert.equal(explain(scopeOf(miss, authorization('d', { ...all, action: 'DENY' })), mtls).nearestMiss, undefined);
+  assert.equal(explain(scopeOf(miss, hit), mtls).nearestMiss, undefined);
+  assert.equal(explain(policyScope([compilePolicy(miss)], ['default/late']), mtls).nearestMiss, undefined);
   const plain = explain(scopeOf(authorization('a', { matches: [{ principals: [presence] }] })), plaintext);
   assert.equal(plain.nearestMiss?.got, 'no identity (plaintext)');
 });

@@ -165,3 +165,14 @@ test('an impossible range is refused and changes nothing', () => {
   assert.throws(() => fill(view, [service('echo', { addresses: ['10.0.0.0/40'] })]), RangeError);
   assert.equal(view.serviceByVip('', ip('10.1.0.1'))?.name, 'echo');
 });
+
+test('an address that a new pod took over is the new pod, however long the old one lingers', () => {
+  const ending = workload('old', { addresses: ['10.0.0.1'], status: 'UNHEALTHY' });
+  const fresh = workload('zz-new', { addresses: ['10.0.0.1'] });
+  for (const order of [
+    [ending, fresh],
+    [fresh, ending],
+  ]) {
+    assert.equal(viewOf(...order).workloadByAddress('', ip('10.0.0.1'))?.name, 'zz-new');
+  }
+});
