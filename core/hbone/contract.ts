@@ -1,0 +1,555 @@
+/** What every implementation of the tunnel must do, as client with any server and as server with any client. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer as createTcpServer, connect as dial, type Server, type Socket } from 'node:net';
+import { describe, it } from 'node:test';
+import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
+import { mustParseIp, type SpiffeId } from '../../mesh/index.ts';
+import { HboneError, type HboneErrorCode } from './errors.ts';
+import type { Leg } from './leg.ts';
+import { eventually, Recorder } from './leg-contract.ts';
+import type {
+  ConnectRequest,
+  HboneClient,
+  HboneClientOptions,
+  HboneServer,
+  HboneServerOptions,
+  HboneSettings,
+  OpenedStream,
+  OpenOptions,
+  TlsMaterial,
+} from './types.ts';
+
+export type Implementation = {
+  readonly createServer: (o: HboneServerOptions) => HboneServer;
+  readonly createClient: (o?: HboneClientOptions) => HboneClient;
+};
+
+/** An authority that signs what it is told to, good or bad (test/support/certificates.ts has one). */
+export type ContractCa = {
+  readonly authority: { readonly rootPem: string };
+  id(namespace: string, serviceAccount: string): SpiffeId;
+  material(
+    identity: SpiffeId,
+    o?: { readonly also?: readonly string[]; readonly roots?: string },
+  ): Promise<TlsMaterial>;
+  expired(identity: SpiffeId): Promise<TlsMaterial>;
+  notYetValid(identity: SpiffeId): Promise<TlsMaterial>;
+  nameless(identity: SpiffeId): Promise<TlsMaterial>;
+  odd(identity: SpiffeId, o: { readonly only?: 'client' | 'server'; readonly isCa?: boolean }): Promise<TlsMaterial>;
+};
+
+const AUTHORITY = '10.1.2.3:8080';
+
+type StandOptions = {
+  readonly server?: TlsMaterial;
+  readonly serverSettings?: Partial<HboneSettings>;
+  readonly client?: HboneClientOptions;
+  readonly onConnect?: (request: ConnectRequest) => void | Promise<void>;
+  readonly material?: () => Promise<TlsMaterial>;
+};
+
+/** One server on loopback, one client, and what they saw. */
+class Stand implements AsyncDisposable {
+  readonly ca: ContractCa;
+  readonly client: HboneClient;
+  readonly server: HboneServer;
+  readonly refused: HboneError[] = [];
+  readonly requests: ConnectRequest[] = [];
+  readonly #listener: Server;
+  readonly #raw = new Set<Socket>();
+  source: TlsMaterial;
+  dials = 0;
+
+  private constructor(ca: ContractCa, impl: Implementation, o: StandOptions, own: TlsMaterial, source: TlsMaterial) {
+    this.ca = ca;
+    this.source = source;
+    this.client = impl.createClient(o.client);
+    this.server = impl.createServer({
+      material: o.material ?? (() => Promise.resolve(own)),
+      onHandshakeError: (error) => this.refused.push(error),
+      onConnect: (request) => {
+        this.requests.push(request);
+        return (o.onConnect ?? echo)(request);
+      },
+      ...(o.serverSettings ? { settings: o.serverSettings } : {}),
+    });
+    this.#listener = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) => this.server.accept(s));
+  }
+
+  static async create(ca: ContractCa, impl: Implementation, o: StandOptions = {}): Promise<Stand> {
+    const own = o.server ?? (await ca.material(ca.id('shop', 'cart')));
+    const stand = new Stand(ca, impl, o, own, await ca.material(ca.id('shop', 'web')));
+    stand.#listener.listen(0, '127.0.0.1');
+    await once(stand.#listener, 'listening');
+    return stand;
+  }
+
+  get port(): number {
+    const address = this.#listener.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    return address.port;
+  }
+
+  async tcp(): Promise<Socket> {
+    this.dials += 1;
+    const socket = dial({ port: this.port, host: '127.0.0.1', allowHalfOpen: true });
+    this.#raw.add(socket);
+    socket.pause();
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  open(o: Partial<OpenOptions> = {}): Promise<OpenedStream> {
+    return this.client.open({
+      dial: { ip: mustParseIp('127.0.0.1'), port: this.port },
+      source: this.source,
+      expected: [this.ca.id('shop', 'cart')],
+      authority: AUTHORITY,
+      headers: {},
+      connect: () => this.tcp(),
+      poolKey: 'one',
+      ...o,
+    });
+  }
+
+  /** Opens, says hello through the echo, and gives leg and recorder. */
+  async talk(o: Partial<OpenOptions> = {}): Promise<{ leg: Leg; seen: Recorder }> {
+    const { leg } = await this.open(o);
+    const seen = new Recorder();
+    leg.deliver(seen);
+    leg.write(Buffer.from('hello'));
+    await seen.until('the echo', () => seen.text === 'hello');
+    return { leg, seen };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client[Symbol.asyncDispose]();
+    this.#listener.close();
+    for (const socket of this.#raw) socket.destroy();
+    await this.server[Symbol.asyncDispose]();
+    assert.deepEqual(this.server.stats(), { handshakes: 0, tunnels: 0, streams: 0 });
+    assert.deepEqual(this.client.stats(), { tunnels: 0, streams: 0 });
+  }
+}
+
+function echo(request: ConnectRequest): void {
+  const leg = request.respond(200);
+  leg.deliver({
+    data: (view) => {
+      if (!leg.write(view)) leg.pause();
+    },
+    writable: () => leg.resume(),
+    end: () => leg.end(),
+    reset: () => {},
+  });
+}
+
+/** Both ends of one stream, for the contract of legs. */
+export async function tunnelPair(
+  ca: ContractCa,
+  impl: Implementation,
+): Promise<AsyncDisposable & { readonly client: Leg; readonly server: Leg }> {
+  const { promise, resolve } = Promise.withResolvers<Leg>();
+  const stand = await Stand.create(ca, impl, { onConnect: (request) => resolve(request.respond(200)) });
+  const [{ leg }, server] = await Promise.all([stand.open(), promise]);
+  return { client: leg, server, [Symbol.asyncDispose]: () => stand[Symbol.asyncDispose]() };
+}
+
+async function rejection(work: Promise<unknown>): Promise<HboneError> {
+  const error = await work.then(
+    () => assert.fail('expected to be refused'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof HboneError, String(error));
+  return error;
+}
+
+/** Registers the suite under `name`. */
+export function hboneContract(name: string, ca: ContractCa, other: ContractCa, impl: Implementation): void {
+  const web = ca.id('shop', 'web');
+  const cart = ca.id('shop', 'cart');
+
+  describe(`a tunnel of ${name}`, () => {
+    it('opens over mutual TLS: each side knows who the other is, and headers pass both ways', async () => {
+      await using stand = await Stand.create(ca, impl, {
+        onConnect: (request) => void request.respond(200, { baggage: 'k8s.namespace.name=shop' }),
+      });
+      const headers = { baggage: 'k8s.cluster.name=c1', forwarded: 'for="10.0.0.1:5"', traceparent: '00-a-b-00' };
+      const opened = await stand.open({ headers });
+      const [request] = stand.requests;
+      assert.equal(opened.peer, cart);
+      assert.equal(request?.peer, web);
+      assert.equal(request?.authority, AUTHORITY);
+      assert.deepEqual(Object.fromEntries(request?.headers ?? []), headers);
+      assert.equal(opened.responseHeaders.get('baggage'), 'k8s.namespace.name=shop');
+      assert.equal(opened.responseHeaders.has('date'), false);
+    });
+
+    it('tells the caller status and headers of a refusal, and the tunnel serves on', async () => {
+      for (const status of [400, 401, 503] as const) {
+        let refusing = true;
+        await using stand = await Stand.create(ca, impl, {
+          onConnect: (request) => (refusing ? request.refuse(status, { 'ambit-receipt': '01H' }) : echo(request)),
+        });
+        const error = await rejection(stand.open());
+        assert.deepEqual([error.code, error.status], ['CONNECT_REFUSED', status]);
+        assert.equal(error.headers?.get('ambit-receipt'), '01H');
+        refusing = false;
+        await stand.talk();
+        assert.equal(stand.dials, 1);
+      }
+    });
+
+    it('answers 503 when the decision about a stream fails', async () => {
+      await using stand = await Stand.create(ca, impl, { onConnect: () => Promise.reject(new Error('our bug')) });
+      assert.equal((await rejection(stand.open())).status, 503);
+    });
+
+    it('shares one connection among streams, and one attempt among those who come first', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const talks = await Promise.all(Array.from({ length: 20 }, () => stand.talk()));
+      assert.equal(stand.dials, 1);
+      assert.equal(stand.client.stats().streams, 20);
+      for (const { leg } of talks) leg.end();
+      await Promise.all(talks.map(({ seen }) => seen.ended()));
+      await eventually('streams are counted down', () => stand.client.stats().streams === 0);
+    });
+
+    it('spreads streams beyond the limit over more connections', async () => {
+      await using stand = await Stand.create(ca, impl, { client: { maxStreamsPerConnection: 10 } });
+      await Promise.all(Array.from({ length: 25 }, () => stand.talk()));
+      assert.equal(stand.dials, 3);
+    });
+
+    it('never shares a connection between different keys, nor between certificates', async () => {
+      await using stand = await Stand.create(ca, impl);
+      await stand.talk({ poolKey: 'one' });
+      await stand.talk({ poolKey: 'two' });
+      await stand.talk({ poolKey: 'one', source: await ca.material(web) });
+      await stand.talk({ poolKey: 'one' });
+      assert.equal(stand.dials, 3);
+    });
+
+    it('releases an unused connection after its time, and keeps one that is in use', async () => {
+      await using stand = await Stand.create(ca, impl, { client: { poolUnusedReleaseMs: 30 } });
+      const used = await stand.talk({ poolKey: 'used' });
+      const idle = await stand.talk({ poolKey: 'idle' });
+      idle.leg.end();
+      await idle.seen.ended();
+      await eventually('the idle one is gone', () => stand.client.stats().tunnels === 1);
+      used.leg.write(Buffer.from(', again'));
+      await used.seen.until('the echo', () => used.seen.text === 'hello, again');
+    });
+
+    it('dials anew after a failed attempt, and tells everybody who waited for it', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const broken = () => Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }));
+      const errors = await Promise.all([1, 2, 3].map(() => rejection(stand.open({ connect: broken }))));
+      assert.deepEqual(
+        errors.map((error) => error.code),
+        ['DIAL_FAILED', 'DIAL_FAILED', 'DIAL_FAILED'],
+      );
+      await stand.talk();
+    });
+
+    it('lets one caller go without disturbing the others of the same attempt', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const abort = new AbortController();
+      const impatient = stand.open({ signal: abort.signal });
+      const patient = stand.talk();
+      abort.abort(new Error('no longer wanted'));
+      await assert.rejects(impatient, /no longer wanted/);
+      await patient;
+      assert.equal(stand.dials, 1);
+    });
+
+    it('drains: GOAWAY, running streams go on, new ones use a fresh connection, and the deadline cuts', async () => {
+      await using old = await Stand.create(ca, impl);
+      await using fresh = await Stand.create(ca, impl);
+      const running = await old.talk();
+      const drained = old.server.drain(400);
+      let used = 0;
+      const next = await eventually('a fresh connection', async () => {
+        used += 1;
+        const opened = await old.open({ connect: () => fresh.tcp() }).catch(() => undefined);
+        return fresh.dials > 0 ? opened : undefined;
+      });
+      assert.ok(used > 0 && next);
+      running.leg.write(Buffer.from(', still'));
+      await running.seen.until('the echo', () => running.seen.text === 'hello, still');
+      await drained;
+      await running.seen.wasReset();
+      assert.deepEqual(
+        running.seen.ends.map((event) => event.split(':')[0]),
+        ['reset'],
+      );
+    });
+
+    it('a drain without streams is over at once', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const { leg, seen } = await stand.talk();
+      leg.end();
+      await seen.ended();
+      await leg.closed;
+      const before = performance.now();
+      await stand.server.drain(10_000);
+      assert.ok(performance.now() - before < 2_000);
+    });
+
+    it('resets every stream of a connection that breaks', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const sockets: Socket[] = [];
+      const connect = async () => {
+        const socket = await stand.tcp();
+        sockets.push(socket);
+        return socket;
+      };
+      const talks = await Promise.all([stand.talk({ connect }), stand.talk({ connect })]);
+      sockets[0]?.destroy();
+      await Promise.all(talks.map(({ seen }) => seen.wasReset()));
+      for (const { seen } of talks) assert.equal(seen.ends.length, 1);
+      await eventually('the server noticed', () => stand.server.stats().tunnels === 0);
+    });
+  });
+
+  describe(`who may open a tunnel to ${name}`, () => {
+    const refusals: readonly (readonly [string, HboneErrorCode, () => Promise<TlsMaterial>])[] = [
+      ['of another authority', 'UNTRUSTED_CA', () => other.material(web, { roots: ca.authority.rootPem })],
+      ['that expired', 'EXPIRED', () => ca.expired(web)],
+      ['that is not valid yet', 'NOT_YET_VALID', () => ca.notYetValid(web)],
+      ['of another trust domain', 'WRONG_TRUST_DOMAIN', () => ca.material(other.id('shop', 'web'))],
+      ['without a workload identity', 'NO_SPIFFE', () => ca.nameless(web)],
+      ['with two workload identities', 'SEVERAL_SPIFFE', () => ca.material(web, { also: [cart] })],
+      ['for servers only', 'WRONG_USAGE', () => ca.odd(web, { only: 'server' })],
+      ['of an authority', 'WRONG_USAGE', () => ca.odd(web, { isCa: true })],
+    ];
+    for (const [what, code, material] of refusals) {
+      it(`a client with a certificate ${what} is refused (${code})`, async () => {
+        await using stand = await Stand.create(ca, impl);
+        await rejection(stand.open({ source: await material() }));
+        await eventually('the server says why', () => stand.refused.length > 0);
+        assert.deepEqual(
+          stand.refused.map((error) => error.code),
+          [code],
+        );
+        assert.equal(stand.requests.length, 0);
+      });
+    }
+
+    const raw = (port: number, o: ConnectionOptions) => {
+      const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'], ...o });
+      socket.on('error', () => {});
+      return socket;
+    };
+    const refusedFor = async (o: (material: TlsMaterial) => ConnectionOptions) => {
+      await using stand = await Stand.create(ca, impl);
+      const socket = raw(stand.port, o(await ca.material(web)));
+      socket.resume();
+      const [error] = await eventually('the server says why', () => stand.refused.length > 0 && stand.refused);
+      socket.destroy();
+      assert.equal(stand.requests.length, 0);
+      return error?.code;
+    };
+
+    it('a client without a certificate is refused', async () => {
+      assert.equal(await refusedFor(() => ({})), 'NO_CERTIFICATE');
+    });
+
+    it('a client that only speaks TLS 1.2 is refused', async () => {
+      const code = await refusedFor(({ key, chain }) => ({ key, cert: chain, maxVersion: 'TLSv1.2' }));
+      assert.equal(code, 'TLS_VERSION');
+    });
+
+    it('a client without h2 is refused', async () => {
+      assert.equal(
+        await refusedFor(({ key, chain }) => ({ key, cert: chain, ALPNProtocols: ['http/1.1'] })),
+        'NO_ALPN',
+      );
+      assert.equal(await refusedFor(({ key, chain }) => ({ key, cert: chain, ALPNProtocols: [] })), 'NO_ALPN');
+    });
+
+    it('a client that does not speak TLS is refused', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const socket = await stand.tcp();
+      socket.on('error', () => {});
+      socket.write('GET / HTTP/1.1\r\n\r\n');
+      socket.resume();
+      await eventually('the server says why', () => stand.refused.length > 0);
+      assert.equal(stand.requests.length, 0);
+    });
+
+    it('a session can not be resumed: each connection proves its identity anew', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const { key, chain } = await ca.material(web);
+      const first = raw(stand.port, { key, cert: chain });
+      const [session] = (await once(first, 'session')) as [Buffer];
+      first.destroy();
+      const second = raw(stand.port, { key, cert: chain, session });
+      await once(second, 'secureConnect');
+      assert.equal(second.isSessionReused(), false);
+      second.destroy();
+    });
+
+    it('a client that says nothing is cut after the deadline, in TLS and before its SETTINGS', async () => {
+      await using stand = await Stand.create(ca, impl, { serverSettings: { handshakeTimeoutMs: 150 } });
+      const silent = await stand.tcp();
+      const { key, chain } = await ca.material(web);
+      const half = raw(stand.port, { key, cert: chain });
+      for (const socket of [silent, half]) socket.on('error', () => {}).resume();
+      await eventually('both are refused', () => stand.refused.length === 2);
+      assert.deepEqual(
+        stand.refused.map((error) => error.code),
+        ['HANDSHAKE_TIMEOUT', 'HANDSHAKE_TIMEOUT'],
+      );
+    });
+
+    it('handshakes beyond the limit wait, and beyond that are reset, while others are served', async () => {
+      const serverSettings = { maxHandshakes: 2, maxWaitingHandshakes: 2, handshakeTimeoutMs: 300 };
+      await using stand = await Stand.create(ca, impl, { serverSettings });
+      // The fifth may learn of its reset while it still connects.
+      const open = async () => (await stand.tcp()).on('error', () => {}).resume();
+      for (let i = 0; i < 5; i++) await open().catch(() => {});
+      await eventually('the fifth is reset', () => stand.refused.length >= 1);
+      assert.equal(stand.refused[0]?.code, 'HANDSHAKE_OVERLOAD');
+      await eventually('the others time out', () => stand.refused.length === 5);
+      await stand.talk();
+    });
+
+    it('a server whose own certificate is not there refuses', async () => {
+      await using stand = await Stand.create(ca, impl, { material: () => Promise.reject(new Error('no certificate')) });
+      await rejection(stand.open());
+      assert.equal(stand.refused[0]?.code, 'MATERIAL_UNAVAILABLE');
+    });
+
+    it('a renewed certificate is used from the next handshake on', async () => {
+      let current = await ca.expired(cart);
+      await using stand = await Stand.create(ca, impl, { material: () => Promise.resolve(current) });
+      assert.equal((await rejection(stand.open())).code, 'EXPIRED');
+      current = await ca.material(cart);
+      await stand.talk();
+    });
+  });
+
+  describe(`whom ${name} tunnels to`, () => {
+    const refusals: readonly (readonly [string, HboneErrorCode, () => Promise<TlsMaterial>])[] = [
+      ['of another authority', 'UNTRUSTED_CA', () => other.material(cart, { roots: ca.authority.rootPem })],
+      ['that expired', 'EXPIRED', () => ca.expired(cart)],
+      ['that is not valid yet', 'NOT_YET_VALID', () => ca.notYetValid(cart)],
+      ['of another workload', 'IDENTITY_MISMATCH', () => ca.material(ca.id('shop', 'other'))],
+      ['of another trust domain', 'IDENTITY_MISMATCH', () => ca.material(other.id('shop', 'cart'))],
+      ['without a workload identity', 'NO_SPIFFE', () => ca.nameless(cart)],
+      ['with two workload identities', 'SEVERAL_SPIFFE', () => ca.material(cart, { also: [web] })],
+      ['for clients only', 'WRONG_USAGE', () => ca.odd(cart, { only: 'client' })],
+    ];
+    for (const [what, code, material] of refusals) {
+      it(`a server with a certificate ${what} is refused (${code}), before it hears of any stream`, async () => {
+        await using stand = await Stand.create(ca, impl, { server: await material() });
+        assert.equal((await rejection(stand.open())).code, code);
+        assert.equal(stand.requests.length, 0);
+      });
+    }
+
+    it('one of several expected identities will do', async () => {
+      await using stand = await Stand.create(ca, impl);
+      await stand.talk({ expected: [ca.id('shop', 'waypoint') as SpiffeId, cart] });
+    });
+
+    it('no identity expected means nobody is', async () => {
+      await using stand = await Stand.create(ca, impl);
+      assert.equal((await rejection(stand.open({ expected: [] }))).code, 'IDENTITY_MISMATCH');
+    });
+
+    it('a server that does not answer the handshake is given up after the deadline', async () => {
+      await using stand = await Stand.create(ca, impl, { client: { settings: { handshakeTimeoutMs: 100 } } });
+      await using silent = await silentServer();
+      assert.equal((await rejection(stand.open({ connect: silent.dial }))).code, 'HANDSHAKE_TIMEOUT');
+    });
+
+    it('a server that does not answer CONNECT is given up after the deadline, and its tunnel serves on', async () => {
+      let mute = true;
+      await using stand = await Stand.create(ca, impl, {
+        client: { settings: { replyTimeoutMs: 100 } },
+        onConnect: (request) => (mute ? undefined : echo(request)),
+      });
+      assert.equal((await rejection(stand.open())).code, 'CONNECT_TIMEOUT');
+      await eventually('the server sees it withdrawn', () => stand.requests[0]?.closed.aborted);
+      mute = false;
+      await stand.talk();
+      assert.equal(stand.dials, 1);
+    });
+
+    it('a peer that no longer answers PING is dropped, by either side', async () => {
+      const settings = { pingIntervalMs: 20, pingTimeoutMs: 100 };
+      await using stand = await Stand.create(ca, impl, { client: { settings }, serverSettings: settings });
+      await using wire = await cuttableWire(() => stand.tcp());
+      const { seen } = await stand.talk({ connect: wire.dial });
+      await new Promise((pings) => setTimeout(pings, 250));
+      assert.deepEqual(seen.ends, []);
+      wire.cut();
+      await seen.wasReset();
+      await eventually('the server dropped it', () => stand.server.stats().tunnels === 0);
+      assert.equal(stand.client.stats().tunnels, 0);
+    });
+  });
+}
+
+async function silentServer(): Promise<AsyncDisposable & { dial: () => Promise<Socket> }> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => void sockets.add(socket.on('error', () => {})));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    dial: async () => {
+      const socket = dial({ port: address.port, host: '127.0.0.1' });
+      await once(socket, 'connect');
+      return socket;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** A wire between client and server that can go dead without either end being told. */
+async function cuttableWire(onward: () => Promise<Socket>) {
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server = createTcpServer(async (near) => {
+    const far = await onward();
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('data', (chunk) => {
+        if (!isCut) to.write(chunk);
+      });
+      from.resume();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    cut: () => {
+      isCut = true;
+    },
+    dial: async () => {
+      const socket = dial({ port: address.port, host: '127.0.0.1' });
+      await once(socket, 'connect');
+      return socket;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

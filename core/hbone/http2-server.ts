@@ -1,0 +1,255 @@
+/** Accepts tunnels on `node:http2`: the plain implementation. */
+import {
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerStreamResponseOptions,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { mustParseIp, type SocketAddress, type SpiffeId, spiffeParts } from '../../mesh/index.ts';
+import { resetSocket } from '../net/index.ts';
+import { HboneError } from './errors.ts';
+import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
+import { streamLeg } from './stream-leg.ts';
+import { TlsAcceptor } from './tls-acceptor.ts';
+import {
+  type ConnectRequest,
+  DEFAULT_SETTINGS,
+  type HboneServer,
+  type HboneServerOptions,
+  type HboneSettings,
+  type TlsMaterial,
+} from './types.ts';
+import { verifyPeer } from './verify-peer.ts';
+
+/** See {@link HboneServer}; one for each identity that is served. */
+export function createHboneServer(options: HboneServerOptions): HboneServer {
+  return new Http2HboneServer(options);
+}
+
+type Ends = { readonly from: SocketAddress; readonly to: SocketAddress };
+
+class Http2HboneServer implements HboneServer {
+  readonly #options: HboneServerOptions;
+  readonly #settings: HboneSettings;
+  readonly #acceptor = new TlsAcceptor();
+  /** From the accepted socket until HTTP/2 runs on it. */
+  readonly #handshakes = new Set<Handshake>();
+  readonly #waiting: Handshake[] = [];
+  readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
+  #streams = 0;
+  #isDraining = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: HboneServerOptions) {
+    this.#options = options;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+  }
+
+  stats() {
+    return {
+      handshakes: this.#handshakes.size + this.#waiting.length,
+      tunnels: this.#sessions.size,
+      streams: this.#streams,
+    };
+  }
+
+  accept(socket: Socket): void {
+    const ends = endsOf(socket);
+    socket.on('error', () => {}); // `close` follows, and the handshake or the session says why
+    socket.once('close', () => this.#options.onSocketClosed?.());
+    if (ends === undefined) return void socket.destroy();
+    asTunnelSocket(socket);
+    const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
+      this.#leave(handshake);
+      if (error) this.#options.onHandshakeError(error, ends.from);
+    });
+    if (this.#handshakes.size < this.#settings.maxHandshakes) void this.#begin(handshake);
+    else if (this.#waiting.length < this.#settings.maxWaitingHandshakes) this.#waiting.push(handshake);
+    else handshake.fail(new HboneError('HANDSHAKE_OVERLOAD', 'too many handshakes at once'));
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const session of this.#sessions.keys()) session.close(); // GOAWAY; closes when its streams are over
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    this.#checkIdle();
+    const timer = setTimeout(() => this.#cut(), deadlineMs);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0);
+  }
+
+  #cut(): void {
+    const closed = () => new HboneError('CLOSED', 'the server is closing');
+    for (const handshake of [...this.#waiting, ...this.#handshakes]) handshake.fail(closed());
+    for (const [session, socket] of this.#sessions) cutSession(session, socket);
+  }
+
+  #checkIdle(): void {
+    const { handshakes, tunnels } = this.stats();
+    if (handshakes === 0 && tunnels === 0) this.#onIdle?.();
+  }
+
+  #leave(handshake: Handshake): void {
+    this.#handshakes.delete(handshake);
+    const at = this.#waiting.indexOf(handshake);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    const next = this.#handshakes.size < this.#settings.maxHandshakes ? this.#waiting.shift() : undefined;
+    if (next) void this.#begin(next);
+    this.#checkIdle();
+  }
+
+  async #begin(handshake: Handshake): Promise<void> {
+    this.#handshakes.add(handshake);
+    try {
+      const material = await this.#options.material();
+      if (handshake.isOver) return;
+      this.#acceptor.accept(handshake.socket, material, (outcome) => {
+        if ('error' in outcome) handshake.fail(outcome.error);
+        else this.#secured(handshake, outcome.socket, material);
+      });
+    } catch (cause) {
+      handshake.fail(
+        new HboneError('MATERIAL_UNAVAILABLE', 'there is no usable certificate to answer with', { cause }),
+      );
+    }
+  }
+
+  #secured(handshake: Handshake, tls: TLSSocket, material: TlsMaterial): void {
+    tls.on('error', () => {}); // a peer that hangs up; the session's `close` cleans up
+    if (handshake.isOver) return void tls.destroy();
+    let peer: SpiffeId;
+    try {
+      peer = verifyPeer(tls, { kind: 'trust-domain', trustDomain: spiffeParts(material.identity).trustDomain });
+    } catch (error) {
+      tls.destroy();
+      handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));
+      return;
+    }
+    const session = performServerHandshake(tls, sessionOptions(this.#settings, 'server'));
+    this.#sessions.set(session, tls);
+    const failed = (cause?: unknown) =>
+      handshake.fail(new HboneError('HTTP2_FAILED', 'the peer closed before it spoke HTTP/2', { cause }));
+    session.on('error', failed); // later errors end the session, and each stream tells its own leg
+    session.once('close', () => {
+      this.#sessions.delete(session);
+      failed();
+      this.#checkIdle();
+    });
+    session.once('remoteSettings', () => handshake.succeed());
+    session.on('stream', (stream, headers) => this.#serve(stream, headers, peer, handshake.ends));
+    session.setLocalWindowSize(this.#settings.connectionWindowBytes);
+    // A pod whose namespace is gone looks like this, too: no reason to complain.
+    watchLiveness(session, this.#settings, () => cutSession(session, tls));
+    if (this.#isDraining) session.close();
+  }
+
+  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: SpiffeId, ends: Ends): void {
+    const abort = new AbortController();
+    this.#streams += 1;
+    const leg = streamLeg(stream);
+    stream.once('close', () => {
+      this.#streams -= 1;
+      abort.abort(new HboneError('TUNNEL_CLOSED', 'the stream is over'));
+    });
+    const answer = (status: number, more: Readonly<Record<string, string>>, endStream: boolean) => {
+      if (!stream.destroyed && !stream.headersSent) {
+        const options: ServerStreamResponseOptions & { sendDate: boolean } = { endStream, sendDate: false };
+        stream.respond({ ':status': status, ...more }, options);
+      }
+    };
+    const authority = headers[':authority'];
+    if (headers[':method'] !== 'CONNECT' || authority === undefined) {
+      answer(400, {}, true);
+      return;
+    }
+    const request: ConnectRequest = {
+      peer,
+      from: ends.from,
+      to: ends.to,
+      authority,
+      headers: plainHeaders(headers),
+      closed: abort.signal,
+      respond: (status, more = {}) => {
+        answer(status, more, false);
+        return leg;
+      },
+      refuse: (status, more = {}) => answer(status, more, true),
+    };
+    this.#dispatch(request, stream);
+  }
+
+  #dispatch(request: ConnectRequest, stream: ServerHttp2Stream): void {
+    const failed = () => {
+      // A decision that can't be made is a refusal; one already answered is cut.
+      if (stream.headersSent) stream.destroy();
+      else request.refuse(503);
+    };
+    try {
+      Promise.resolve(this.#options.onConnect(request)).catch(failed);
+    } catch {
+      failed();
+    }
+  }
+}
+
+/** From an accepted socket to running HTTP/2, with one deadline over all of it. */
+class Handshake {
+  readonly socket: Socket;
+  readonly ends: Ends;
+  readonly #over: (error?: HboneError) => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onClose = () => this.fail(new HboneError('TLS_FAILED', 'the peer hung up during the handshake'));
+  isOver = false;
+
+  constructor(socket: Socket, ends: Ends, timeoutMs: number, over: (error?: HboneError) => void) {
+    this.socket = socket;
+    this.ends = ends;
+    this.#over = over;
+    this.#timer = setTimeout(() => {
+      this.fail(new HboneError('HANDSHAKE_TIMEOUT', `TLS and SETTINGS took more than ${timeoutMs} ms`));
+    }, timeoutMs);
+    socket.once('close', this.#onClose);
+  }
+
+  succeed(): void {
+    this.#finish();
+  }
+
+  /** Harmless when it is over already. */
+  fail(error: HboneError): void {
+    if (this.isOver) return;
+    this.#finish(error);
+    resetSocket(this.socket);
+  }
+
+  #finish(error?: HboneError): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearTimeout(this.#timer);
+    this.socket.off('close', this.#onClose);
+    this.#over(error);
+  }
+}
+
+function endsOf(socket: Socket): Ends | undefined {
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  // All absent when the peer has already left.
+  if (remoteAddress === undefined || remotePort === undefined || localAddress === undefined || !localPort)
+    return undefined;
+  return {
+    from: { ip: mustParseIp(withoutZone(remoteAddress)), port: remotePort },
+    to: { ip: mustParseIp(withoutZone(localAddress)), port: localPort },
+  };
+}
+
+function withoutZone(address: string): string {
+  return address.split('%')[0] ?? address;
+}

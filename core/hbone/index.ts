@@ -1,0 +1,19 @@
+/** The wall of the tunnel: HTTP/2 CONNECT over mutual TLS, and the legs that everything is relayed over. */
+export { HboneError, type HboneErrorCode } from './errors.ts';
+export { createHboneClient } from './http2-client.ts';
+export { createHboneServer } from './http2-server.ts';
+export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
+export { memoryLegs } from './memory-leg.ts';
+export { socketLeg } from './socket-leg.ts';
+export {
+  type ConnectRequest,
+  DEFAULT_SETTINGS,
+  type HboneClient,
+  type HboneClientOptions,
+  type HboneServer,
+  type HboneServerOptions,
+  type HboneSettings,
+  type OpenedStream,
+  type OpenOptions,
+  type TlsMaterial,
+} from './types.ts';

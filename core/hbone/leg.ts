@@ -1,0 +1,75 @@
+/** A byte pipe, and how two of them are joined. Everything that carries a connection is one of these. */
+
+/** Why a pipe broke. `cancel`: somebody withdrew it. `connect-error`: the connection behind it broke. `refused`: it was never served. */
+export type ResetCode = 'cancel' | 'connect-error' | 'refused';
+
+/**
+ * A byte pipe, whatever carries it; starts paused. A view is valid only during the call that passes it, in both
+ * directions. After `reset`, from either side, exactly one `reset` event follows, then nothing; a peer's reset comes
+ * before any `end`. Calls on a leg that is over are harmless.
+ */
+export interface Leg {
+  /** Names the receiver and resumes. Called once. */
+  deliver(to: LegEvents): void;
+  /** Sends, keeping a copy of what does not fit. False: stop until `writable`. */
+  write(view: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+  /** No more bytes from us; the other direction goes on. */
+  end(): void;
+  /** Really cuts: a TCP RST, or RST_STREAM. */
+  reset(code: ResetCode): void;
+  /** Settles when nothing is held for this leg any more: both directions over and flushed, or cut. Never rejects. */
+  readonly closed: Promise<void>;
+}
+
+export interface LegEvents {
+  data(view: Uint8Array): void;
+  /** There is room again after a `write` that said false. */
+  writable(): void;
+  end(): void;
+  reset(code: ResetCode): void;
+}
+
+/** Grows while bytes flow. `received` came from downstream (requests), `sent` went to it (responses). */
+export type RelayCounters = { sent: number; received: number };
+
+/**
+ * Joins two legs until both directions end. A half-close crosses as a half-close, a reset as a reset (RFC 9113 section
+ * 8.5). Resolves when the last byte was handed over; `closed` of each leg says when it has left.
+ */
+export function relay(
+  down: Leg,
+  up: Leg,
+  counters: RelayCounters = { sent: 0, received: 0 },
+): Promise<'ended' | ResetCode> {
+  const { promise, resolve } = Promise.withResolvers<'ended' | ResetCode>();
+  let directions = 2;
+  const forward = (from: Leg, to: Leg, count: (bytes: number) => void): LegEvents => ({
+    data: (view) => {
+      count(view.length);
+      if (!to.write(view)) from.pause();
+    },
+    writable: () => to.resume(), // `from` has room again for what `to` reads
+    end: () => {
+      to.end();
+      directions -= 1;
+      if (directions === 0) resolve('ended');
+    },
+    reset: (code) => {
+      to.reset(code);
+      resolve(code);
+    },
+  });
+  down.deliver(
+    forward(down, up, (bytes) => {
+      counters.received += bytes;
+    }),
+  );
+  up.deliver(
+    forward(up, down, (bytes) => {
+      counters.sent += bytes;
+    }),
+  );
+  return promise;
+}

@@ -1,0 +1,32 @@
+/** TLS exactly as mesh tunnels want it (ztunnel.md section 3.1). */
+import { constants } from 'node:crypto';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { TlsMaterial } from './types.ts';
+
+export const ALPN = ['h2'];
+
+/** TLS 1.3 only, two suites, and no tickets: each connection proves its identity anew. */
+export function contextOptions(material: TlsMaterial): SecureContextOptions {
+  return {
+    key: material.key,
+    cert: material.chain,
+    ca: material.roots,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
+    // TLS 1.3 still sends a ticket then, but only the number of a session that no side keeps: nothing can be resumed.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+const contexts = new WeakMap<TlsMaterial, SecureContext>();
+
+/** Parsing keys and certificates costs more than half a handshake, so once per certificate. Throws on unusable PEM. */
+export function contextFor(material: TlsMaterial): SecureContext {
+  let context = contexts.get(material);
+  if (context === undefined) {
+    context = createSecureContext(contextOptions(material));
+    contexts.set(material, context);
+  }
+  return context;
+}

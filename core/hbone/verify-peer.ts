@@ -1,0 +1,46 @@
+/** Who is at the other end: judged after TLS, before the first byte of HTTP/2. */
+import type { TLSSocket } from 'node:tls';
+import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
+import { spiffeIdsOf } from '../identity/index.ts';
+import { chainFault, HboneError } from './errors.ts';
+
+/** Whom a side accepts: a server anybody of its trust domain, a client only whom it meant to reach. */
+export type Expectation =
+  | { readonly kind: 'trust-domain'; readonly trustDomain: string }
+  | { readonly kind: 'identities'; readonly expected: readonly SpiffeId[] };
+
+/** The peer's one identity. Throws HboneError when there is any doubt about it. */
+export function verifyPeer(socket: TLSSocket, expectation: Expectation): SpiffeId {
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) throw new HboneError('NO_CERTIFICATE', 'the peer presented no certificate');
+  // Node's `rejectUnauthorized` is off so that the reason can be told; this line is what stands in its place.
+  if (socket.authorized !== true) throw chainFault(verdictOf(socket));
+  // RFC 9113 section 3.2: `h2` has to be agreed on.
+  if (socket.alpnProtocol !== 'h2') throw new HboneError('NO_ALPN', 'the peer does not offer the protocol h2');
+  // OpenSSL has checked the extended key usage for the role; an authority's certificate is no workload's.
+  if (leaf.ca) throw new HboneError('WRONG_USAGE', "the peer's leaf is the certificate of an authority");
+  const [peer, second] = spiffeIdsOf(leaf);
+  if (peer === undefined) throw new HboneError('NO_SPIFFE', "the peer's certificate names no workload identity");
+  if (second !== undefined) {
+    throw new HboneError('SEVERAL_SPIFFE', `the peer's certificate names ${peer} and ${second}`);
+  }
+  judge(peer, expectation);
+  return peer;
+}
+
+function judge(peer: SpiffeId, expectation: Expectation): void {
+  if (expectation.kind === 'identities') {
+    if (expectation.expected.includes(peer)) return;
+    const wanted = expectation.expected.join(' or ') || 'nobody';
+    throw new HboneError('IDENTITY_MISMATCH', `the peer is ${peer}, expected ${wanted}`);
+  }
+  const { trustDomain } = spiffeParts(peer);
+  if (trustDomain === expectation.trustDomain) return;
+  throw new HboneError('WRONG_TRUST_DOMAIN', `the peer ${peer} is not of trust domain ${expectation.trustDomain}`);
+}
+
+// Typed as an Error, in truth the name of OpenSSL's verdict.
+function verdictOf(socket: TLSSocket): string {
+  const verdict: unknown = socket.authorizationError;
+  return verdict instanceof Error ? ((verdict as NodeJS.ErrnoException).code ?? verdict.message) : String(verdict);
+}
