@@ -126,8 +126,10 @@ function standardOutput(): (line: string) => void {
     waiting = [];
     process.stdout.write(text); // synchronous for files, terminals and, on Linux, pipes
   };
-  process.on('exit', flush);
+  let armed = false;
   return (line) => {
+    if (!armed) process.on('exit', flush); // lines of the last turn, too
+    armed = true;
     waiting.push(line);
     if (waiting.length === 1) setImmediate(flush);
     else if (waiting.length >= LINES_PER_WRITE) flush();
