@@ -1,0 +1,161 @@
+/**
+ * What this node knows of the mesh: applies what discovery brings to the view, then tells whoever decides with it. Policies and
+ * workloads both count: a workload that names another policy is as good as a policy that changed.
+ */
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  type DeltaHandlers,
+  decodeAddress,
+  decodeAuthorization,
+  type ReceivedResource,
+  type Rejection,
+  type Update,
+} from '../core/xds/index.ts';
+import { type Address, MeshError, type SpiffeId, spiffeId, type View, type Workload } from '../mesh/index.ts';
+import type { Clock } from './clock.ts';
+
+/** How long a pod waits for its own record. */
+const WORKLOAD_WAIT_MS = 5_000;
+
+export type MeshStateOptions = {
+  readonly view: View;
+  /** Name of this node; '' counts every workload as local. */
+  readonly localNode: string;
+  readonly clock: Clock;
+  /** A workload of this node will need a certificate. */
+  readonly onIdentityWanted?: (identity: SpiffeId) => void;
+  /** The last workload of this node with that identity is gone. */
+  readonly onIdentityGone?: (identity: SpiffeId) => void;
+};
+
+export class MeshState implements DeltaHandlers {
+  readonly view: View;
+  readonly #options: MeshStateOptions;
+  readonly #listeners = new Set<() => void>();
+  /** Workloads of this node by identity. */
+  readonly #local = new Map<SpiffeId, Set<string>>();
+
+  constructor(options: MeshStateOptions) {
+    this.view = options.view;
+    this.#options = options;
+  }
+
+  onUpdate(typeUrl: string, update: Update): readonly Rejection[] {
+    const rejected: Rejection[] = [];
+    const apply = (resource: ReceivedResource, work: (bytes: Uint8Array) => void): void => {
+      try {
+        work(resource.bytes);
+      } catch (error) {
+        rejected.push({ name: resource.name, reason: reasonOf(error) });
+      }
+    };
+    let decides = false;
+    if (typeUrl === ADDRESS_TYPE) {
+      for (const resource of update.upserted) {
+        apply(resource, (bytes) => {
+          const address = decodeAddress(bytes);
+          decides = this.#upsert(address) || decides;
+        });
+      }
+      for (const name of update.removed) this.#remove(name);
+    } else if (typeUrl === AUTHORIZATION_TYPE) {
+      for (const resource of update.upserted) {
+        apply(resource, (bytes) => this.view.upsertAuthorization(decodeAuthorization(bytes)));
+      }
+      for (const name of update.removed) this.view.removeAuthorization(name);
+      decides = true;
+    }
+    if (decides) for (const listener of [...this.#listeners]) listener();
+    return rejected;
+  }
+
+  /** Called after every update that may change a decision about who may come in. */
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** The pod's own record; waits up to 5 s for it. Rejects with `WORKLOAD_UNKNOWN` or the signal's reason. */
+  async workloadReady(
+    info: { readonly name: string; readonly namespace: string; readonly serviceAccount: string },
+    signal: AbortSignal,
+  ): Promise<Workload> {
+    const known = this.view.localWorkload(info);
+    if (known !== undefined) return known;
+    signal.throwIfAborted();
+    const found = Promise.withResolvers<Workload>();
+    const { namespace, name } = info;
+    using _deadline = this.#options.clock.after(WORKLOAD_WAIT_MS, () =>
+      found.reject(new MeshError('WORKLOAD_UNKNOWN', `${namespace}/${name} is not known to the control plane`)),
+    );
+    using _watch = this.onChange(() => {
+      const workload = this.view.localWorkload(info);
+      if (workload !== undefined) found.resolve(workload);
+    });
+    const onAbort = () => found.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await found.promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Whether decisions may change. */
+  #upsert(address: Address): boolean {
+    if (address.kind === 'service') {
+      this.view.upsertAddress(address);
+      return false;
+    }
+    const { workload } = address;
+    const before = this.view.workloadByUid(workload.uid);
+    this.view.upsertAddress(address);
+    // The new record is counted before the old one is: an identity that stays is never forgotten in between.
+    this.#count(workload, 'add');
+    if (before !== undefined && identityOf(before) !== identityOf(workload)) this.#count(before, 'drop');
+    else if (before !== undefined && !this.#isLocal(workload)) this.#count(before, 'drop');
+    return true;
+  }
+
+  #remove(name: string): void {
+    const before = this.view.workloadByUid(name);
+    this.view.removeAddress(name);
+    if (before !== undefined) this.#count(before, 'drop');
+  }
+
+  #count(workload: Workload, change: 'add' | 'drop'): void {
+    const identity = identityOf(workload);
+    if (identity === undefined) return;
+    const uids = this.#local.get(identity);
+    if (change === 'add') {
+      if (!this.#isLocal(workload)) return;
+      if (uids === undefined) this.#local.set(identity, new Set([workload.uid]));
+      else uids.add(workload.uid);
+      const wanted = workload.tunnelProtocol === 'HBONE' || workload.nativeTunnel;
+      if (wanted) this.#options.onIdentityWanted?.(identity);
+    } else if (uids?.delete(workload.uid) === true && uids.size === 0) {
+      this.#local.delete(identity);
+      this.#options.onIdentityGone?.(identity);
+    }
+  }
+
+  #isLocal(workload: Workload): boolean {
+    return this.#options.localNode === '' || workload.node === this.#options.localNode;
+  }
+}
+
+/** Undefined for a workload whose names make no identity: it can have no certificate. */
+export function identityOf(workload: Workload): SpiffeId | undefined {
+  try {
+    return spiffeId(workload.trustDomain, workload.namespace, workload.serviceAccount);
+  } catch {
+    return undefined; // the only way it throws: IDENTITY_MALFORMED
+  }
+}
+
+/** What goes back to the control plane: `field: reason`, without our error code. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof MeshError ? text.slice(`[${error.code}] `.length) : text;
+}

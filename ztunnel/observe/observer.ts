@@ -1,0 +1,250 @@
+/** Turns what the data path tells into metrics, access lines, receipts and the flow ledger. */
+import {
+  type AccessParty,
+  type AccessRecord,
+  accessLine,
+  bare,
+  type Counter,
+  type FlowLedger,
+  type Logger,
+  type Receipt,
+  type Receipts,
+} from '../../core/telemetry/index.ts';
+import { type DryRunHit, explain, formatBecause, formatSocketAddress, serviceKey } from '../../mesh/index.ts';
+import type {
+  ConnectionContext,
+  ConnectionObserver,
+  ConnectionResult,
+  EarlyDeny,
+  LiveCounters,
+  OpenConnection,
+  Party,
+  PolicyEvent,
+  Reporter,
+} from '../data/index.ts';
+import { tcpLabels, withFlags } from './labels.ts';
+import type { TcpMetrics } from './metrics.ts';
+
+export type ObserverOptions = {
+  readonly metrics: TcpMetrics;
+  readonly receipts: Receipts;
+  readonly ledger: FlowLedger;
+  readonly log: Logger;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** AUTHZ_POLICY_INFO_LOGGING: decisions that let a connection in are told at info, too. */
+  readonly logAllowed?: boolean;
+};
+
+export class Observer implements ConnectionObserver {
+  readonly #options: ObserverOptions;
+  readonly #access: Logger;
+  readonly #policy: Logger;
+  readonly #live = new Set<Connection>();
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    this.#access = options.log.target('access');
+    this.#policy = options.log.scope('policy');
+  }
+
+  opened(context: ConnectionContext): OpenConnection {
+    const connection = new Connection(context, this.#options, this.#access, () => this.#live.delete(connection));
+    this.#live.add(connection);
+    return connection;
+  }
+
+  /** Brings the byte counters up to date: before they are shown. */
+  flush(): void {
+    for (const connection of this.#live) connection.flush();
+  }
+
+  denied(event: PolicyEvent): string {
+    const { decision, when } = event;
+    const because = formatBecause(decision.because);
+    const receipt = this.#receipt(event, 'deny', because);
+    this.#record(event, 'deny');
+    this.#policy.info(when === 'live' ? 'open connection denied' : 'connection denied', {
+      ...who(event.context),
+      because,
+      ...(decision.missing && { missing: decision.missing.join(',') }),
+      receipt: receipt.id,
+    });
+    return receipt.id;
+  }
+
+  dryRun(event: PolicyEvent): void {
+    for (const hit of event.decision.dryRunHits ?? []) {
+      const verdict = hit.would === 'deny' ? 'dry-run-deny' : 'dry-run-allow';
+      const because = describeHit(hit);
+      const receipt = this.#receipt(event, verdict, because);
+      this.#policy.info('a dry-run policy would decide', { ...who(event.context), because, receipt: receipt.id });
+    }
+  }
+
+  allowed(event: PolicyEvent): void {
+    this.#record(event, 'allow');
+    const level = this.#options.logAllowed === true ? 'info' : 'debug';
+    if (!this.#policy.enabled(level)) return;
+    this.#policy.log(level, 'connection allowed', {
+      ...who(event.context),
+      because: formatBecause(event.decision.because),
+    });
+  }
+
+  earlyDeny({ direction, src, dst, error }: EarlyDeny): void {
+    this.#access.warn('connection failed', {
+      'src.addr': bare(formatSocketAddress(src)),
+      'dst.addr': bare(formatSocketAddress(dst)),
+      direction,
+      error,
+    });
+  }
+
+  handshakeFailed(event: Parameters<ConnectionObserver['handshakeFailed']>[0]): void {
+    this.earlyDeny(event);
+  }
+
+  socketAccepted(reporter: Reporter): void {
+    this.#options.metrics.socketsOpen[reporter].inc();
+  }
+
+  socketClosed(reporter: Reporter): void {
+    this.#options.metrics.socketsOpen[reporter].dec();
+  }
+
+  warn(message: string, fields: Readonly<Record<string, string | number | boolean>>): void {
+    this.#options.log.scope('proxy').warn(message, fields);
+  }
+
+  #receipt(event: PolicyEvent, verdict: Receipt['verdict'], because: string): Receipt {
+    const { context, facts, scope } = event;
+    const { src, dst, service } = context;
+    // an explanation is of a denial; what a dry run would deny is told by the policy alone
+    const { considered, nearestMiss } = verdict === 'deny' ? explain(scope, facts) : { considered: [] };
+    return this.#options.receipts.add(podOf(context), {
+      direction: context.direction,
+      reporter: context.reporter,
+      src: {
+        ...(facts.source !== undefined && { identity: facts.source }),
+        ip: facts.from.ip,
+        ...(src.workload && { workload: src.workload.uid }),
+      },
+      dst: {
+        ip: facts.to.ip,
+        port: facts.to.port,
+        ...(service && { service: serviceKey(service) }),
+        ...(dst.workload && { workload: dst.workload.uid }),
+      },
+      verdict,
+      because,
+      considered,
+      ...(nearestMiss && { nearestMiss }),
+    });
+  }
+
+  #record({ context, facts }: PolicyEvent, verdict: 'allow' | 'deny'): void {
+    const { dst, service } = context;
+    this.#options.ledger.record({
+      source: facts.source ?? facts.from.ip,
+      destination: dst.workload?.uid ?? facts.to.ip,
+      port: facts.to.port,
+      service: service === undefined ? '' : serviceKey(service),
+      verdict,
+    });
+  }
+}
+
+class Connection implements OpenConnection {
+  readonly counters: LiveCounters = { sent: 0, received: 0 };
+  readonly #context: ConnectionContext;
+  readonly #options: ObserverOptions;
+  readonly #access: Logger;
+  readonly #forget: () => void;
+  readonly #labels: readonly string[];
+  readonly #sent: Counter;
+  readonly #received: Counter;
+  readonly #startedMs: number;
+  #shownSent = 0;
+  #shownReceived = 0;
+  #closed = false;
+
+  constructor(context: ConnectionContext, options: ObserverOptions, access: Logger, forget: () => void) {
+    this.#context = context;
+    this.#options = options;
+    this.#access = access;
+    this.#forget = forget;
+    this.#startedMs = options.now();
+    this.#labels = tcpLabels(context);
+    options.metrics.opened.labels(this.#labels).inc();
+    this.#sent = options.metrics.sent.labels(this.#labels);
+    this.#received = options.metrics.received.labels(this.#labels);
+    if (access.enabled('debug')) access.debug('connection opened', accessLine(accessRecord(context)));
+  }
+
+  flush(): void {
+    const { sent, received } = this.counters;
+    if (sent !== this.#shownSent) this.#sent.inc(sent - this.#shownSent);
+    if (received !== this.#shownReceived) this.#received.inc(received - this.#shownReceived);
+    this.#shownSent = sent;
+    this.#shownReceived = received;
+  }
+
+  closed({ error, flags }: ConnectionResult): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forget();
+    this.flush();
+    const { metrics, now } = this.#options;
+    const labels = withFlags(this.#labels, flags);
+    metrics.closed.labels(labels).inc();
+    if (flags !== '-') metrics.failed.labels(labels).inc();
+    const level = error === undefined ? 'info' : 'error';
+    if (!this.#access.enabled(level)) return;
+    // Metrics name bytes by direction of the request, the line by who the local workload is: on the source side the
+    // request's bytes are what it sent.
+    const { sent, received } = this.counters;
+    const local = this.#context.reporter === 'source' ? [received, sent] : [sent, received];
+    const [bytesSent = 0, bytesReceived = 0] = local;
+    const end = { bytesSent, bytesReceived, durationMs: now() - this.#startedMs, error };
+    this.#access.log(level, 'connection complete', accessLine({ ...accessRecord(this.#context), end }));
+  }
+}
+
+function accessRecord({ src, dst, hboneAddr, service, direction }: ConnectionContext): AccessRecord {
+  return { src: accessParty(src), dst: accessParty(dst), hboneAddr, service: service?.hostname, direction };
+}
+
+function accessParty({ addr, workload, baggage, identity }: Party): AccessParty {
+  return {
+    addr,
+    workload: workload === undefined ? baggage?.serviceName : workload.name || workload.canonicalName,
+    namespace: workload?.namespace ?? baggage?.namespace,
+    identity,
+    cluster: workload?.clusterId ?? baggage?.clusterId,
+  };
+}
+
+/** Whose ring a receipt goes into: the pod that we serve. */
+function podOf({ direction, src, dst }: ConnectionContext): string {
+  const own = direction === 'inbound' ? dst : src;
+  return own.workload?.uid ?? own.addr.ip;
+}
+
+function who(context: ConnectionContext) {
+  return {
+    id: context.id,
+    'src.addr': bare(formatSocketAddress(context.src.addr)),
+    'src.identity': context.src.identity,
+    'dst.addr': bare(formatSocketAddress(context.dst.addr)),
+    'dst.hbone_addr': context.hboneAddr === undefined ? undefined : bare(context.hboneAddr),
+    'dst.workload': context.dst.workload?.name,
+    'dst.namespace': context.dst.workload?.namespace,
+  };
+}
+
+function describeHit({ policy, rule, action, would }: DryRunHit): string {
+  const what =
+    rule === undefined ? `no rule of ${action} policy ${policy} matches` : `${action} policy ${policy}, rule ${rule}`;
+  return `${what}: would ${would}`;
+}
