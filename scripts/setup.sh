@@ -12,6 +12,12 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   mkdir -p node_modules/.bin
   ln -sf ../../bin/ambit node_modules/.bin/ambit
+  # These come as one package a platform, without the wrapper that would ask for every platform's.
+  for tool in @biomejs/cli-linux-*/biome @bufbuild/buf-linux-*/bin/buf; do
+    for found in node_modules/$tool; do
+      if [ -x "$found" ]; then ln -sf "../${found#node_modules/}" "node_modules/.bin/${found##*/}"; fi
+    done
+  done
 fi
 
 # command:package, for what the lab and the tests start
