@@ -1,0 +1,5 @@
+/** What every controller is made of. */
+export { Cache, type Change } from './cache.ts';
+export { type EventRecorder, eventRecorder } from './events.ts';
+export { controllerOf, controllerReference, isControlledBy, ownerKey, splitKey } from './owners.ts';
+export { type Reconcile, WorkQueue } from './work-queue.ts';
