@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type KubeClient, KubeError, kubeClient } from '../core/kube/index.ts';
+import { causedBy, MeshError } from '../mesh/index.ts';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
 import { requestOver } from './http-over.ts';
@@ -68,6 +69,12 @@ async function asked<T>(answer: Promise<T>): Promise<T> {
 
 function translate(error: unknown): unknown {
   if (error instanceof CliError) return error;
+  if (causedBy(error, MeshError)?.code === 'KUBE_CONFIG_MISSING') {
+    return new CliError(
+      'no cluster is configured: set KUBECONFIG or use --kubeconfig; for a lab: export KUBECONFIG=$(ambit lab kubeconfig)',
+      { cause: error },
+    );
+  }
   if (error instanceof KubeError || (error instanceof Error && 'code' in error)) {
     return new CliError(error.message.replace(/^\[[A-Z_]+\] /, ''), { cause: error });
   }

@@ -1,5 +1,5 @@
 /** Where the API server is and how to prove who we are; read again when the files behind it change. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { MeshError } from '../../mesh/index.ts';
@@ -64,11 +64,11 @@ export function connectionSource(options: ConnectionOptions): ConnectionSource {
       now,
     );
   }
-  const home = env['HOME'];
-  if (home !== undefined && home !== '') return fromKubeconfig([join(home, '.kube', 'config')], options.context, now);
+  const file = join(env['HOME'] ?? '/', '.kube', 'config');
+  if (existsSync(file)) return fromKubeconfig([file], options.context, now);
   throw new MeshError(
     'KUBE_CONFIG_MISSING',
-    'no Kubernetes API: neither KUBECONFIG nor KUBERNETES_SERVICE_HOST nor HOME is set',
+    `no Kubernetes API: neither KUBECONFIG nor KUBERNETES_SERVICE_HOST is set, and there is no ${file}`,
   );
 }
 
