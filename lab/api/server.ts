@@ -13,6 +13,7 @@ import { loadPki, type Pki } from './auth/pki.ts';
 import { Rbac } from './auth/rbac.ts';
 import { Tokens } from './auth/tokens.ts';
 import { CrdController } from './controllers/crds.ts';
+import { expireEvents } from './controllers/events.ts';
 import { GarbageCollector } from './controllers/garbage.ts';
 import { NamespaceController } from './controllers/namespaces.ts';
 import { Worker } from './controllers/worker.ts';
@@ -67,6 +68,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #pki: Pki;
   readonly #tokens: Tokens;
   readonly #store: Store;
+  readonly #now: () => Date;
   readonly #worker: Worker;
   readonly #servers: readonly Server[];
   readonly #upgraded: Set<Duplex>;
@@ -78,6 +80,7 @@ export class ApiServer implements AsyncDisposable {
     pki: Pki;
     tokens: Tokens;
     store: Store;
+    now: () => Date;
     worker: Worker;
     servers: readonly Server[];
     upgraded: Set<Duplex>;
@@ -86,6 +89,7 @@ export class ApiServer implements AsyncDisposable {
     this.#pki = o.pki;
     this.#tokens = o.tokens;
     this.#store = o.store;
+    this.#now = o.now;
     this.#worker = o.worker;
     this.#servers = o.servers;
     this.#upgraded = o.upgraded;
@@ -129,7 +133,7 @@ export class ApiServer implements AsyncDisposable {
       store[Symbol.dispose]();
       throw error;
     }
-    return new ApiServer({ pki, tokens, store, worker, servers, upgraded, ended });
+    return new ApiServer({ pki, tokens, store, now, worker, servers, upgraded, ended });
   }
 
   /** The bound ports, in the order of the listeners. */
@@ -184,8 +188,9 @@ export class ApiServer implements AsyncDisposable {
     });
   }
 
-  /** Forgets events older than the history that is kept; runs by itself every minute. */
+  /** Forgets the history beyond what is kept, and old Events; runs by itself every minute. */
   compact(): void {
+    expireEvents(this.#store, this.#now());
     this.#store.compact();
   }
 

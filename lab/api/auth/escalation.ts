@@ -1,7 +1,7 @@
 /** Nobody may grant what they do not have: roles and bindings are held against the writer's own rights. */
 
-import type { ApiRequest } from '../handlers/request.ts';
-import { type ApiObject, at, listAt, textAt } from '../object.ts';
+import { type ApiRequest, storageOf } from '../handlers/request.ts';
+import { type ApiObject, at, listAt, sameJson, textAt } from '../object.ts';
 import { forbidden, isObject, type Json } from '../pure/index.ts';
 import { MASTERS } from './caller.ts';
 import { ruleAllows } from './rbac.ts';
@@ -15,6 +15,9 @@ export function guardEscalation(r: ApiRequest, object: ApiObject): void {
   const isRole = r.info.plural === 'roles' || r.info.plural === 'clusterroles';
   if (holdsVerb(r, isRole ? 'escalate' : 'bind', object, namespace)) return;
   const rules = isRole ? listAt(object, 'rules') : r.parts.rbac.rulesOf(at(object, 'roleRef'), namespace);
+  const before = r.parts.store.get(storageOf(r), namespace, object.metadata.name);
+  const grants = (o: ApiObject) => (isRole ? o['rules'] : { to: o['roleRef'] ?? null, whom: o['subjects'] ?? null });
+  if (before !== undefined && sameJson(grants(before), grants(object))) return; // a new label grants nothing
   const own = [...r.parts.rbac.rulesFor(r.caller, namespace)].map((granted) => granted.rule);
   for (const rule of rules) {
     if (covered(rule, own)) continue;

@@ -36,7 +36,7 @@ export class GarbageCollector {
     }
     const { uid } = event.object.metadata;
     for (const owner of ownersOf(event.object)) {
-      this.#dependents.get(owner.uid)?.delete(uid);
+      this.#unlink(owner.uid, uid);
       this.#check(owner.uid); // it may have waited for this one
     }
     for (const dependent of this.#dependents.get(uid) ?? []) this.#check(dependent);
@@ -47,13 +47,19 @@ export class GarbageCollector {
     const { uid } = object.metadata;
     const owners = ownersOf(object);
     for (const owner of before === undefined ? [] : ownersOf(before)) {
-      if (!owners.some((o) => o.uid === owner.uid)) this.#dependents.get(owner.uid)?.delete(uid);
+      if (!owners.some((o) => o.uid === owner.uid)) this.#unlink(owner.uid, uid);
     }
     for (const owner of owners) {
       const set = this.#dependents.get(owner.uid) ?? new Set();
       this.#dependents.set(owner.uid, set.add(uid));
     }
     if (owners.length > 0 || holds(object, FOREGROUND) || holds(object, ORPHAN)) this.#check(uid);
+  }
+
+  #unlink(owner: string, dependent: string): void {
+    const set = this.#dependents.get(owner);
+    set?.delete(dependent);
+    if (set?.size === 0) this.#dependents.delete(owner);
   }
 
   #check(uid: string): void {

@@ -165,6 +165,12 @@ const disruptionBudgets: Strategy = {
   },
 };
 
+const autoscalers: Strategy = {
+  prepare(autoscaler) {
+    defaultTo(childOf(autoscaler, 'spec'), 'minReplicas', 1);
+  },
+};
+
 const nodes: Strategy = {
   prepare(node) {
     const spec = childOf(node, 'spec');
@@ -185,5 +191,6 @@ export const OTHER_STRATEGIES: Readonly<Record<string, Strategy>> = {
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhookConfigurations,
   'admissionregistration.k8s.io/validatingwebhookconfigurations': webhookConfigurations,
   'networking.k8s.io/networkpolicies': networkPolicies,
+  'autoscaling/horizontalpodautoscalers': autoscalers,
   'policy/poddisruptionbudgets': disruptionBudgets,
 };

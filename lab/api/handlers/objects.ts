@@ -66,13 +66,28 @@ function create(r: ApiRequest): Reply {
   const checked = checkFields(r.parts.registry, r.info, object, body.duplicates, options.fieldValidation);
   guardEscalation(r, checked.object);
   const created = createObject(writeContext(r), { ...options, info: r.info, object: checked.object });
-  return json(rendererOf(r).one(created), 201, [...checked.warnings, ...notices(r)]);
+  return json(rendererOf(r).one(created), 201, [...checked.warnings, ...notices(r, checked.object)]);
 }
 
+/** Kinds that are kept faithfully while nothing in the lab acts on them: the client hears it. */
+const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': 'not called yet',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': 'not called yet',
+  'admissionregistration.k8s.io/validatingadmissionpolicies': 'not obeyed yet',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings': 'not obeyed yet',
+  '/limitranges': 'not enforced',
+  '/resourcequotas': 'not enforced',
+  'networking.k8s.io/networkpolicies': 'not enforced',
+  'networking.k8s.io/ingresses': 'not served',
+  'autoscaling/horizontalpodautoscalers': 'not acted on',
+};
+
 /** What a client should know that an answer alone would not say. */
-function notices(r: ApiRequest): readonly string[] {
-  const unobeyed = r.info.group === 'admissionregistration.k8s.io';
-  return unobeyed ? [`${r.info.plural} are stored by this lab and not called yet`] : [];
+function notices(r: ApiRequest, object: ApiObject): readonly string[] {
+  const effect = WITHOUT_EFFECT[storageOf(r)];
+  if (effect !== undefined) return [`this lab stores ${r.info.plural}; they are ${effect}`];
+  const isTokenSecret = r.info.kind === 'Secret' && object['type'] === 'kubernetes.io/service-account-token';
+  return isTokenSecret ? ['this lab puts no token into secrets; ask for one with `kubectl create token`'] : [];
 }
 
 function replace(r: ApiRequest): Reply {

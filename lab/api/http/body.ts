@@ -19,7 +19,8 @@ const MAX_BODY_BYTES = 6 * 1024 * 1024;
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
+  // A refusal still has to reach the client, so leaving early must not cut the connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     const bytes = chunk as Buffer;
     size += bytes.length;
     if (size > MAX_BODY_BYTES) {

@@ -1,6 +1,13 @@
 /** Every resource type the server answers: the built-in table, and what established CRDs add at the same moment. */
-import { type ApiObject, at, textAt } from '../object.ts';
-import { type CompiledSchema, compileSchema, isObject, type Json, type ResourceInfo } from '../pure/index.ts';
+import { type ApiObject, at, listAt, textAt } from '../object.ts';
+import {
+  apiVersionOf,
+  type CompiledSchema,
+  compileSchema,
+  isObject,
+  type Json,
+  type ResourceInfo,
+} from '../pure/index.ts';
 import { type Store, storageKey } from '../store/store.ts';
 import { isEstablished, resourcesOf, versionEntry } from './crd-info.ts';
 import { BUILT_IN_KINDS, isReview } from './kinds.ts';
@@ -82,6 +89,12 @@ export class Registry {
   versionOf(info: ResourceInfo): Json | undefined {
     const crd = this.crdOf(info);
     return crd && versionEntry(crd, info.version);
+  }
+
+  /** `apiVersion` under which objects of a type are stored. */
+  storageApiVersion(info: ResourceInfo): string {
+    const version = listAt(this.crdOf(info), 'spec', 'versions').find((entry) => at(entry, 'storage') === true);
+    return apiVersionOf({ group: info.group, version: version === undefined ? info.version : textAt(version, 'name') });
   }
 
   /** The compiled schema of a custom resource type; undefined for built-in kinds. */

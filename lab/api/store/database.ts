@@ -1,4 +1,5 @@
 /** The SQLite side of the store: one row per object, a log of events, one counter; every write is one transaction. */
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { EventType } from './store.ts';
 
@@ -45,6 +46,8 @@ export class Database implements Disposable {
 
   /** Opens or makes the file; an unclean end of the last process is repaired by SQLite's log. */
   constructor(path: string) {
+    // Secrets are in it: SQLite gives its log files the mode of this one.
+    if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
     this.#db = new DatabaseSync(path);
     this.#db.exec(SCHEMA);
     this.#put = this.#db.prepare('INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)');

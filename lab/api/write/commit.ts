@@ -65,7 +65,8 @@ export function createObject(context: WriteContext, request: CreateRequest): Api
   delete metadata.deletionGracePeriodSeconds;
   if (info.subresources.includes('status')) delete object['status'];
   const complete = completed(context, info, object, undefined);
-  const owned = request.tracked === true ? complete : track(context, info, undefined, complete, manager);
+  const tracked = request.tracked === true ? complete : track(context, info, undefined, complete, manager);
+  const owned = underStorageVersion(context, info, tracked);
   return dryRun ? withoutVersion(owned) : context.store.put(resource, owned);
 }
 
@@ -107,7 +108,8 @@ export function updateObject(context: WriteContext, request: UpdateRequest): Api
   if (complete.metadata.generation !== undefined && !sameJson(ownPart(info, complete), ownPart(info, old))) {
     complete.metadata.generation += 1;
   }
-  const owned = request.tracked === true ? complete : track(context, info, old, complete, manager, subresource);
+  const tracked = request.tracked === true ? complete : track(context, info, old, complete, manager, subresource);
+  const owned = underStorageVersion(context, info, tracked);
   if (sameJson(comparable(owned), comparable(old))) return old;
   if (dryRun) return owned;
   const resource = storageKey(info.group, info.plural);
@@ -147,8 +149,7 @@ function statusOnly(info: ResourceInfo, old: ApiObject, object: ApiObject): ApiO
   // The reference's CNI agent annotates pods through pods/status, since that right is the smaller one.
   if (!info.custom) {
     for (const [key, value] of Object.entries({ labels, annotations })) {
-      if (value === undefined) delete metadata[key];
-      else metadata[key] = value;
+      if (value !== undefined) metadata[key] = value; // a status alone says nothing of them
     }
   }
   const { status: _, ...rest } = old;
@@ -213,6 +214,12 @@ function track(
 ): ApiObject {
   const options = { manager, now: context.now(), ...(subresource === undefined ? {} : { subresource }) };
   return trackUpdate(info, before, after, options) as ApiObject;
+}
+
+/** One object for all versions of a custom type: the same content through another version must not count as a change. */
+function underStorageVersion(context: WriteContext, info: ResourceInfo, object: ApiObject): ApiObject {
+  const apiVersion = context.registry.storageApiVersion(info);
+  return object.apiVersion === apiVersion ? object : ({ ...object, apiVersion } as ApiObject);
 }
 
 /** What counts as a new generation: all but metadata and, for kinds that report one, status. */

@@ -1,7 +1,7 @@
 /** Deletion: at once, or marked and left to finalizers, kubelets and the server's own controllers (spec section 9). */
 import type { WriteContext } from '../defaults/strategy.ts';
 import { type ApiObject, childOf, listAt, mapAt, numberAt, textAt, timestamp } from '../object.ts';
-import { badRequest, type JsonObject, type ResourceInfo } from '../pure/index.ts';
+import { badRequest, forbidden, type JsonObject, type ResourceInfo } from '../pure/index.ts';
 import { CRD_STORAGE } from '../resources/registry.ts';
 import { storageKey } from '../store/store.ts';
 import { checkPreconditions, isFinished, type Preconditions } from './commit.ts';
@@ -27,6 +27,9 @@ export const INTERNAL_DELETE: DeleteOptions = {
   dryRun: false,
 };
 
+const NAMESPACES = storageKey('', 'namespaces');
+/** Namespaces that the cluster itself lives in. */
+const PERMANENT = new Set(['default', 'kube-public', 'kube-system']);
 const PROPAGATIONS: readonly Propagation[] = ['Background', 'Foreground', 'Orphan'];
 
 /** Options come in the body or as query parameters. Throws 400. */
@@ -59,7 +62,7 @@ export type Removal =
   /** Marked; it goes when what holds it back lets go. */
   | { readonly kind: 'lingers'; readonly object: ApiObject };
 
-/** Deletes, or marks as being deleted. Throws 409 when a precondition fails. */
+/** Deletes, or marks as being deleted. Throws 403, and 409 when a precondition fails. */
 export function removeObject(
   context: WriteContext,
   info: ResourceInfo,
@@ -68,6 +71,9 @@ export function removeObject(
 ): Removal {
   checkPreconditions(info, object, options.preconditions);
   const resource = storageKey(info.group, info.plural);
+  if (resource === NAMESPACES && PERMANENT.has(object.metadata.name)) {
+    throw forbidden(info, object.metadata.name, 'this namespace may not be deleted');
+  }
   const marked = structuredClone(object);
   const { metadata } = marked;
   const grace = graceOf(resource, object, options);
@@ -78,7 +84,7 @@ export function removeObject(
     metadata.deletionTimestamp = timestamp(new Date(context.now().getTime() + grace * 1000));
     metadata.deletionGracePeriodSeconds = grace;
   }
-  if (resource === storageKey('', 'namespaces')) childOf(marked, 'status')['phase'] = 'Terminating';
+  if (resource === NAMESPACES) childOf(marked, 'status')['phase'] = 'Terminating';
   if (isFinished(marked)) {
     if (!options.dryRun) context.store.remove(resource, metadata.namespace ?? '', metadata.name);
     return { kind: 'gone', object: marked };
