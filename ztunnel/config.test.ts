@@ -15,7 +15,7 @@ test('with nothing said, everything has the value of the reference', () => {
   assert.deepEqual(config.ca.roots, { kind: 'file', path: './var/run/secrets/istio/root-cert.pem' });
   assert.deepEqual(config.token, { kind: 'none' });
   assert.equal(config.data.mark, 1337);
-  assert.deepEqual(config.data.keepAlive, { idleSeconds: 180, intervalSeconds: 180, probes: 9 });
+  assert.deepEqual(config.data.keepAlive, { idleS: 180, intervalS: 180, probes: 9 });
   assert.equal(config.data.originalSource, 'auto');
   assert.equal(config.drainDeadlineMs, 5_000);
   assert.deepEqual([config.adminPort, config.statsPort, config.readinessPort], [15_000, 15_020, 15_021]);

@@ -67,7 +67,6 @@ const variables = z.object({
   KEEPALIVE_TIME: envDuration(180_000),
   KEEPALIVE_INTERVAL: envDuration(180_000),
   KEEPALIVE_RETRIES: envInteger(9, { min: 1, max: 127 }),
-  USER_TIMEOUT_ENABLED: envBoolean(false),
   HTTP2_STREAM_WINDOW_SIZE: envInteger(defaults.streamWindowBytes, { min: 65_535, max: 2 ** 31 - 1 }),
   HTTP2_CONNECTION_WINDOW_SIZE: envInteger(defaults.connectionWindowBytes, { min: 65_535, max: 2 ** 31 - 1 }),
   HTTP2_FRAME_SIZE: envInteger(defaults.frameBytes, { min: 16_384, max: 16_777_215 }),
@@ -100,6 +99,7 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   LOCAL_XDS: [],
   FAKE_CA: ['false'],
   UNSTABLE_ENABLE_SOCKS5: ['false'],
+  USER_TIMEOUT_ENABLED: ['false'],
   CRL_PATH: [],
   TLS12_ENABLED: ['false'],
   COMPLIANCE_POLICY: [],
@@ -234,7 +234,6 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
 }
 
 function dataConfig(v: z.output<typeof variables>): DataConfig {
-  const userTimeoutMs = v.KEEPALIVE_TIME + v.KEEPALIVE_RETRIES * v.KEEPALIVE_INTERVAL;
   return {
     ...defaults,
     ipv6: v.IPV6_ENABLED,
@@ -243,10 +242,9 @@ function dataConfig(v: z.output<typeof variables>): DataConfig {
     originalSource: v.ENABLE_ORIG_SRC === undefined ? 'auto' : v.ENABLE_ORIG_SRC ? 'required' : 'never',
     keepAlive: v.KEEPALIVE_ENABLED
       ? {
-          idleSeconds: Math.max(1, Math.round(v.KEEPALIVE_TIME / 1_000)),
-          intervalSeconds: Math.max(1, Math.round(v.KEEPALIVE_INTERVAL / 1_000)),
+          idleS: Math.max(1, Math.round(v.KEEPALIVE_TIME / 1_000)),
+          intervalS: Math.max(1, Math.round(v.KEEPALIVE_INTERVAL / 1_000)),
           probes: v.KEEPALIVE_RETRIES,
-          ...(v.USER_TIMEOUT_ENABLED && { userTimeoutMs }),
         }
       : undefined,
     responseBaggage: v.ENABLE_RESPONSE_BAGGAGE,

@@ -1,0 +1,271 @@
+/**
+ * The ztunnel as one thing that starts and stops. Order of the start: readiness, metrics and admin first, so that it can be asked;
+ * then discovery; only after the first full picture of the mesh the CNI agent, so that no pod is served with an empty view.
+ */
+import { readFile } from 'node:fs/promises';
+import { NetnsRef, SeqpacketConnection } from '../core/net/index.ts';
+import {
+  FlowLedger,
+  type HttpEndpoint,
+  type Logger,
+  metricsRoute,
+  Readiness,
+  Receipts,
+  Registry,
+  readinessRoute,
+  serveHttp,
+} from '../core/telemetry/index.ts';
+import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent } from '../core/xds/index.ts';
+import { MeshError, View } from '../mesh/index.ts';
+import { adminRoutes } from './admin/admin.ts';
+import { CertificateManager } from './certificates/manager.ts';
+import { systemClock } from './clock.ts';
+import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
+import { type PodInfo, type PodProxy, startPodProxy } from './data/index.ts';
+import { MeshState } from './mesh-state.ts';
+import { nodeInfo } from './node-info.ts';
+import { podMetrics, processMetrics, tcpMetrics, xdsMetrics } from './observe/metrics.ts';
+import { Observer } from './observe/observer.ts';
+import { PodTable } from './zds/pod-table.ts';
+import { WorkloadManager } from './zds/workload-manager.ts';
+
+export type AppDeps = {
+  readonly config: ZtunnelConfig;
+  readonly log: Logger;
+  /** Somebody asked over the admin port. */
+  readonly quit: () => void;
+};
+
+export interface Ztunnel {
+  readonly ports: { readonly admin: number; readonly stats: number; readonly readiness: number };
+  /** Stops accepting, gives live connections their time, cuts the rest, and closes everything. */
+  drain(): Promise<void>;
+}
+
+/** Resolves once everything listens; rejects, with nothing left behind, when something cannot. */
+export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztunnel> {
+  await using resources = new AsyncDisposableStack();
+  const readiness = new Readiness((pending) => {
+    log.scope('readiness').info(pending.length === 0 ? 'ready' : 'not ready', { pending: pending.join(', ') });
+  });
+  const synced = readiness.task('state manager');
+  const served = readiness.task('workload proxy manager');
+
+  const registry = new Registry();
+  const metrics = tcpMetrics(registry);
+  processMetrics(registry, 'ztunnel', config.version);
+  const receipts = new Receipts({ now: Date.now, random: Math.random });
+  const ledger = new FlowLedger({ now: Date.now });
+  const now = () => performance.now();
+  const logAllowed = config.logAllowedConnections;
+  const observer = new Observer({ metrics, receipts, ledger, log, now, logAllowed });
+  registry.onCollect(() => observer.flush());
+
+  const ca = resources.use(new CaClient({ ...controlPlane(config, config.ca), impersonate: config.mode === 'shared' }));
+  const certificates = resources.use(
+    new CertificateManager({
+      signer: ca,
+      ttlSeconds: config.secretTtlMs / 1_000,
+      clock: systemClock,
+      random: Math.random,
+      log: log.scope('identity'),
+      anyIdentity: config.mode === 'dedicated',
+    }),
+  );
+  const view = new View({ network: config.network, localNode: config.localNode });
+  const prefetches = config.mode === 'shared';
+  const mesh = new MeshState({
+    view,
+    localNode: config.localNode,
+    clock: systemClock,
+    ...(prefetches && {
+      onIdentityWanted: (identity) => certificates.prefetch(identity),
+      onIdentityGone: (identity) => certificates.forget(identity),
+    }),
+  });
+
+  const proxies = new Set<PodProxy>();
+  const start = async (info: PodInfo, netns: NetnsRef | undefined): Promise<PodProxy> => {
+    const proxy = await startPodProxy({
+      view,
+      netns,
+      info,
+      workloadReady: (signal) => mesh.workloadReady(info, signal),
+      material: (identity, signal) => certificates.fetch(identity, signal),
+      observe: observer,
+      config: config.data,
+      random: Math.random,
+      now,
+      network: config.network,
+    });
+    proxies.add(proxy);
+    return {
+      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => proxies.delete(proxy)),
+      stopNow: () => proxy.stopNow().finally(() => proxies.delete(proxy)),
+      reevaluate: () => proxy.reevaluate(),
+      connections: () => proxy.connections(),
+    };
+  };
+  resources.use(
+    mesh.onChange(() => {
+      for (const proxy of proxies) proxy.reevaluate();
+    }),
+  );
+
+  const pods = new PodTable<NetnsRef>({ start, counters: podMetrics(registry), log: log.scope('inpod') });
+  const own = NetnsRef.current();
+  resources.use(own);
+  const manager = new WorkloadManager<NetnsRef>({
+    connect: () => dialAgent(config.inpodUds),
+    pods,
+    adopt: (fd) => adoptNetns(fd, own),
+    readiness: served,
+    clock: systemClock,
+    log: log.scope('inpod'),
+  });
+
+  const serve = async (port: number, host: string | undefined, routes: Parameters<typeof serveHttp>[0]['routes']) => {
+    const onError = (error: unknown, path: string) => {
+      log.scope('admin').error('a page failed', { path, error: error instanceof Error ? error : String(error) });
+    };
+    const endpoint = await serveHttp({ port, ...(host !== undefined && { host }), routes, onError });
+    return resources.use(endpoint);
+  };
+  const wildcard = config.data.ipv6 ? undefined : '0.0.0.0';
+  const ready: HttpEndpoint = await serve(config.readinessPort, wildcard, {
+    '/healthz/ready': readinessRoute(readiness),
+  });
+  const page = metricsRoute(registry);
+  const stats = await serve(config.statsPort, wildcard, { '/metrics': page, '/stats/prometheus': page });
+  const admin = await serve(
+    config.adminPort,
+    'localhost',
+    adminRoutes({
+      config,
+      view,
+      certificates: () => certificates.dump(),
+      pods: config.mode === 'shared' ? () => pods.dump() : undefined,
+      receipts,
+      ledger,
+      log,
+      quit,
+    }),
+  );
+
+  let dedicated: PodProxy | undefined;
+  const onSynced = async (): Promise<void> => {
+    synced.ready();
+    if (config.workload === undefined) {
+      manager.start();
+      return;
+    }
+    dedicated = await start({ uid: '', ...config.workload }, undefined);
+    served.ready();
+  };
+  const discovery = discoveryClient(config, mesh, log, xdsMetrics(registry));
+  if (discovery === undefined) await onSynced();
+  else {
+    resources.use(discovery);
+    discovery.start();
+    discovery.synced.then(onSynced).catch((error) => {
+      if (error instanceof MeshError && error.code === 'XDS_CLIENT_CLOSED') return; // we are stopping
+      log.error('serving could not begin', { error: error instanceof Error ? error : String(error) });
+      quit();
+    });
+  }
+
+  const running = resources.move();
+  return {
+    ports: { admin: admin.port, stats: stats.port, readiness: ready.port },
+    drain: async () => {
+      await Promise.all([manager.drain(config.drainDeadlineMs), dedicated?.drain(config.drainDeadlineMs)]);
+      await running.disposeAsync();
+    },
+  };
+}
+
+function discoveryClient(
+  config: ZtunnelConfig,
+  mesh: MeshState,
+  log: Logger,
+  count: (event: DeltaEvent) => void,
+): DeltaClient | undefined {
+  if (config.xds === undefined) return undefined;
+  const scoped = log.scope('xds');
+  return new DeltaClient({
+    ...controlPlane(config, config.xds),
+    node: nodeInfo(config),
+    handlers: mesh,
+    onEvent: (event) => {
+      count(event);
+      logDiscovery(scoped, event);
+    },
+  });
+}
+
+function logDiscovery(log: Logger, event: DeltaEvent): void {
+  switch (event.kind) {
+    case 'connecting':
+      log.debug('connecting', { attempt: event.attempt });
+      return;
+    case 'connected':
+      log.info('discovery stream established', { attempt: event.attempt });
+      return;
+    case 'received':
+      log.debug('received', {
+        type_url: event.typeUrl,
+        bytes: event.bytes,
+        upserted: event.upserted,
+        removed: event.removed,
+      });
+      for (const { name, reason } of event.rejected)
+        log.warn('resource refused', { type_url: event.typeUrl, name, reason });
+      return;
+    case 'unknown-type':
+      log.warn('a response of an unknown type', { type_url: event.typeUrl });
+      return;
+    case 'terminated': {
+      const error =
+        event.error === undefined ? undefined : event.error instanceof Error ? event.error : String(event.error);
+      const level = event.reason === 'Complete' || event.reason === 'Reconnect' ? 'info' : 'warn';
+      log.log(level, 'discovery stream ended', { reason: event.reason, error, retry_in: `${event.retryInMs}ms` });
+      return;
+    }
+    default:
+      event satisfies never;
+  }
+}
+
+function controlPlane(config: ZtunnelConfig, plane: ControlPlaneConfig): ControlPlane {
+  const { roots } = plane;
+  const { token } = config;
+  return {
+    address: plane.address,
+    rootCertificate: async () => {
+      if (roots.kind === 'system') return 'system';
+      return roots.kind === 'inline' ? Buffer.from(roots.pem) : readFile(roots.path);
+    },
+    token: async () => {
+      if (token.kind === 'none') return undefined;
+      return token.kind === 'text' ? token.token : readFile(token.path, 'utf8');
+    },
+    clusterId: config.clusterId,
+    headers: plane.headers,
+    ...(plane.altHostname !== undefined && { altHostname: plane.altHostname }),
+  };
+}
+
+async function dialAgent(path: string): Promise<SeqpacketConnection> {
+  const connection = await SeqpacketConnection.connect(path);
+  if (connection.peer.uid === 0) return connection;
+  connection[Symbol.dispose]();
+  throw new MeshError('ZDS_PEER_UNTRUSTED', `${path} is served by user ${connection.peer.uid}, not by root`);
+}
+
+/** A pod in host networking must never come as a pod of ours: its listeners would take the node's own traffic. */
+function adoptNetns(fd: number, own: NetnsRef): NetnsRef {
+  const netns = NetnsRef.fromFd(fd);
+  if (!netns.same(own)) return netns;
+  netns[Symbol.dispose]();
+  throw new MeshError('ZDS_PROTOCOL_ERROR', 'the descriptor is our own network namespace');
+}

@@ -1,0 +1,54 @@
+/** The ztunnel's process. First argument: `proxy` (the default), `version`, or `help`. */
+import { readFileSync } from 'node:fs';
+import { onShutdown } from '../core/config/index.ts';
+import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
+import { createLogger, describeError } from '../core/telemetry/index.ts';
+import { configView } from './admin/config-view.ts';
+import { startZtunnel } from './app.ts';
+import { parseConfig } from './config.ts';
+
+const HELP = `usage: ztunnel [proxy|version|help]
+  proxy    (default) serve the pods of this node
+  version  print the version
+Configuration comes from the environment: see the manifest.
+`;
+
+async function proxy(): Promise<void> {
+  const config = parseConfig({ env: process.env, readFile });
+  const log = createLogger({ format: config.logFormat, level: config.logLevel, root: 'ztunnel' });
+  for (const warning of config.warnings) log.warn('configuration', { warning });
+  log.info('starting', { config: JSON.stringify(configView(config)) });
+  checkRuntime();
+  setNotDumpable(); // keys of every identity on this node are in our memory
+  using shutdown = onShutdown();
+  const ztunnel = await startZtunnel({ config, log, quit: () => shutdown.request('admin') });
+  const why = await shutdown.requested;
+  log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
+  await ztunnel.drain();
+  log.info('stopped');
+}
+
+/** The text of a file; undefined when there is none that we may read. */
+function readFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // absence is an answer here: each caller has another source
+  }
+}
+
+const command = process.argv[2] ?? 'proxy';
+if (command === 'version') console.log(process.env['ISTIO_META_ISTIO_VERSION'] ?? 'unknown');
+else if (command === 'proxy') {
+  try {
+    await proxy();
+  } catch (error) {
+    console.error(`ztunnel: ${describeError(error)}`);
+    process.exitCode = 1;
+  }
+  // What keeps the loop alive now is none of ours to wait for.
+  process.exit();
+} else {
+  console.error(HELP);
+  process.exitCode = command === 'help' ? 0 : 1;
+}
