@@ -41,7 +41,8 @@ class Http2HboneServer implements HboneServer {
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
   #streams = 0;
   #isDraining = false;
-  #onIdle: (() => void) | undefined;
+  /** Settles once nothing runs any more after a drain began. */
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HboneServerOptions) {
     this.#options = options;
@@ -64,7 +65,7 @@ class Http2HboneServer implements HboneServer {
     asTunnelSocket(socket);
     const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
       this.#leave(handshake);
-      if (error) this.#options.onHandshakeError(error, ends.from);
+      if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
     });
     if (this.#handshakes.size < this.#settings.maxHandshakes) void this.#begin(handshake);
     else if (this.#waiting.length < this.#settings.maxWaitingHandshakes) this.#waiting.push(handshake);
@@ -74,11 +75,10 @@ class Http2HboneServer implements HboneServer {
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
     for (const session of this.#sessions.keys()) session.close(); // GOAWAY; closes when its streams are over
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onIdle = resolve;
+    this.#idle ??= Promise.withResolvers<void>();
     this.#checkIdle();
     const timer = setTimeout(() => this.#cut(), deadlineMs);
-    await promise;
+    await this.#idle.promise;
     clearTimeout(timer);
   }
 
@@ -94,7 +94,7 @@ class Http2HboneServer implements HboneServer {
 
   #checkIdle(): void {
     const { handshakes, tunnels } = this.stats();
-    if (handshakes === 0 && tunnels === 0) this.#onIdle?.();
+    if (handshakes === 0 && tunnels === 0) this.#idle?.resolve();
   }
 
   #leave(handshake: Handshake): void {

@@ -75,7 +75,7 @@ export type HboneServerOptions = {
   /** Asked once per handshake, so that a renewed certificate needs no restart. */
   readonly material: () => Promise<TlsMaterial>;
   readonly onConnect: (request: ConnectRequest) => void | Promise<void>;
-  readonly onHandshakeError: (error: HboneError, from: SocketAddress) => void;
+  readonly onHandshakeError: (error: HboneError, from: SocketAddress, to: SocketAddress) => void;
   /** A tunnel's socket is gone, whatever became of it. */
   readonly onSocketClosed?: () => void;
   readonly settings?: Partial<HboneSettings>;

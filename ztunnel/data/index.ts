@@ -14,10 +14,10 @@ export type {
   Reporter,
   ResponseFlags,
 } from './observer.ts';
+export { startPodProxy } from './pod-proxy.ts';
 export {
   type DataConfig,
   defaultDataConfig,
-  type KeepAlive,
   type PodInfo,
   type PodProxy,
   type PodProxyDeps,

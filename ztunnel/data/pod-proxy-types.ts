@@ -1,17 +1,8 @@
 /** What a pod's proxy needs and what it offers: the other half of the seam with the rest of the ztunnel. */
 import type { TlsMaterial } from '../../core/hbone/index.ts';
-import type { NetnsRef } from '../../core/net/index.ts';
+import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
 import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
-
-/** TCP keepalive of outgoing and captured sockets, in seconds. */
-export type KeepAlive = {
-  readonly idleSeconds: number;
-  readonly intervalSeconds: number;
-  readonly probes: number;
-  /** TCP_USER_TIMEOUT; absent: the kernel's own rule. */
-  readonly userTimeoutMs?: number;
-};
 
 /** Settings of the data path; {@link defaultDataConfig} has the reference's values. Ports are fixed, except for tests. */
 export type DataConfig = {
@@ -29,7 +20,10 @@ export type DataConfig = {
   readonly reusePort: boolean;
   /** ENABLE_ORIG_SRC: keep the caller's address towards the application. `auto`: try, and do without where it fails. */
   readonly originalSource: 'required' | 'never' | 'auto';
+  /** Of captured and outgoing sockets; undefined: not on those that are accepted. */
   readonly keepAlive: KeepAlive | undefined;
+  /** LOCALHOST_APP_TUNNEL: applications that want a PROXY header are reached over loopback. */
+  readonly localhostAppTunnel: boolean;
   /** ENABLE_RESPONSE_BAGGAGE: response baggage, and reading request baggage. */
   readonly responseBaggage: boolean;
   /** Whether an authenticated peer that is refused learns the receipt's id (`ambit-receipt`). */
@@ -58,7 +52,8 @@ export function defaultDataConfig(): DataConfig {
     mark: 1337,
     reusePort: true,
     originalSource: 'auto',
-    keepAlive: { idleSeconds: 180, intervalSeconds: 180, probes: 9 },
+    keepAlive: DEFAULT_KEEPALIVE,
+    localhostAppTunnel: true,
     responseBaggage: true,
     receiptHeader: true,
     connectTimeoutMs: 10_000,

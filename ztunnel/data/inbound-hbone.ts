@@ -1,0 +1,124 @@
+/** Streams of peers' tunnels on 15008: authority, policy, and on to the application. */
+import type { Socket } from 'node:net';
+import { type ConnectRequest, socketLeg } from '../../core/hbone/index.ts';
+import { resetSocket } from '../../core/net/index.ts';
+import { decideInboundHbone, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
+import { formatBaggage, parseBaggage } from './baggage.ts';
+import { forwardedHost, traceIdOf } from './forwarded.ts';
+import type { LiveConnection } from './live-connection.ts';
+import type { ConnectionContext } from './observer.ts';
+import { identityOf, type Pod } from './pod.ts';
+import { proxyHeader } from './proxy-header.ts';
+import { dialApplication, dialOverLoopback } from './to-application.ts';
+
+type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
+
+/** Serves one CONNECT to its end. Whatever goes wrong before the answer is an answer. */
+export async function serveInboundHbone(pod: Pod, req: ConnectRequest): Promise<void> {
+  const { deps } = pod;
+  const refuseEarly = (status: 400 | 503, error: string) => {
+    req.refuse(status);
+    deps.observe.earlyDeny({ direction: 'inbound', src: req.from, dst: req.to, error });
+  };
+  let local: Workload;
+  try {
+    local = await pod.live.starting((signal) => deps.workloadReady(signal));
+  } catch (error) {
+    return refuseEarly(503, error instanceof Error ? error.message : String(error));
+  }
+  const host = forwardedHost(req.headers.get('forwarded'));
+  const decision = decideInboundHbone(deps.view, {
+    local,
+    connectionDst: req.to,
+    authority: req.authority,
+    ...(host !== undefined && { forwardedHost: host }),
+  });
+  if (decision.kind === 'reject') return refuseEarly(decision.status, decision.reason);
+  await admit(pod, req, local, decision, host);
+}
+
+async function admit(
+  pod: Pod,
+  req: ConnectRequest,
+  local: Workload,
+  decision: Accepted,
+  host: string | undefined,
+): Promise<void> {
+  const facts = { source: req.peer, from: req.from, to: decision.target };
+  const info = {
+    src: formatSocketAddress(req.from),
+    originalDst: host ?? null,
+    actualDst: formatSocketAddress(decision.target),
+    protocol: 'HBONE',
+  } as const;
+  // Tracked before policy is asked: a change in between still finds it.
+  const live = pod.live.track(contextOf(pod, req, local, decision, host), info, facts);
+  try {
+    const admission = await pod.gate.admit(live, local);
+    if (admission.verdict === 'deny') {
+      req.refuse(401, pod.deps.config.receiptHeader ? { 'ambit-receipt': admission.receipt } : {});
+      live.finish({ error: admission.error, flags: 'DENY' });
+      return;
+    }
+  } catch (error) {
+    req.refuse(live.wasCut?.flags === 'DENY' ? 401 : 503);
+    live.finish({ error: String(error), flags: '-' });
+    return;
+  }
+  const app = await reach(pod, req, decision, live);
+  if (app === undefined) return;
+  const headers = pod.deps.config.responseBaggage ? { baggage: formatBaggage(local) } : {};
+  const down = req.respond(200, headers);
+  const up = socketLeg(app);
+  if (decision.proxyDestination) up.write(proxyHeader(req.from, decision.proxyDestination, req.peer));
+  await live.splice(down, up);
+}
+
+/** The connection to the application; undefined when there is none, which then is told and answered. */
+async function reach(
+  pod: Pod,
+  req: ConnectRequest,
+  decision: Accepted,
+  live: LiveConnection,
+): Promise<Socket | undefined> {
+  const { target, proxyDestination } = decision;
+  const signal = AbortSignal.any([live.signal, req.closed]);
+  try {
+    const overLoopback = proxyDestination !== undefined && pod.deps.config.localhostAppTunnel;
+    const app = await (overLoopback
+      ? dialOverLoopback(pod, target, signal)
+      : dialApplication(pod, req.from, target, signal));
+    if (!signal.aborted) return app;
+    resetSocket(app);
+    throw signal.reason;
+  } catch (error) {
+    // A revocation may have landed while we dialled.
+    req.refuse(live.wasCut?.flags === 'DENY' ? 401 : 503);
+    live.finish({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });
+    return undefined;
+  }
+}
+
+function contextOf(
+  pod: Pod,
+  req: ConnectRequest,
+  local: Workload,
+  decision: Accepted,
+  host: string | undefined,
+): ConnectionContext {
+  const { view, network, config } = pod.deps;
+  const caller = view.workloadByAddress(network, req.from.ip);
+  const baggage = config.responseBaggage ? parseBaggage(req.headers.get('baggage')) : undefined;
+  return {
+    id: traceIdOf(req.headers.get('traceparent')),
+    direction: 'inbound',
+    reporter: 'destination',
+    src: { addr: req.from, identity: req.peer, ...(caller && { workload: caller }), ...(baggage && { baggage }) },
+    dst: { addr: req.to, workload: local, identity: identityOf(pod, local) },
+    hboneAddr: req.authority,
+    ...(decision.service && { service: decision.service }),
+    ...(host !== undefined && { originalDst: host }),
+    protocol: 'HBONE',
+    securityPolicy: 'mutual_tls',
+  };
+}

@@ -1,0 +1,65 @@
+/** Callers without a tunnel, captured on 15006: policy without an identity, and on to the application. */
+import type { Socket } from 'node:net';
+import { socketLeg } from '../../core/hbone/index.ts';
+import { resetSocket } from '../../core/net/index.ts';
+import { decideInboundPlaintext, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
+import { newTraceId } from './forwarded.ts';
+import type { ConnectionContext, ConnectionResult } from './observer.ts';
+import { admitSocket, type Captured, captured, dropEarly, type Pod } from './pod.ts';
+import { dialApplication } from './to-application.ts';
+
+type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
+
+/** Serves one captured socket to its end. Never rejects. */
+export async function serveInboundPlaintext(pod: Pod, socket: Socket): Promise<void> {
+  admitSocket(pod, socket, 'destination');
+  const c = captured(socket);
+  if (c === undefined) return void socket.destroy();
+  let local: Workload;
+  try {
+    local = await pod.live.starting((signal) => pod.deps.workloadReady(signal));
+  } catch (error) {
+    return dropEarly(pod, 'inbound', c, error instanceof Error ? error.message : String(error));
+  }
+  const decision = decideInboundPlaintext(pod.deps.view, { local, originalDst: c.dst });
+  if (decision.kind === 'reject') return dropEarly(pod, 'inbound', c, decision.reason);
+  await admit(pod, c, local, decision);
+}
+
+async function admit(pod: Pod, c: Captured, local: Workload, decision: Accepted): Promise<void> {
+  const info = {
+    src: formatSocketAddress(c.from),
+    originalDst: null,
+    actualDst: formatSocketAddress(decision.target),
+    protocol: 'TCP',
+  } as const;
+  // Tracked before policy is asked: a change in between still finds it.
+  const live = pod.live.track(contextOf(pod, c, local, decision), info, { from: c.from, to: decision.target });
+  const drop = (result: ConnectionResult) => {
+    resetSocket(c.socket);
+    live.finish(result);
+  };
+  try {
+    const admission = await pod.gate.admit(live, local);
+    if (admission.verdict === 'deny') return drop({ error: admission.error, flags: 'DENY' });
+    const app = await dialApplication(pod, c.from, decision.target, live.signal);
+    await live.splice(socketLeg(c.socket), socketLeg(app));
+  } catch (error) {
+    drop({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });
+  }
+}
+
+function contextOf(pod: Pod, c: Captured, local: Workload, decision: Accepted): ConnectionContext {
+  const { view, network } = pod.deps;
+  const caller = view.workloadByAddress(network, c.from.ip);
+  return {
+    id: newTraceId(),
+    direction: 'inbound',
+    reporter: 'destination',
+    src: { addr: c.from, ...(caller && { workload: caller }) },
+    dst: { addr: decision.target, workload: local },
+    ...(decision.service && { service: decision.service }),
+    protocol: 'TCP',
+    securityPolicy: 'unknown',
+  };
+}

@@ -1,0 +1,94 @@
+/** One connection while it is tracked: from before its first policy decision until nothing of it is left. */
+import type { Leg } from '../../core/hbone/index.ts';
+import { relay } from '../../core/hbone/index.ts';
+import type { ConnectionFacts, MeshError } from '../../mesh/index.ts';
+import type { ConnectionContext, ConnectionInfo, ConnectionResult, OpenConnection, ResponseFlags } from './observer.ts';
+
+/** Why a connection was ended from our side. */
+export type Cut = { readonly reason: MeshError; readonly flags: ResponseFlags };
+
+/**
+ *     opening --splice--> relaying --both ends closed--> over
+ *        \                   |                            |
+ *         +-------cut--------+----------------------------+
+ */
+export class LiveConnection {
+  readonly context: ConnectionContext;
+  readonly info: ConnectionInfo;
+  /** Inbound: what policy is asked with; asked again whenever policies change. */
+  readonly facts: ConnectionFacts | undefined;
+  readonly #open: OpenConnection;
+  readonly #abort = new AbortController();
+  readonly #untrack: (connection: LiveConnection) => void;
+  #legs: readonly Leg[] = [];
+  #cut: Cut | undefined;
+  #isOver = false;
+  /** For the idle check: bytes and time of the last look that saw progress. */
+  #seenBytes = 0;
+  #seenAtMs: number;
+
+  constructor(o: {
+    readonly context: ConnectionContext;
+    readonly info: ConnectionInfo;
+    readonly facts?: ConnectionFacts;
+    readonly open: OpenConnection;
+    readonly untrack: (connection: LiveConnection) => void;
+    readonly nowMs: number;
+  }) {
+    this.context = o.context;
+    this.info = o.info;
+    this.facts = o.facts;
+    this.#open = o.open;
+    this.#untrack = o.untrack;
+    this.#seenAtMs = o.nowMs;
+  }
+
+  /** Aborted, with the reason, when the connection is cut. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Set once the connection was cut. */
+  get wasCut(): Cut | undefined {
+    return this.#cut;
+  }
+
+  /** Ends the connection from our side, at once: revocation, drain, idleness. Harmless when it is over. */
+  cut(cut: Cut): void {
+    if (this.#isOver || this.#cut) return;
+    this.#cut = cut;
+    for (const leg of this.#legs) leg.reset('cancel');
+    this.#abort.abort(cut.reason);
+  }
+
+  /**
+   * Relays until both directions are over and flushed. Takes the legs over, whatever happens. Resets of the peers are no
+   * error of ours and are not reported as one.
+   */
+  async splice(down: Leg, up: Leg): Promise<void> {
+    this.#legs = [down, up];
+    if (this.#cut) for (const leg of this.#legs) leg.reset('cancel');
+    await relay(down, up, this.#open.counters);
+    await Promise.all([down.closed, up.closed]);
+    this.finish({ flags: '-' });
+  }
+
+  /** Says how it ended; a cut that came first wins. Only the first call counts. */
+  finish(result: ConnectionResult): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#untrack(this);
+    const cut = this.#cut;
+    this.#open.closed(cut ? { error: cut.reason.message, flags: cut.flags } : result);
+  }
+
+  /** Milliseconds without a byte in either direction, as far as these looks can tell. */
+  idleMs(nowMs: number): number {
+    const { sent, received } = this.#open.counters;
+    if (sent + received !== this.#seenBytes) {
+      this.#seenBytes = sent + received;
+      this.#seenAtMs = nowMs;
+    }
+    return nowMs - this.#seenAtMs;
+  }
+}

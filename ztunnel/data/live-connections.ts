@@ -1,0 +1,90 @@
+/** The connections of one pod: what is shown, re-judged, drained and cut. */
+import { type ConnectionFacts, MeshError } from '../../mesh/index.ts';
+import { type Cut, LiveConnection } from './live-connection.ts';
+import type { ConnectionContext, ConnectionInfo, ConnectionObserver } from './observer.ts';
+
+/** How often idleness is looked at, as a part of what is allowed. */
+const IDLE_LOOKS = 60;
+
+export class LiveConnections implements Disposable {
+  readonly #observe: ConnectionObserver;
+  readonly #now: () => number;
+  readonly #live = { inbound: new Set<LiveConnection>(), outbound: new Set<LiveConnection>() };
+  /** Connections that are not far enough to be tracked; aborted with everything else. */
+  readonly #starting = new Set<AbortController>();
+  readonly #idleTimer: NodeJS.Timeout;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(o: { observe: ConnectionObserver; now: () => number; idleTimeoutMs: number }) {
+    this.#observe = o.observe;
+    this.#now = o.now;
+    this.#idleTimer = setInterval(() => this.#cutIdle(o.idleTimeoutMs), Math.max(o.idleTimeoutMs / IDLE_LOOKS, 10));
+    this.#idleTimer.unref();
+  }
+
+  /** Runs the part of a connection's life that precedes tracking, with a signal that ends it with the pod. */
+  async starting<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    this.#starting.add(abort);
+    try {
+      return await work(abort.signal);
+    } finally {
+      this.#starting.delete(abort);
+      this.#checkEmpty();
+    }
+  }
+
+  track(context: ConnectionContext, info: ConnectionInfo, facts?: ConnectionFacts): LiveConnection {
+    const connection = new LiveConnection({
+      context,
+      info,
+      ...(facts && { facts }),
+      open: this.#observe.opened(context),
+      nowMs: this.#now(),
+      untrack: (done) => {
+        this.#live[context.direction].delete(done);
+        this.#checkEmpty();
+      },
+    });
+    this.#live[context.direction].add(connection);
+    return connection;
+  }
+
+  inbound(): readonly LiveConnection[] {
+    return [...this.#live.inbound];
+  }
+
+  show(): { readonly inbound: readonly ConnectionInfo[]; readonly outbound: readonly ConnectionInfo[] } {
+    const infos = (of: Iterable<LiveConnection>) => Array.from(of, ({ info }) => info);
+    return { inbound: infos(this.#live.inbound), outbound: infos(this.#live.outbound) };
+  }
+
+  cutAll(cut: Cut): void {
+    for (const abort of this.#starting) abort.abort(cut.reason);
+    for (const connection of [...this.#live.inbound, ...this.#live.outbound]) connection.cut(cut);
+  }
+
+  /** Resolves when there is no connection any more. */
+  async empty(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEmpty = resolve;
+    this.#checkEmpty();
+    await promise;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#idleTimer);
+  }
+
+  #checkEmpty(): void {
+    if (this.#live.inbound.size + this.#live.outbound.size + this.#starting.size === 0) this.#onEmpty?.();
+  }
+
+  #cutIdle(limitMs: number): void {
+    const now = this.#now();
+    for (const connection of [...this.#live.inbound, ...this.#live.outbound]) {
+      if (connection.idleMs(now) < limitMs) continue;
+      connection.cut({ reason: new MeshError('IDLE', `no byte in ${limitMs} ms`), flags: '-' });
+    }
+  }
+}

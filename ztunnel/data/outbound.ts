@@ -1,0 +1,162 @@
+/** From the application outwards: captured on 15001, decided by the view, carried by a tunnel or plain TCP. */
+import type { Socket } from 'node:net';
+import { HboneError, type Leg, socketLeg } from '../../core/hbone/index.ts';
+import { resetSocket } from '../../core/net/index.ts';
+import {
+  decideOutbound,
+  formatSocketAddress,
+  ILLEGAL_PORTS,
+  type OutboundDecision,
+  type SpiffeId,
+  spiffeId,
+  type Workload,
+} from '../../mesh/index.ts';
+import { formatBaggage } from './baggage.ts';
+import { formatForwarded, formatTraceparent, newTraceId } from './forwarded.ts';
+import type { LiveConnection } from './live-connection.ts';
+import type { ConnectionContext, ConnectionResult } from './observer.ts';
+import {
+  admitSocket,
+  type Captured,
+  captured,
+  dialFromPod,
+  dropEarly,
+  identityOf,
+  materialOf,
+  type Pod,
+} from './pod.ts';
+
+type Route = Exclude<OutboundDecision, { kind: 'refuse' }>;
+type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
+
+/** Serves one captured socket to its end. Never rejects: the failure of a connection is told to its observer. */
+export async function serveOutbound(pod: Pod, socket: Socket): Promise<void> {
+  admitSocket(pod, socket, 'source');
+  const c = captured(socket);
+  if (c === undefined) return void socket.destroy();
+  // Dialled, not redirected: relaying it would lead back here for ever.
+  if (!c.wasRedirected && ILLEGAL_PORTS.has(c.dst.port)) {
+    return dropEarly(pod, 'outbound', c, `port ${c.dst.port} is the proxy's own`);
+  }
+  try {
+    const { source, route } = await pod.live.starting(async (signal) => {
+      const workload = await pod.deps.workloadReady(signal);
+      signal.throwIfAborted();
+      const flow = { source: workload, from: c.from, originalDst: c.dst };
+      return { source: workload, route: decideOutbound(pod.deps.view, flow, pod.deps.random) };
+    });
+    if (route.kind === 'refuse') return dropEarly(pod, 'outbound', c, `${route.reason}: ${route.because}`);
+    await carry(pod, c, source, route);
+  } catch (error) {
+    dropEarly(pod, 'outbound', c, messageOf(error));
+  }
+}
+
+async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Promise<void> {
+  const context = contextOf(pod, c, source, route);
+  const live = pod.live.track(context, {
+    src: formatSocketAddress(c.from),
+    originalDst: formatSocketAddress(c.dst),
+    actualDst: formatSocketAddress(route.dial),
+    protocol: context.protocol,
+  });
+  let up: Leg;
+  try {
+    up = route.kind === 'hbone' ? await tunnel(pod, c, source, route, live) : await plain(pod, route, live);
+  } catch (error) {
+    resetSocket(c.socket);
+    live.finish(failure(error));
+    return;
+  }
+  await live.splice(socketLeg(c.socket), up);
+}
+
+async function plain(pod: Pod, route: Route, live: LiveConnection): Promise<Leg> {
+  return socketLeg(await dialFromPod(pod, route.dial, { signal: live.signal }));
+}
+
+async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled, live: LiveConnection): Promise<Leg> {
+  const material = await materialOf(pod, source, live.signal).catch((cause: unknown) => {
+    throw new HboneError('MATERIAL_UNAVAILABLE', `no certificate for ${identityOf(pod, source)}`, { cause });
+  });
+  const { leg } = await pod.client.open({
+    dial: route.dial,
+    source: material,
+    expected: route.expectedIdentities,
+    authority: route.authority,
+    headers: {
+      baggage: formatBaggage(source),
+      forwarded: formatForwarded(c.from, route.service?.hostname),
+      traceparent: formatTraceparent(live.context.id),
+    },
+    // Others may share this connection: it ends with the pod, not with the one who came first.
+    connect: () => dialFromPod(pod, route.dial, { signal: pod.gone }),
+    // ztunnel.md section 3.6
+    poolKey: [
+      material.identity,
+      [...route.expectedIdentities].sort().join(','),
+      formatSocketAddress(route.dial),
+      c.from.ip,
+    ].join('|'),
+    signal: live.signal,
+  });
+  return leg;
+}
+
+function contextOf(pod: Pod, c: Captured, source: Workload, route: Route): ConnectionContext {
+  const isTunnel = route.kind === 'hbone';
+  const destination = route.kind === 'passthrough' ? undefined : route.destination;
+  const service = route.kind === 'passthrough' ? undefined : route.service;
+  return {
+    id: newTraceId(),
+    direction: 'outbound',
+    reporter: 'source',
+    src: { addr: c.from, workload: source, ...(isTunnel && { identity: identityOf(pod, source) }) },
+    dst: {
+      addr: route.dial,
+      ...(destination && { workload: destination }),
+      ...(isTunnel && { identity: workloadIdentity(route.destination, route.expectedIdentities) }),
+    },
+    ...(isTunnel && { hboneAddr: route.authority }),
+    ...(service && { service }),
+    originalDst: formatSocketAddress(c.dst),
+    protocol: isTunnel ? 'HBONE' : 'TCP',
+    securityPolicy: isTunnel ? 'mutual_tls' : 'unknown',
+  };
+}
+
+/** The destination's own identity if it is among the expected ones: it is what the label means. */
+function workloadIdentity(destination: Workload, expected: readonly SpiffeId[]): SpiffeId {
+  const own = spiffeId(destination.trustDomain, destination.namespace, destination.serviceAccount);
+  return expected.includes(own) ? own : (expected[0] ?? own);
+}
+
+/** ztunnel.md section 8.1: what a failed attempt is called in the metrics. */
+function failure(error: unknown): ConnectionResult {
+  if (!(error instanceof HboneError)) return { error: messageOf(error), flags: 'CONNECT' };
+  if (error.code === 'MATERIAL_UNAVAILABLE') return { error: messageOf(error), flags: 'IDENTITY_ERROR' };
+  if (error.code === 'CONNECT_REFUSED') {
+    const receipt = error.headers?.get('ambit-receipt');
+    const more = receipt === undefined ? '' : ` (receipt ${receipt.slice(0, 64)})`;
+    return { error: `http status: ${error.status} ${STATUS_TEXT[error.status ?? 0] ?? ''}${more}`, flags: 'CONNECT' };
+  }
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  if (error.code === 'DIAL_FAILED' && cause?.code === 'ETIMEDOUT') {
+    return {
+      error: `${messageOf(error)}, maybe a NetworkPolicy is blocking HBONE port 15008`,
+      flags: 'NETWORK_POLICY',
+    };
+  }
+  return { error: messageOf(error), flags: 'CONNECT' };
+}
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  503: 'Service Unavailable',
+};
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}

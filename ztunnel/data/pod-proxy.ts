@@ -1,0 +1,140 @@
+/** The proxy of one pod: its listeners, its pool of tunnels, its live connections. */
+import type { Socket } from 'node:net';
+import { createHboneClient, createHboneServer, type HboneServer, type HboneSettings } from '../../core/hbone/index.ts';
+import { MeshError } from '../../mesh/index.ts';
+import { serveInboundHbone } from './inbound-hbone.ts';
+import { serveInboundPlaintext } from './inbound-plaintext.ts';
+import { type Listeners, listen } from './listeners.ts';
+import { LiveConnections } from './live-connections.ts';
+import { serveOutbound } from './outbound.ts';
+import { materialOf, type Pod } from './pod.ts';
+import type { DataConfig, PodProxy, PodProxyDeps } from './pod-proxy-types.ts';
+import { PolicyGate } from './policy-gate.ts';
+
+/** How long a server of tunnels may outlive the connections that were cut at the deadline. */
+const LAST_FRAMES_MS = 200;
+
+/**
+ * Starts serving a pod. Resolves once 15008, 15006 and 15001 listen; rejects when one of them can't be bound, and then
+ * nothing is left behind.
+ */
+export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
+  const { config, observe, view, info } = deps;
+  const live = new LiveConnections({ observe, now: deps.now, idleTimeoutMs: config.idleTimeoutMs });
+  const gate = new PolicyGate({ view, info, observe, live, missingPolicyWaitMs: config.missingPolicyWaitMs });
+  const gone = new AbortController();
+  const settings = tunnelSettings(config);
+  const client = createHboneClient({
+    settings,
+    poolUnusedReleaseMs: config.poolUnusedReleaseMs,
+    maxStreamsPerConnection: config.poolMaxStreams,
+  });
+  let canSpoof = false;
+  const pod: Pod = {
+    deps,
+    live,
+    gate,
+    client,
+    gone: gone.signal,
+    get canSpoof() {
+      return canSpoof;
+    },
+  };
+  const server = createHboneServer({
+    settings,
+    material: async () => materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal),
+    onConnect: (request) => serveInboundHbone(pod, request),
+    onHandshakeError: (error, src, dst) =>
+      observe.handshakeFailed({
+        direction: 'inbound',
+        src,
+        dst,
+        error: error.message,
+        code: error.code,
+        flags: error.code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE',
+      }),
+    onSocketClosed: () => observe.socketClosed('destination'),
+  });
+  const acceptTunnel = (socket: Socket) => {
+    observe.socketAccepted('destination');
+    server.accept(socket);
+  };
+  let listeners: Listeners;
+  try {
+    listeners = await listen(deps, [
+      [config.inboundHbonePort, acceptTunnel],
+      [config.inboundPlaintextPort, (socket) => void serveInboundPlaintext(pod, socket)],
+      [config.outboundPort, (socket) => void serveOutbound(pod, socket)],
+    ]);
+  } catch (error) {
+    live[Symbol.dispose]();
+    throw error;
+  }
+  canSpoof = listeners.canSpoof;
+  return new RunningPod(pod, listeners, server, gone);
+}
+
+class RunningPod implements PodProxy {
+  readonly #pod: Pod;
+  readonly #listeners: Listeners;
+  readonly #server: HboneServer;
+  readonly #gone: AbortController;
+  #stopped: Promise<void> | undefined;
+  #deadline: (() => void) | undefined;
+
+  constructor(pod: Pod, listeners: Listeners, server: HboneServer, gone: AbortController) {
+    this.#pod = pod;
+    this.#listeners = listeners;
+    this.#server = server;
+    this.#gone = gone;
+  }
+
+  drain(deadlineMs: number): Promise<void> {
+    const cut = new MeshError('DRAINED', 'connection closed due to connection drain');
+    this.#stopped ??= this.#stop(deadlineMs, cut);
+    return this.#stopped;
+  }
+
+  stopNow(): Promise<void> {
+    const cut = new MeshError('POD_REMOVED', 'connection closed because the workload was removed');
+    this.#stopped ??= this.#stop(0, cut);
+    this.#deadline?.(); // a drain that is under way has no more time
+    return this.#stopped;
+  }
+
+  reevaluate(): void {
+    this.#pod.gate.reevaluate();
+  }
+
+  connections() {
+    return this.#pod.live.show();
+  }
+
+  async #stop(deadlineMs: number, reason: MeshError): Promise<void> {
+    const { live, gate, client } = this.#pod;
+    const closed = this.#listeners.close(); // nothing new from here on; a successor's listeners take it
+    const served = this.#server.drain(deadlineMs + LAST_FRAMES_MS);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadlineMs);
+    this.#deadline = resolve;
+    await Promise.race([live.empty(), late]);
+    clearTimeout(timer);
+    live.cutAll({ reason, flags: '-' });
+    this.#gone.abort(reason);
+    await live.empty();
+    await client[Symbol.asyncDispose]();
+    await this.#server[Symbol.asyncDispose]();
+    await Promise.all([served, closed]);
+    gate[Symbol.dispose]();
+    live[Symbol.dispose]();
+  }
+}
+
+function tunnelSettings(config: DataConfig): Partial<HboneSettings> {
+  return {
+    streamWindowBytes: config.streamWindowBytes,
+    connectionWindowBytes: config.connectionWindowBytes,
+    frameBytes: config.frameBytes,
+    maxHandshakes: config.maxHandshakes,
+  };
+}

@@ -1,0 +1,138 @@
+/** Asks policy about inbound connections, when they come and whenever the policies change. */
+import {
+  evaluate,
+  formatBecause,
+  MeshError,
+  type PolicyDecision,
+  type PolicyScope,
+  type View,
+  type Workload,
+} from '../../mesh/index.ts';
+import type { LiveConnection } from './live-connection.ts';
+import type { LiveConnections } from './live-connections.ts';
+import type { ConnectionObserver, PolicyEvent } from './observer.ts';
+import type { PodInfo } from './pod-proxy-types.ts';
+
+export type Admission =
+  | { readonly verdict: 'allow' }
+  | { readonly verdict: 'deny'; readonly receipt: string; readonly error: string };
+
+export class PolicyGate implements Disposable {
+  readonly #view: View;
+  readonly #info: PodInfo;
+  readonly #observe: ConnectionObserver;
+  readonly #live: LiveConnections;
+  readonly #waitMs: number;
+  /** New connections that wait for a missing policy; called on every change. */
+  readonly #held = new Set<() => void>();
+  /** Runs while established connections are left alone because a policy has not arrived yet. */
+  #recheck: NodeJS.Timeout | undefined;
+
+  constructor(o: {
+    readonly view: View;
+    readonly info: PodInfo;
+    readonly observe: ConnectionObserver;
+    readonly live: LiveConnections;
+    readonly missingPolicyWaitMs: number;
+  }) {
+    this.#view = o.view;
+    this.#info = o.info;
+    this.#observe = o.observe;
+    this.#live = o.live;
+    this.#waitMs = o.missingPolicyWaitMs;
+  }
+
+  /**
+   * Decides about a connection that is tracked already, so that a change during this very call finds it. A policy that is
+   * named and not held is waited for, within bounds; then the answer is no. Rejects with the reason when it is cut meanwhile.
+   */
+  async admit(connection: LiveConnection, local: Workload): Promise<Admission> {
+    let event = this.#ask(connection, local, 'accept');
+    if (isUndecided(event?.decision)) {
+      await this.#arrival(connection.signal, () => !isUndecided(this.#ask(connection, local, 'accept')?.decision));
+      event = this.#ask(connection, local, 'accept');
+    }
+    connection.signal.throwIfAborted();
+    if (event === undefined) throw new MeshError('POLICY_UNDECIDED', 'an inbound connection without facts');
+    if (event.decision.dryRunHits) this.#observe.dryRun(event);
+    if (event.decision.verdict === 'deny') {
+      return { verdict: 'deny', receipt: this.#observe.denied(event), error: denialOf(event.decision) };
+    }
+    this.#observe.allowed(event);
+    return { verdict: 'allow' };
+  }
+
+  /** Policies or the workload changed. */
+  reevaluate(): void {
+    for (const look of [...this.#held]) look();
+    this.#judgeLive(false);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#recheck);
+  }
+
+  /** Cuts what is denied now. While a policy is missing, what only that denies is left until it came or its time is over. */
+  #judgeLive(missingDenies: boolean): void {
+    const local = this.#view.localWorkload(this.#info);
+    // Gone from the mesh's view, not from the node: the pod's removal comes by the CNI agent and ends everything.
+    if (local === undefined) return;
+    let undecided = false;
+    for (const connection of this.#live.inbound()) {
+      const event = this.#ask(connection, local, 'live');
+      if (event === undefined || event.decision.verdict === 'allow') continue;
+      if (isUndecided(event.decision) && !missingDenies) {
+        undecided = true;
+        continue;
+      }
+      this.#observe.denied(event);
+      connection.cut({ reason: new MeshError('POLICY_REVOKED', denialOf(event.decision)), flags: 'DENY' });
+    }
+    if (undecided) this.#recheck ??= setTimeout(() => this.#recheckNow(), this.#waitMs);
+    else this.#stopRecheck();
+  }
+
+  #recheckNow(): void {
+    this.#stopRecheck();
+    this.#judgeLive(true);
+  }
+
+  #stopRecheck(): void {
+    clearTimeout(this.#recheck);
+    this.#recheck = undefined;
+  }
+
+  #ask(connection: LiveConnection, known: Workload, when: PolicyEvent['when']): PolicyEvent | undefined {
+    const { facts, context } = connection;
+    if (facts === undefined) return undefined;
+    // The latest record: it may name other policies than the one the connection came in with.
+    const local = this.#view.localWorkload(this.#info) ?? known;
+    const scope: PolicyScope = this.#view.policyScope(local);
+    return { context, facts, scope, when, decision: evaluate(scope, facts) };
+  }
+
+  #arrival(signal: AbortSignal, hasArrived: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#waitMs);
+    const onAbort = () => resolve();
+    const look = () => {
+      if (hasArrived()) resolve();
+    };
+    this.#held.add(look);
+    signal.addEventListener('abort', onAbort, { once: true });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#held.delete(look);
+      signal.removeEventListener('abort', onAbort);
+    });
+  }
+}
+
+function isUndecided(decision: PolicyDecision | undefined): boolean {
+  return decision?.because === 'policy-not-yet-known';
+}
+
+function denialOf(decision: PolicyDecision): string {
+  const missing = decision.missing ? ` (${decision.missing.join(', ')})` : '';
+  return `connection closed due to policy rejection: ${formatBecause(decision.because)}${missing}`;
+}
