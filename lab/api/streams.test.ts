@@ -8,6 +8,12 @@ import { WebSocketServer } from 'ws';
 import { TestLab } from './test-lab.ts';
 
 const SECRET = 'kubelets-only';
+const UPGRADE = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+  'Sec-WebSocket-Version': '13',
+};
 let lab: TestLab;
 let kubelet: Server;
 const seen: { url: string; token: string }[] = [];
@@ -27,6 +33,11 @@ function startKubelet(): Server {
   });
   server.on('upgrade', (request, socket, head) => {
     note(request);
+    if (request.url?.includes('tty=true')) {
+      const body = '{"kind":"Status","message":"no terminals here","code":501}';
+      socket.end(`HTTP/1.1 501 Not Implemented\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      return;
+    }
     sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('message', (data: Buffer) => {
         if (data[0] === 0) client.send(Buffer.concat([Buffer.from([1]), data.subarray(1)]));
@@ -70,6 +81,9 @@ before(async () => {
       },
     },
   });
+  await lab.call('POST', pods, {
+    body: { metadata: { name: 'waiting' }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+  });
   await lab.call('POST', `${pods}/p/binding`, { body: { target: { name: 'node-1' } } });
   await lab.call('PATCH', `${pods}/p/status`, {
     body: { status: { phase: 'Running' } },
@@ -106,6 +120,23 @@ test('exec passes its bytes through, both ways, to the exit status', async () =>
   assert.match(seen.at(-1)?.url ?? '', /^\/exec\/default\/p\/main\?command=cat&command=-u/);
 });
 
+test('why a command cannot run reaches the person, not a tale about SPDY', async () => {
+  const refused = await lab.call('GET', '/api/v1/namespaces/default/pods/p/exec?command=sh&container=main&tty=true', {
+    headers: UPGRADE,
+  });
+  assert.equal(refused.status, 501, 'a client of no known protocol gets the answer as it is');
+  const exec = await lab.kubectl(['exec', 'waiting', '--', 'ls']);
+  assert.match(exec.stderr, /pod waiting is not running: its phase is Pending/);
+  const messages: string[] = [];
+  const done = Promise.withResolvers<void>();
+  await new Exec(lab.kubeConfig).exec('default', 'p', 'main', ['sh'], new PassThrough(), null, null, true, (status) => {
+    messages.push(status.message ?? '');
+    done.resolve();
+  });
+  await done.promise;
+  assert.deepEqual(messages, ['no terminals here']);
+});
+
 test('client-node runs exec and port-forward through the same way', async () => {
   const output = new PassThrough();
   const input = new PassThrough();
@@ -134,19 +165,14 @@ test('SPDY is refused with a sentence that says what works', async () => {
     headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'portforward.k8s.io' },
   });
   assert.equal(answer.status, 400);
-  assert.match(String(answer.at('message')), /SPDY is not spoken/);
+  assert.match(String(answer.at('message')), /\(SPDY\) is not spoken/);
   const kubectl = await lab.kubectl(['port-forward', 'pod/p', '18081:80']);
   assert.equal(kubectl.code, 1);
 });
 
 test('a stream needs its own right, and a pod', async () => {
   const token = (await lab.kubectl(['create', 'token', 'default'])).stdout.trim();
-  const headers = {
-    Connection: 'Upgrade',
-    Upgrade: 'websocket',
-    'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
-    'Sec-WebSocket-Version': '13',
-  };
+  const headers = UPGRADE;
   const path = '/api/v1/namespaces/default/pods';
   const before = seen.length;
   assert.equal((await lab.call('GET', `${path}/p/exec?command=ls`, { token, headers })).status, 403);

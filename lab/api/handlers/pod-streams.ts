@@ -11,6 +11,7 @@ import type { Reply } from '../http/reply.ts';
 import { type ApiObject, listAt, textAt } from '../object.ts';
 import { ApiStatusError, badRequest, type Json, type ResourceInfo } from '../pure/index.ts';
 import { type Store, storageKey } from '../store/store.ts';
+import { type KubeletAnswer, readAnswer, tellRefusal } from './kubelet-answer.ts';
 import { type ApiRequest, existing } from './request.ts';
 
 const KUBELET_PORT = 10_250;
@@ -68,32 +69,48 @@ export class PodStreams {
 
   /** Passes an upgrade on to the kubelet and joins the two connections. Throws ApiStatusError before it answers. */
   async upgrade(r: UpgradeRequest): Promise<void> {
-    const { request, socket, pod, subresource } = r;
+    const { request, socket, head, pod, subresource } = r;
+    const phase = textAt(pod, 'status', 'phase');
+    if (phase !== 'Running') throw badRequest(`pod ${pod.metadata.name} is not running: its phase is ${phase}`);
+    const path = `/${KUBELET_PATHS[subresource]}/${pathOf(r)}`;
     refuseSpdy(request, subresource);
-    if (textAt(pod, 'status', 'phase') !== 'Running') {
-      throw badRequest(`pod ${pod.metadata.name} is not running: its phase is ${textAt(pod, 'status', 'phase')}`);
-    }
-    const place = `${pod.metadata.namespace}/${pod.metadata.name}`;
-    const query = new URLSearchParams(r.query);
-    query.delete('container');
-    const target = subresource === 'portforward' ? place : `${place}/${containerOf(pod, r.query)}`;
     const node = await this.#dial(pod);
-    const headers = Object.entries(request.headers)
-      .filter(([name]) => name !== 'authorization' && name !== 'host' && name !== 'cookie')
-      .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}\r\n`)
-      .join('');
-    node.write(
-      `${request.method} /${KUBELET_PATHS[subresource]}/${target}?${query} HTTP/1.1\r\nhost: kubelet\r\n` +
-        `x-lab-token: ${this.#o.kubeletSecret}\r\n${headers}\r\n`,
-    );
-    if (r.head.length > 0) node.write(r.head);
-    // The kubelet's answer, a switch or a refusal, goes to the client as it is.
     node.on('error', () => socket.destroy());
     socket.on('error', () => node.destroy());
-    node.on('close', () => socket.destroy());
     socket.on('close', () => node.destroy());
+    node.write(`${request.method} ${path} HTTP/1.1\r\n${this.#headers(request)}\r\n`);
+    const answer = await this.#answer(node);
+    if (answer.kind === 'refused') {
+      node.destroy();
+      if (subresource !== 'portforward' && tellRefusal(request, socket, head, answer.message)) return;
+      socket.end(answer.bytes);
+      return;
+    }
+    node.on('close', () => socket.destroy());
+    socket.write(answer.bytes);
+    if (head.length > 0) node.write(head);
     node.pipe(socket);
     socket.pipe(node);
+  }
+
+  /** The client's headers, without what is between it and us. */
+  #headers(request: IncomingMessage): string {
+    const own = { host: 'kubelet', 'x-lab-token': this.#o.kubeletSecret };
+    const { authorization: _, host: __, cookie: ___, ...rest } = request.headers;
+    return Object.entries({ ...rest, ...own })
+      .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}\r\n`)
+      .join('');
+  }
+
+  async #answer(node: Socket): Promise<KubeletAnswer> {
+    const timer = setTimeout(() => node.destroy(new Error('the kubelet does not answer')), ANSWER_TIMEOUT_MS);
+    try {
+      return await readAnswer(node);
+    } catch (error) {
+      throw unavailable(`the kubelet failed: ${(error as Error).message}`, error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #dial(pod: ApiObject): Promise<Socket> {
@@ -141,6 +158,14 @@ export type UpgradeRequest = {
   readonly info: ResourceInfo;
 };
 
+/** `NAMESPACE/POD[/CONTAINER]?…`, as the kubelet reads it. */
+function pathOf({ pod, subresource, query }: UpgradeRequest): string {
+  const rest = new URLSearchParams(query);
+  rest.delete('container');
+  const place = `${pod.metadata.namespace}/${pod.metadata.name}`;
+  return subresource === 'portforward' ? `${place}?${rest}` : `${place}/${containerOf(pod, query)}?${rest}`;
+}
+
 function refuseSpdy(request: IncomingMessage, subresource: string): void {
   const upgrade = (request.headers.upgrade ?? '').toLowerCase();
   const protocols = request.headers['sec-websocket-protocol'] ?? '';
@@ -149,7 +174,7 @@ function refuseSpdy(request: IncomingMessage, subresource: string): void {
   if (!spdy) throw badRequest(`cannot upgrade to "${upgrade}": use WebSocket`);
   throw badRequest(
     subresource === 'portforward'
-      ? 'port-forward over SPDY is not spoken by this lab: use `ambit`, a program on @kubernetes/client-node, or `kubectl exec`'
+      ? "kubectl's own port-forward (SPDY) is not spoken by this lab yet; programs on @kubernetes/client-node can forward ports"
       : `${subresource} over SPDY is not spoken by this lab: use kubectl 1.30 or newer, which speaks WebSocket (v5.channel.k8s.io)`,
   );
 }
