@@ -1,0 +1,81 @@
+/** The certificate that clients of port 15012 see: signed by our own root, renewed at half its life. */
+import type { SecureContextOptions } from 'node:tls';
+import { ServerCredentials } from '@grpc/grpc-js';
+import type { CertificateAuthority, ServingCertificate } from '../../core/identity/index.ts';
+
+const TLS_SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'; // ztunnel.md section 3.1
+const TTL_SECONDS = 90 * 86_400;
+
+/** controller.md section 5.5. */
+export function servingNames(o: {
+  readonly namespace: string;
+  readonly revision: string;
+  readonly customHosts: readonly string[];
+}): readonly string[] {
+  const names = ['istiod', 'istiod-remote', 'istio-pilot'];
+  if (o.revision !== '' && o.revision !== 'default') names.push(`istiod-${o.revision}`);
+  return [...names.map((name) => `${name}.${o.namespace}.svc`), ...o.customHosts];
+}
+
+/** Credentials whose certificate can be exchanged while the server runs. No client certificate is asked for: tokens decide. */
+class ServingCredentials extends ServerCredentials {
+  constructor(certificate: ServingCertificate) {
+    super({ requestCert: false }, contextOf(certificate));
+  }
+
+  exchange(certificate: ServingCertificate): void {
+    this.updateSecureContextOptions(contextOf(certificate));
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+export class Serving {
+  readonly credentials: ServerCredentials;
+  readonly #exchange: (certificate: ServingCertificate) => void;
+  readonly #authority: CertificateAuthority;
+  readonly #names: readonly string[];
+  #current: ServingCertificate;
+
+  private constructor(authority: CertificateAuthority, names: readonly string[], first: ServingCertificate) {
+    const credentials = new ServingCredentials(first);
+    this.credentials = credentials;
+    this.#exchange = (certificate) => credentials.exchange(certificate);
+    this.#authority = authority;
+    this.#names = names;
+    this.#current = first;
+  }
+
+  static async create(authority: CertificateAuthority, names: readonly string[], now: Date): Promise<Serving> {
+    return new Serving(authority, names, await issue(authority, names, now));
+  }
+
+  get certificate(): ServingCertificate {
+    return this.#current;
+  }
+
+  /** Renews when half of the life is over. Connections that stand are not touched. */
+  async renewIfDue(now: Date): Promise<'renewed' | 'fresh'> {
+    const { notBefore, notAfter } = this.#current;
+    if (now.getTime() < (notBefore.getTime() + notAfter.getTime()) / 2) return 'fresh';
+    this.#current = await issue(this.#authority, this.#names, now);
+    this.#exchange(this.#current);
+    return 'renewed';
+  }
+}
+
+function issue(authority: CertificateAuthority, dnsNames: readonly string[], now: Date): Promise<ServingCertificate> {
+  return authority.issueServing({ dnsNames, ttlSeconds: TTL_SECONDS, now });
+}
+
+function contextOf(certificate: ServingCertificate): SecureContextOptions {
+  const [leaf = '', ...rest] = certificate.chainPem;
+  return {
+    cert: [leaf, ...rest.slice(0, -1)].join(''), // intermediates go along, the root does not
+    key: certificate.keyPem,
+    minVersion: 'TLSv1.3',
+    ciphers: TLS_SUITES,
+  };
+}

@@ -1,0 +1,138 @@
+/** The controller's configuration: the reference's environment names, and our own beginning with AMBIT_. */
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import {
+  configError,
+  type Env,
+  envBoolean,
+  envDuration,
+  envInteger,
+  envList,
+  envOptionalText,
+  envText,
+  parseEnv,
+} from '../core/config/index.ts';
+
+const HOUR_MS = 3_600_000;
+
+const SCHEMA = z.object({
+  /** Which control plane this is, of several in one cluster. */
+  REVISION: envText('default'),
+  CLUSTER_ID: envText('Kubernetes'),
+  POD_NAME: envOptionalText(),
+  POD_NAMESPACE: envText('istio-system'),
+  /** `namespace/account`, comma separated: who may ask for the certificates of others. */
+  CA_TRUSTED_NODE_ACCOUNTS: envList(),
+  TOKEN_AUDIENCES: envText('istio-ca'),
+  DEFAULT_WORKLOAD_CERT_TTL: envDuration(24 * HOUR_MS),
+  MAX_WORKLOAD_CERT_TTL: envDuration(90 * 24 * HOUR_MS),
+  ROOT_CA_DIR: envText('/etc/cacerts'),
+  ISTIOD_CUSTOM_HOST: envList(),
+  PILOT_DEBOUNCE_AFTER: envDuration(100),
+  PILOT_DEBOUNCE_MAX: envDuration(10_000),
+  AMBIENT_ENABLE_STATUS: envBoolean(true),
+  ENABLE_LEADER_ELECTION: envBoolean(true),
+  KUBECONFIG: envOptionalText(),
+  AMBIT_CLUSTER_DOMAIN: envText('cluster.local'),
+  AMBIT_GRPC_PORT: envInteger(15012, { max: 65_535 }),
+  AMBIT_READY_PORT: envInteger(8080, { max: 65_535 }),
+  AMBIT_MONITORING_PORT: envInteger(15014, { max: 65_535 }),
+  AMBIT_DEBUG_PORT: envInteger(15000, { max: 65_535 }),
+  AMBIT_DRAIN_DEADLINE: envDuration(5_000),
+  /** A pod that has just been enrolled may not have reached our caches yet. */
+  AMBIT_INFORMER_LAG: envDuration(2_000),
+  AMBIT_LOG_LEVEL: envText('info'),
+  AMBIT_LOG_FORMAT: z.preprocess((v) => (v === '' ? undefined : v), z.enum(['plain', 'json']).default('plain')),
+});
+
+export type ControllerConfig = {
+  readonly revision: string;
+  readonly clusterId: string;
+  readonly podName: string;
+  readonly namespace: string;
+  readonly clusterDomain: string;
+  /** `namespace/account`. */
+  readonly trustedNodeAccounts: ReadonlySet<string>;
+  readonly tokenAudiences: readonly string[];
+  readonly defaultTtlMs: number;
+  readonly maxTtlMs: number;
+  readonly rootCaDir: string;
+  readonly customHosts: readonly string[];
+  readonly debounceAfterMs: number;
+  readonly debounceMaxMs: number;
+  readonly writesStatus: boolean;
+  readonly electsLeader: boolean;
+  readonly kubeconfig: string | undefined;
+  readonly ports: {
+    readonly grpc: number;
+    readonly ready: number;
+    readonly monitoring: number;
+    readonly debug: number;
+  };
+  readonly drainDeadlineMs: number;
+  /** How long a decision about a pod waits for the caches before it is a refusal. */
+  readonly informerLagMs: number;
+  readonly logLevel: string;
+  readonly logFormat: 'plain' | 'json';
+};
+
+const ACCOUNT = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/;
+
+/** Throws CONFIG_INVALID with every problem. */
+export function parseConfig(env: Env): ControllerConfig {
+  const e = parseEnv(SCHEMA, env);
+  const audiences = e.TOKEN_AUDIENCES.split(',')
+    .map((a) => a.trim())
+    .filter((a) => a !== '');
+  const problems = e.CA_TRUSTED_NODE_ACCOUNTS.filter((account) => !ACCOUNT.test(account)).map(
+    (account) => `CA_TRUSTED_NODE_ACCOUNTS="${account}": must be namespace/account`,
+  );
+  if (audiences.length === 0) problems.push(`TOKEN_AUDIENCES="${e.TOKEN_AUDIENCES}": names no audience`);
+  if (e.DEFAULT_WORKLOAD_CERT_TTL > e.MAX_WORKLOAD_CERT_TTL) {
+    problems.push('DEFAULT_WORKLOAD_CERT_TTL: is longer than MAX_WORKLOAD_CERT_TTL');
+  }
+  if (problems.length > 0) throw configError(problems);
+  return Object.freeze({
+    revision: e.REVISION,
+    clusterId: e.CLUSTER_ID,
+    podName: e.POD_NAME ?? hostname(),
+    namespace: e.POD_NAMESPACE,
+    clusterDomain: e.AMBIT_CLUSTER_DOMAIN,
+    trustedNodeAccounts: new Set(e.CA_TRUSTED_NODE_ACCOUNTS),
+    tokenAudiences: audiences,
+    defaultTtlMs: e.DEFAULT_WORKLOAD_CERT_TTL,
+    maxTtlMs: e.MAX_WORKLOAD_CERT_TTL,
+    rootCaDir: e.ROOT_CA_DIR,
+    customHosts: e.ISTIOD_CUSTOM_HOST,
+    debounceAfterMs: e.PILOT_DEBOUNCE_AFTER,
+    debounceMaxMs: e.PILOT_DEBOUNCE_MAX,
+    writesStatus: e.AMBIENT_ENABLE_STATUS,
+    electsLeader: e.ENABLE_LEADER_ELECTION,
+    kubeconfig: e.KUBECONFIG,
+    ports: {
+      grpc: e.AMBIT_GRPC_PORT,
+      ready: e.AMBIT_READY_PORT,
+      monitoring: e.AMBIT_MONITORING_PORT,
+      debug: e.AMBIT_DEBUG_PORT,
+    },
+    drainDeadlineMs: e.AMBIT_DRAIN_DEADLINE,
+    informerLagMs: e.AMBIT_INFORMER_LAG,
+    logLevel: e.AMBIT_LOG_LEVEL,
+    logFormat: e.AMBIT_LOG_FORMAT,
+  });
+}
+
+/** The configuration as fields of one log line; there are no secrets in it. */
+export function describeConfig(config: ControllerConfig): Record<string, string | number | boolean | undefined> {
+  const { ports, trustedNodeAccounts, tokenAudiences, customHosts, ...plain } = config;
+  return {
+    ...plain,
+    trustedNodeAccounts: [...trustedNodeAccounts].join(','),
+    tokenAudiences: tokenAudiences.join(','),
+    customHosts: customHosts.join(','),
+    grpcPort: ports.grpc,
+    readyPort: ports.ready,
+    monitoringPort: ports.monitoring,
+    debugPort: ports.debug,
+  };
+}

@@ -1,0 +1,61 @@
+/** Who may subscribe to what: wildcard workloads and policies only for the node proxies that we trust. */
+import { type Metadata, status } from '@grpc/grpc-js';
+import { type Access, type ClientNode, RpcError } from '../../core/xds/index.ts';
+import type { Address } from '../../mesh/index.ts';
+import { type AuthenticatorOptions, authenticate, type Caller } from '../authority/caller.ts';
+import { type NodeVerdict, trustedNode } from '../authority/trust.ts';
+import type { PodIndex } from '../kube/pod-index.ts';
+
+export type Subscriber = { readonly caller: Caller; readonly node: NodeVerdict };
+
+export type AccessOptions = {
+  readonly authenticator: AuthenticatorOptions;
+  readonly pods: PodIndex;
+  readonly trustedAccounts: ReadonlySet<string>;
+  readonly informerLagMs: number;
+};
+
+/** Proves who opens a stream, and finds the node it speaks for. Throws RpcError UNAUTHENTICATED. */
+export async function subscriber(o: AccessOptions, metadata: Metadata, peer: string): Promise<Subscriber> {
+  const caller = await authenticate(o.authenticator, metadata, peer);
+  const ask = () => trustedNode(caller, o.trustedAccounts, o.pods);
+  return { caller, node: await o.pods.settle(ask, o.informerLagMs) };
+}
+
+/** Throws RpcError INVALID_ARGUMENT for a client that does not say properly what it is. */
+export function access({ caller, node }: Subscriber, claimed: ClientNode): Access {
+  const problem = nodeIdProblem(claimed.id);
+  if (problem !== undefined) throw new RpcError(status.INVALID_ARGUMENT, problem);
+  const lie = falseClaim(caller, claimed);
+  if (lie !== undefined) return { kind: 'denied', reason: lie };
+  if (!node.allowed) return { kind: 'denied', reason: node.reason };
+  return { kind: 'all' };
+}
+
+/** For on-demand clients: the workloads of the node that their pod is on, whatever node they claim. */
+export function* ownWorkloads({ node }: Subscriber, addresses: ReadonlyMap<string, Address>): Generator<string> {
+  if (!node.allowed) return;
+  for (const [name, address] of addresses) {
+    if (address.kind === 'workload' && address.workload.node === node.node) yield name;
+  }
+}
+
+const TYPES: ReadonlySet<string> = new Set(['sidecar', 'router', 'waypoint', 'ztunnel', 'agentgateway']);
+
+// controller.md section 6.1: type~address~pod.namespace~domain
+function nodeIdProblem(id: string): string | undefined {
+  const parts = id.split('~');
+  if (parts.length !== 4) return `node id "${id.slice(0, 200)}" does not have four parts`;
+  return TYPES.has(parts[0] ?? '') ? undefined : `node id "${id.slice(0, 200)}" is of an unknown type`;
+}
+
+// controller.md section 6.4: what the client says of itself must fit its token; what it leaves out fits anything.
+function falseClaim(caller: Caller, { metadata }: ClientNode): string | undefined {
+  const claims = { NAMESPACE: caller.namespace, SERVICE_ACCOUNT: caller.serviceAccount };
+  for (const [name, actual] of Object.entries(claims)) {
+    const claimed = metadata[name];
+    if (claimed !== undefined && claimed !== '' && claimed !== actual)
+      return `the token is not of ${name} ${String(claimed)}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,60 @@
+/** The mesh configuration that people write: key `mesh` of ConfigMap `istio` (controller.md section 11). */
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig, MeshError } from '../mesh/index.ts';
+
+/** What the environment settles; the rest comes from the ConfigMap. */
+export type MeshSurroundings = Pick<MeshConfig, 'clusterId' | 'clusterDomain'>;
+
+// `@` is written for user-like domains and becomes `.` in identities (controller.md section 5.1).
+const trustDomain = z
+  .string()
+  .transform((text) => text.replaceAll('@', '.'))
+  .pipe(z.string().regex(/^[a-z0-9._-]{1,255}$/, 'must be lower-case letters, digits, dots, dashes, underscores'));
+
+/** Only what this mesh uses; other keys of the reference are accepted and have no effect here. */
+const SCHEMA = z.object({
+  trustDomain: trustDomain.default(DEFAULT_MESH_CONFIG.trustDomain),
+  trustDomainAliases: z.array(trustDomain).default([]),
+  rootNamespace: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a namespace')
+    .optional(),
+});
+
+/** Name of the ConfigMap of a revision. */
+export function meshConfigMapName(revision: string): string {
+  return revision === '' || revision === 'default' ? 'istio' : `istio-${revision}`;
+}
+
+/**
+ * The configuration in force. No ConfigMap, or one without the key, means the defaults.
+ * Throws MESH_CONFIG_INVALID naming the field and the reason.
+ */
+export function readMeshConfig(
+  configMap: KubeObject | undefined,
+  surroundings: MeshSurroundings,
+  systemNamespace: string,
+): MeshConfig {
+  const text = (configMap?.['data'] as Readonly<Record<string, unknown>> | undefined)?.['mesh'];
+  const where = `ConfigMap ${systemNamespace}/${configMap?.metadata.name ?? 'istio'}, key mesh`;
+  let value: unknown;
+  try {
+    value = typeof text === 'string' ? (parse(text) ?? {}) : {};
+  } catch (cause) {
+    throw new MeshError('MESH_CONFIG_INVALID', `${where}: not YAML: ${String(cause)}`, { cause });
+  }
+  const result = SCHEMA.safeParse(value);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new MeshError('MESH_CONFIG_INVALID', `${where}: ${problems.join('; ')}`);
+  }
+  const { trustDomain, trustDomainAliases, rootNamespace } = result.data;
+  return {
+    trustDomain,
+    trustDomainAliases: [...new Set(trustDomainAliases)].sort(),
+    rootNamespace: rootNamespace ?? systemNamespace,
+    ...surroundings,
+    network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
+  };
+}
