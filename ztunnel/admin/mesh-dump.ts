@@ -74,7 +74,7 @@ const MODES = {
   FAILOVER: 'Failover',
   PASSTHROUGH: 'Passthrough',
 } as const;
-const title = (text: string): string => text.charAt(0) + text.slice(1).toLowerCase();
+const title = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).toLowerCase();
 
 function dumpService(view: View, s: Service): Json {
   const endpoints: Record<string, Json> = {};

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { request } from 'undici';
+import { NetnsRef, type SeqpacketConnection, SeqpacketServer } from '../core/net/index.ts';
+import { createLogger } from '../core/telemetry/index.ts';
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  certificateServiceDefinition,
+  createCertificateService,
+  createDiscoveryService,
+  ResourceStore,
+  setAddress,
+  setAuthorization,
+} from '../core/xds/index.ts';
+import { startTestPlane } from '../core/xds/test-plane.ts';
+import { decodeHello, decodeResponse, encodeRequest, type ZdsRequest } from '../core/zds/index.ts';
+import { type Authorization, EMPTY_MATCH, mustParseIp, type Workload } from '../mesh/index.ts';
+import { eventually, needsRoot, readAll, TestNet } from '../test/support/netns.ts';
+import { startZtunnel } from './app.ts';
+import { parseConfig } from './config.ts';
+
+function workload(name: string, ip4: string, ip6: string): Workload {
+  return {
+    uid: `c//Pod/shop/${name}`,
+    name,
+    namespace: 'shop',
+    addresses: [mustParseIp(ip4), mustParseIp(ip6)],
+    network: '',
+    tunnelProtocol: 'HBONE',
+    trustDomain: 'cluster.local',
+    serviceAccount: name,
+    node: 'n1',
+    canonicalName: name,
+    canonicalRevision: 'latest',
+    workloadType: 'DEPLOYMENT',
+    workloadName: name,
+    nativeTunnel: false,
+    authorizationPolicies: [],
+    status: 'HEALTHY',
+    clusterId: 'c',
+    hostname: '',
+    services: new Map(),
+    networkMode: 'STANDARD',
+    capacity: 1,
+  };
+}
+
+const denyWeb: Authorization = {
+  name: 'deny-web',
+  namespace: 'shop',
+  scope: 'NAMESPACE',
+  action: 'DENY',
+  rules: [
+    {
+      clauses: [
+        { matches: [{ ...EMPTY_MATCH, principals: [{ kind: 'exact', value: 'cluster.local/ns/shop/sa/web' }] }] },
+      ],
+    },
+  ],
+  dryRun: false,
+};
+
+/** A control plane, a CNI agent and one ztunnel in this process; pods are namespaces of their own. */
+async function startWorld() {
+  await using stack = new AsyncDisposableStack();
+  const dir = mkdtempSync(join(tmpdir(), 'ambit-ztunnel-'));
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const addresses = new ResourceStore(ADDRESS_TYPE);
+  const authorizations = new ResourceStore(AUTHORIZATION_TYPE);
+  const discovery = createDiscoveryService<string>({
+    stores: [authorizations, addresses],
+    authenticate: async () => 'ztunnel',
+    authorize: () => ({ kind: 'all' }),
+    orderWaitMs: 20,
+  });
+  const issued: string[] = [];
+  const plane = await startTestPlane([
+    discovery,
+    {
+      definition: certificateServiceDefinition,
+      implementation: createCertificateService(async ({ csrPem, impersonatedIdentity = '', ttlSeconds }) => {
+        issued.push(impersonatedIdentity);
+        const signed = { csrPem, identities: [impersonatedIdentity], ttlSeconds, now: new Date() };
+        return (await plane.authority.sign(signed)).chainPem;
+      }),
+    },
+  ]);
+  stack.use(plane);
+  const agent = stack.use(SeqpacketServer.listen(join(dir, 'ztunnel.sock')));
+  const connections: SeqpacketConnection[] = [];
+  agent.onConnection((connection) => connections.push(connection));
+  stack.defer(() => {
+    for (const connection of connections) connection[Symbol.dispose]();
+  });
+
+  const lines: string[] = [];
+  const parsed = parseConfig({
+    env: {
+      XDS_ADDRESS: plane.client.address,
+      CA_ADDRESS: plane.client.address,
+      XDS_ROOT_CA: plane.authority.rootPem,
+      CA_ROOT_CA: plane.authority.rootPem,
+      ALT_XDS_HOSTNAME: 'localhost',
+      ALT_CA_HOSTNAME: 'localhost',
+      AUTH_TOKEN: 'a-token',
+      NODE_NAME: 'n1',
+      INPOD_UDS: join(dir, 'ztunnel.sock'),
+      ENABLE_ORIG_SRC: 'false', // the return path of spoofed sources is the CNI's work
+      CONNECTION_TERMINATION_DEADLINE: '200ms',
+    },
+    readFile: () => undefined,
+  });
+  let quits = 0;
+  const ztunnel = await startZtunnel({
+    config: { ...parsed, adminPort: 0, statsPort: 0, readinessPort: 0 },
+    log: createLogger({
+      format: 'plain',
+      level: 'debug',
+      root: 'ztunnel',
+      write: (line) => lines.push(line.trimEnd()),
+    }),
+    quit: () => {
+      quits += 1;
+    },
+  });
+  let drained = false;
+  const drain = async () => {
+    if (drained) return;
+    drained = true;
+    await ztunnel.drain();
+  };
+  stack.defer(drain);
+  const get = async (port: number, path: string, method: 'GET' | 'POST' = 'GET') => {
+    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`, { method });
+    return { status: statusCode, text: await body.text() };
+  };
+  const connection = async (): Promise<SeqpacketConnection> => {
+    const found = await eventually('the ztunnel to dial the agent', () => connections.at(-1));
+    return found;
+  };
+  const tell = async (message: ZdsRequest, netns?: NetnsRef): Promise<string> => {
+    const link = await connection();
+    await link.send(encodeRequest(message), netns === undefined ? [] : [netns.fd]);
+    const answer = await link.receive();
+    assert.ok(answer);
+    return decodeResponse(answer.packet).error;
+  };
+  const running = stack.move();
+  return {
+    addresses,
+    authorizations,
+    issued,
+    lines,
+    ztunnel,
+    get,
+    connection,
+    tell,
+    drain,
+    connectionCount: () => connections.length,
+    quits: () => quits,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** What the CNI would have written into the pod: outgoing TCP that is not ours goes to 15001. */
+const REDIRECT = `
+table inet ambit_test {
+  chain output {
+    type nat hook output priority -100; policy accept;
+    meta l4proto tcp meta mark != 0x539 oifname != "lo" redirect to :15001
+  }
+}`;
+
+const addPod = (name: string): ZdsRequest => ({
+  kind: 'add',
+  uid: `pod-${name}`,
+  info: { name, namespace: 'shop', serviceAccount: name },
+});
+
+test('no pod is asked for before the mesh is known, and readiness says what is missing', {
+  skip: needsRoot,
+}, async () => {
+  await using w = await startWorld();
+  const { readiness } = w.ztunnel.ports;
+  const link = await w.connection(); // dialled only after both types were acknowledged
+  const hello = await link.receive();
+  assert.ok(hello);
+  decodeHello(hello.packet);
+  assert.equal((await w.get(readiness, '/healthz/ready')).text, 'not ready, pending: workload proxy manager\n');
+  assert.equal(await w.tell({ kind: 'snapshotSent' }), '');
+  await eventually('ready', async () => (await w.get(readiness, '/healthz/ready')).status === 200);
+});
+
+test('two pods talk through the tunnel; certificates, lines, metrics and the dump tell of it; a new policy cuts it', {
+  skip: needsRoot,
+}, async () => {
+  await using net = await TestNet.create({ hosts: { web: {}, cart: {} } });
+  const [web, cart] = [net.host('web'), net.host('cart')];
+  await using w = await startWorld();
+  const { admin, stats } = w.ztunnel.ports;
+  setAddress(w.addresses, { kind: 'workload', workload: workload('web', web.ip4, web.ip6) });
+  setAddress(w.addresses, { kind: 'workload', workload: workload('cart', cart.ip4, cart.ip6) });
+  await (await w.connection()).receive(); // the hello
+  assert.equal(await w.tell(addPod('web'), web.netns), '');
+  assert.equal(await w.tell(addPod('cart'), cart.netns), '');
+  assert.equal(await w.tell({ kind: 'snapshotSent' }), '');
+  await eventually('certificates asked for before anybody connects', () => w.issued.length >= 2);
+  assert.deepEqual([...w.issued].sort(), [
+    'spiffe://cluster.local/ns/shop/sa/cart',
+    'spiffe://cluster.local/ns/shop/sa/web',
+  ]);
+
+  await web.exec('nft -f -', REDIRECT);
+  await cart.listenEcho(8080);
+  for (const ip of [cart.ip4, cart.ip6]) {
+    const socket = await web.dial({ ip, port: 8080 });
+    socket.end('hello world');
+    assert.equal(await readAll(socket), 'hello world');
+  }
+  const complete = await eventually('access lines of both ends', () => {
+    const found = w.lines.filter((line) => line.includes('\taccess\tconnection complete\t'));
+    return found.length >= 4 ? found : undefined;
+  });
+  const inbound = complete.find((line) => line.includes('direction="inbound"')) ?? '';
+  assert.match(inbound, /src.identity="spiffe:\/\/cluster.local\/ns\/shop\/sa\/web"/);
+  assert.match(inbound, /dst.workload="cart" .*bytes_sent=11 bytes_recv=11/);
+  assert.equal(w.issued.length, 2); // one certificate each, shared by all connections
+
+  const live = await web.dial({ ip: cart.ip4, port: 8080 });
+  live.write('still here');
+  await eventually('an echo', () => live.read() !== null);
+  const dump = JSON.parse((await w.get(admin, '/config_dump')).text);
+  assert.equal(dump.workloadState['pod-cart'].state, 'Up');
+  assert.equal(dump.workloadState['pod-cart'].connections.inbound.length, 1);
+  assert.equal(dump.workloadState['pod-web'].connections.outbound[0].protocol, 'HBONE');
+  assert.deepEqual(
+    dump.certificates.map((c: { identity: string; state: string }) => [c.identity.split('/').at(-1), c.state]),
+    [
+      ['cart', 'Available'],
+      ['web', 'Available'],
+    ],
+  );
+  assert.equal(dump.workloads.length, 2);
+  assert.equal(dump.config.localNode, 'n1');
+  const metrics = (await w.get(stats, '/stats/prometheus')).text;
+  assert.match(
+    metrics,
+    /istio_tcp_connections_opened_total\{reporter="destination",.*connection_security_policy="mutual_tls".*\} 3\n/,
+  );
+  assert.match(metrics, /istio_build\{component="ztunnel",tag="unknown"\} 1\n/);
+  assert.match(metrics, /workload_manager_active_proxy_count 2\n/);
+  assert.match(metrics, /istio_xds_message_total\{url="type.googleapis.com\/istio.workload.Address"\} \d+\n/);
+
+  setAuthorization(w.authorizations, denyWeb);
+  live.on('error', () => {}); // cut by reset
+  await eventually('the open connection to be cut', () => live.destroyed || live.readableEnded);
+  const receipts = JSON.parse((await w.get(admin, '/receipts')).text);
+  assert.match(receipts[0].because, /shop\/deny-web/);
+  assert.equal(receipts[0].src.identity, 'spiffe://cluster.local/ns/shop/sa/web');
+  assert.equal((await w.get(admin, `/receipts?id=${receipts[0].id}`)).status, 200);
+  assert.equal((await w.get(admin, '/receipts?id=nothing')).status, 404);
+  const { flows } = JSON.parse((await w.get(admin, '/flows')).text);
+  assert.ok(flows.some((f: { verdict: string; count: number }) => f.verdict === 'allow' && f.count === 3));
+
+  assert.equal(await w.tell({ kind: 'del', uid: 'pod-cart' }), '');
+  const sockets = await cart.exec('cat /proc/net/tcp /proc/net/tcp6');
+  assert.doesNotMatch(sockets, /:3AA0 \S+ 0A /i); // nobody listens on 15008 (0A is LISTEN)
+});
+
+test('our own namespace is not taken for a pod', { skip: needsRoot }, async () => {
+  await using w = await startWorld();
+  await (await w.connection()).receive();
+  using own = NetnsRef.current();
+  assert.match(await w.tell(addPod('web'), own), /our own network namespace/);
+  await eventually('a new connection after the protocol error', () => w.connectionCount() === 2);
+});
+
+test('quitting over the admin port asks the process to stop; draining closes every port', {
+  skip: needsRoot,
+}, async () => {
+  await using w = await startWorld();
+  const { admin, readiness, stats } = w.ztunnel.ports;
+  assert.equal((await w.get(admin, '/quitquitquit')).status, 405);
+  assert.equal((await w.get(admin, '/quitquitquit', 'POST')).status, 200);
+  assert.equal(w.quits(), 1);
+  assert.match((await w.get(admin, '/')).text, /config_dump/);
+  await w.drain();
+  for (const port of [admin, readiness, stats]) await assert.rejects(w.get(port, '/'));
+});

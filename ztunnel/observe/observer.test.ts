@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLogger, FlowLedger, Receipts, Registry } from '../../core/telemetry/index.ts';
+import {
+  type Authorization,
+  EMPTY_MATCH,
+  evaluate,
+  mustParseIp,
+  parseSpiffeId,
+  type Service,
+  View,
+  type Workload,
+} from '../../mesh/index.ts';
+import type { ConnectionContext, PolicyEvent } from '../data/index.ts';
+import { tcpLabels } from './labels.ts';
+import { tcpMetrics } from './metrics.ts';
+import { Observer } from './observer.ts';
+
+function workload(name: string, ip: string): Workload {
+  return {
+    uid: `c//Pod/shop/${name}-1`,
+    name: `${name}-1`,
+    namespace: 'shop',
+    addresses: [mustParseIp(ip)],
+    network: '',
+    tunnelProtocol: 'HBONE',
+    trustDomain: 'cluster.local',
+    serviceAccount: name,
+    node: 'n1',
+    canonicalName: name,
+    canonicalRevision: 'v1',
+    workloadType: 'DEPLOYMENT',
+    workloadName: `${name}-deploy`,
+    nativeTunnel: false,
+    authorizationPolicies: [],
+    status: 'HEALTHY',
+    clusterId: 'c1',
+    hostname: '',
+    services: new Map(),
+    networkMode: 'STANDARD',
+    capacity: 1,
+    locality: { region: 'r1', zone: 'z1', subzone: '' },
+  };
+}
+
+const web = workload('web', '10.0.0.1');
+const cart = workload('cart', '10.0.0.2');
+const service: Service = {
+  name: 'cart',
+  namespace: 'shop',
+  hostname: 'cart.shop.svc.cluster.local',
+  addresses: [],
+  ports: [],
+  subjectAltNames: [],
+  weightedWaypoints: [],
+  ipFamilies: 'AUTOMATIC',
+  canonical: false,
+  ingressUseWaypoint: false,
+  visibility: 'PUBLIC',
+};
+const ID = {
+  web: parseSpiffeId('spiffe://cluster.local/ns/shop/sa/web'),
+  cart: parseSpiffeId('spiffe://cluster.local/ns/shop/sa/cart'),
+};
+const addr = (ip: string, port: number) => ({ ip: mustParseIp(ip), port });
+
+const outbound: ConnectionContext = {
+  id: 'ab',
+  direction: 'outbound',
+  reporter: 'source',
+  src: { addr: addr('10.0.0.1', 40112), workload: web, identity: ID.web },
+  dst: { addr: addr('10.0.0.2', 15008), workload: cart, identity: ID.cart },
+  hboneAddr: '10.0.0.2:9090',
+  service,
+  protocol: 'HBONE',
+  securityPolicy: 'mutual_tls',
+};
+const inbound: ConnectionContext = { ...outbound, direction: 'inbound', reporter: 'destination' };
+
+function world(level = 'info') {
+  let now = 0;
+  const lines: string[] = [];
+  const registry = new Registry();
+  const receipts = new Receipts({ now: () => 0, random: () => 0 });
+  const ledger = new FlowLedger({ now: () => 0 });
+  const log = createLogger({
+    format: 'plain',
+    level,
+    root: 'ztunnel',
+    now: () => 0,
+    write: (line) => lines.push(line.trimEnd().split('\t').slice(1).join('|')),
+  });
+  const observer = new Observer({ metrics: tcpMetrics(registry), receipts, ledger, log, now: () => now });
+  registry.onCollect(() => observer.flush());
+  const value = (name: string, labels: string) =>
+    Number(new RegExp(`^${name}\\{[^}]*${labels}[^}]*\\} (.+)$`, 'm').exec(registry.render().body)?.[1] ?? Number.NaN);
+  return {
+    advance: (ms: number) => {
+      now += ms;
+    },
+    ledger,
+    lines,
+    observer,
+    receipts,
+    registry,
+    value,
+  };
+}
+
+test('a connection is counted open at once, its bytes while it lives, and closed with its last flag', () => {
+  const w = world();
+  const connection = w.observer.opened(outbound);
+  assert.equal(w.value('istio_tcp_connections_opened_total', 'response_flags="-"'), 1);
+  connection.counters.received += 512;
+  connection.counters.sent += 2048;
+  assert.equal(w.value('istio_tcp_received_bytes_total', 'reporter="source"'), 512);
+  assert.equal(w.value('istio_tcp_sent_bytes_total', 'reporter="source"'), 2048);
+  connection.counters.received += 8;
+  connection.closed({ flags: 'CONNECT', error: 'connection refused' });
+  connection.closed({ flags: '-' });
+  assert.equal(w.value('istio_tcp_received_bytes_total', 'response_flags="-"'), 520);
+  assert.equal(w.value('istio_tcp_connections_closed_total', 'response_flags="CONNECT"'), 1);
+  assert.equal(w.value('istio_tcp_connections_failed_total', 'response_flags="CONNECT"'), 1);
+});
+
+test('the access line of the source turns bytes round, that of the destination does not', () => {
+  const w = world();
+  for (const context of [outbound, inbound]) {
+    const connection = w.observer.opened(context);
+    connection.counters.received += 512;
+    connection.counters.sent += 2048;
+    w.advance(7);
+    connection.closed({ flags: '-' });
+  }
+  const common =
+    'src.addr=10.0.0.1:40112 src.workload="web-1" src.namespace="shop" src.identity="spiffe://cluster.local/ns/shop/sa/web" src.cluster="c1" dst.addr=10.0.0.2:15008 dst.hbone_addr=10.0.0.2:9090 dst.service="cart.shop.svc.cluster.local" dst.workload="cart-1" dst.namespace="shop" dst.identity="spiffe://cluster.local/ns/shop/sa/cart" dst.cluster="c1"';
+  assert.deepEqual(w.lines, [
+    `info|access|connection complete|${common} direction="outbound" bytes_sent=512 bytes_recv=2048 duration="7ms"`,
+    `info|access|connection complete|${common} direction="inbound" bytes_sent=2048 bytes_recv=512 duration="7ms"`,
+  ]);
+});
+
+test('a failure is an error line, an opening only shows at debug, an early denial is a warning without counters', () => {
+  const w = world('debug');
+  w.observer.opened({ ...outbound, src: { addr: outbound.src.addr } }).closed({ flags: 'DENY', error: 'denied' });
+  w.observer.earlyDeny({ direction: 'inbound', src: addr('10.0.0.1', 1), dst: addr('fd00::2', 15006), error: 'loop' });
+  assert.match(w.lines[0] ?? '', /^debug\|access\|connection opened\|src.addr=10.0.0.1:40112 dst.addr=/);
+  assert.doesNotMatch(w.lines[0] ?? '', /bytes_|duration/);
+  assert.match(w.lines[1] ?? '', /^error\|access\|connection complete\|.* duration="0ms" error="denied"$/);
+  assert.equal(
+    w.lines[2],
+    'warn|access|connection failed|src.addr=10.0.0.1:1 dst.addr=[fd00::2]:15006 direction="inbound" error="loop"',
+  );
+  assert.equal(w.value('istio_tcp_connections_opened_total', ''), 1);
+});
+
+test('labels: the view wins over baggage, principals of callers only from TLS, what is missing is unknown', () => {
+  const labels = tcpLabels({
+    ...inbound,
+    src: {
+      addr: addr('10.0.0.9', 1),
+      baggage: { workloadName: 'job', serviceName: 'batch', revision: 'v2', clusterId: 'c2', region: 'r2' },
+    },
+  });
+  assert.deepEqual(labels, [
+    'destination',
+    'job',
+    'batch',
+    'v2',
+    'unknown',
+    'unknown',
+    'job',
+    'v2',
+    'c2',
+    'cart.shop.svc.cluster.local',
+    'shop',
+    'cart',
+    'cart-deploy',
+    'cart',
+    'v1',
+    'shop',
+    'spiffe://cluster.local/ns/shop/sa/cart',
+    'cart',
+    'v1',
+    'c1',
+    'tcp',
+    '-',
+    'mutual_tls',
+    'r2',
+    'unknown',
+    'r1',
+    'z1',
+  ]);
+  const plain = tcpLabels({
+    ...outbound,
+    src: { addr: outbound.src.addr, workload: web },
+    dst: { addr: addr('1.1.1.1', 443) },
+    securityPolicy: 'unknown',
+  });
+  assert.equal(plain[5], 'unknown');
+  assert.equal(plain[16], 'unknown');
+});
+
+function denial(when: 'accept' | 'live', dryRun = false): PolicyEvent {
+  const view = new View({ network: '', localNode: '' });
+  const policy: Authorization = {
+    name: 'admins-only',
+    namespace: 'shop',
+    scope: 'NAMESPACE',
+    action: 'ALLOW',
+    rules: [
+      {
+        clauses: [
+          { matches: [{ ...EMPTY_MATCH, principals: [{ kind: 'exact', value: 'cluster.local/ns/shop/sa/admin' }] }] },
+        ],
+      },
+    ],
+    dryRun,
+  };
+  view.upsertAddress({ kind: 'workload', workload: cart });
+  view.upsertAuthorization(policy);
+  const scope = view.policyScope(cart);
+  const facts = { source: ID.web, from: addr('10.0.0.1', 40112), to: addr('10.0.0.2', 9090) };
+  return { context: inbound, facts, scope, decision: evaluate(scope, facts), when };
+}
+
+test('a denial leaves a receipt that says which policies were looked at and what came closest, and a line with its id', () => {
+  const w = world();
+  const id = w.observer.denied(denial('accept'));
+  const receipt = w.receipts.get(id);
+  assert.deepEqual(receipt?.src, { identity: ID.web, ip: '10.0.0.1', workload: 'c//Pod/shop/web-1' });
+  assert.deepEqual(receipt?.dst, {
+    ip: '10.0.0.2',
+    port: 9090,
+    service: 'shop/cart.shop.svc.cluster.local',
+    workload: 'c//Pod/shop/cart-1',
+  });
+  assert.equal(receipt?.verdict, 'deny');
+  assert.deepEqual(receipt?.considered, ['shop/admins-only']);
+  assert.equal(receipt?.nearestMiss?.field, 'principals');
+  assert.match(w.lines[0] ?? '', new RegExp(`^info\\|policy\\|connection denied\\|.*receipt="${id}"$`));
+  w.observer.denied(denial('live'));
+  assert.match(w.lines[1] ?? '', /open connection denied/);
+});
+
+test('a dry run leaves a receipt and refuses nothing', () => {
+  const w = world();
+  const event = denial('accept', true);
+  assert.equal(event.decision.verdict, 'allow');
+  w.observer.dryRun(event);
+  assert.equal(w.receipts.latest(1)[0]?.verdict, 'dry-run-deny');
+  assert.match(w.lines[0] ?? '', /no rule of ALLOW policy shop\/admins-only matches: would deny/);
+  assert.deepEqual(w.ledger.rows(), []);
+});
+
+test('the ledger has who talked to whom and how it ended', () => {
+  const w = world();
+  w.observer.denied(denial('accept'));
+  const { source: _source, ...anonymous } = denial('accept').facts;
+  w.observer.allowed({ ...denial('accept'), facts: anonymous });
+  assert.deepEqual(
+    w.ledger.rows().map((r) => [r.source, r.destination, r.port, r.service, r.verdict, r.count]),
+    [
+      ['10.0.0.1', 'c//Pod/shop/cart-1', 9090, 'shop/cart.shop.svc.cluster.local', 'allow', 1],
+      [ID.web, 'c//Pod/shop/cart-1', 9090, 'shop/cart.shop.svc.cluster.local', 'deny', 1],
+    ],
+  );
+});
+
+test('open sockets are counted by reporter', () => {
+  const w = world();
+  w.observer.socketAccepted('source');
+  w.observer.socketAccepted('source');
+  w.observer.socketClosed('source');
+  assert.match(w.registry.render().body, /istio_tcp_sockets_open\{reporter="source"\} 1\n/);
+});
+
+test('what may change says unstable in its help, what is stable does not', () => {
+  const { registry } = world();
+  registry.counter('x', 'X.').labels([]);
+  const w = world();
+  w.observer.opened(outbound).closed({ flags: 'DENY', error: 'x' });
+  const help = new Map(
+    [...w.registry.render().body.matchAll(/^# HELP (\S+) (.*)$/gm)].map((m) => [m[1], /unstable/.test(m[2] ?? '')]),
+  );
+  assert.equal(help.get('istio_tcp_connections_opened'), false);
+  assert.equal(help.get('istio_tcp_received_bytes'), false);
+  assert.equal(help.get('istio_tcp_connections_failed'), true);
+});
