@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseConfig } from './config.ts';
+import { Debounce } from './discovery/debounce.ts';
+import { meshConfigMapName, readMeshConfig } from './mesh-config.ts';
+
+test('the reference names are understood, and all mistakes are told at once', () => {
+  const config = parseConfig({
+    CA_TRUSTED_NODE_ACCOUNTS: 'istio-system/ztunnel, other/zt',
+    DEFAULT_WORKLOAD_CERT_TTL: '12h',
+    CLUSTER_ID: 'c1',
+  });
+  assert.deepEqual([...config.trustedNodeAccounts], ['istio-system/ztunnel', 'other/zt']);
+  assert.equal(config.defaultTtlMs, 12 * 3_600_000);
+  assert.deepEqual([config.ports.grpc, config.ports.ready, config.ports.monitoring], [15012, 8080, 15014]);
+  assert.throws(
+    () =>
+      parseConfig({
+        CA_TRUSTED_NODE_ACCOUNTS: 'ztunnel',
+        DEFAULT_WORKLOAD_CERT_TTL: '2h',
+        MAX_WORKLOAD_CERT_TTL: '1h',
+      }),
+    /CA_TRUSTED_NODE_ACCOUNTS="ztunnel": must be namespace\/account; DEFAULT_WORKLOAD_CERT_TTL: is longer/,
+  );
+});
+
+const run = (env: Record<string, string>) =>
+  spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'main.ts')], {
+    env: { HOME: '/nonexistent', AMBIT_LOG_LEVEL: 'off', ...env },
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+
+test('a controller that misses something exits with one clear line', async (t) => {
+  const rows: Record<string, [Record<string, string>, RegExp]> = {
+    'a malformed setting': [{ AMBIT_GRPC_PORT: 'x' }, /^controller: .*AMBIT_GRPC_PORT="x": .*\n$/],
+    'no way to the API server': [{}, /^controller: .*no Kubernetes API.*\n$/],
+    'a kubeconfig that does not exist': [
+      { KUBECONFIG: '/nonexistent/config' },
+      /^controller: .*\/nonexistent\/config: .*\n$/,
+    ],
+  };
+  for (const [name, [env, line]] of Object.entries(rows)) {
+    await t.test(name, () => {
+      const { status, stderr } = run(env);
+      assert.match(stderr, line);
+      assert.equal(stderr.split('\n').length, 2);
+      assert.equal(status, 1);
+    });
+  }
+});
+
+const surroundings = { clusterId: 'c1', clusterDomain: 'cluster.local' };
+const configMap = (mesh: unknown) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'istio' },
+  data: { mesh },
+});
+const read = (mesh?: unknown) =>
+  readMeshConfig(mesh === undefined ? undefined : configMap(mesh), surroundings, 'istio-system');
+
+test('the mesh configuration has defaults, and unknown keys of the reference are tolerated', () => {
+  const defaults = {
+    trustDomain: 'cluster.local',
+    trustDomainAliases: [],
+    rootNamespace: 'istio-system',
+    network: '',
+    ...surroundings,
+  };
+  assert.deepEqual(read(), defaults);
+  assert.deepEqual(read(''), defaults);
+  assert.deepEqual(read('accessLogFile: /dev/stdout\ndefaultConfig: { discoveryAddress: x }'), defaults);
+  const own = read('trustDomain: me@corp.example\ntrustDomainAliases: [b, a, b]\nrootNamespace: config');
+  assert.deepEqual(
+    [own.trustDomain, own.trustDomainAliases, own.rootNamespace],
+    ['me.corp.example', ['a', 'b'], 'config'],
+  );
+});
+
+test('a broken mesh configuration is one clear error', () => {
+  assert.throws(() => read('trustDomain: ['), /ConfigMap istio-system\/istio, key mesh: not YAML/);
+  assert.throws(() => read('trustDomain: Upper/Slash'), /key mesh: trustDomain: must be/);
+  assert.throws(() => read('rootNamespace: 5'), /key mesh: rootNamespace: /);
+  assert.throws(() => read('- a'), /key mesh: /);
+});
+
+test('a revision has a configuration of its own', () => {
+  assert.deepEqual(['', 'default', 'canary'].map(meshConfigMapName), ['istio', 'istio', 'istio-canary']);
+});
+
+test('changes are gathered until it is quiet, but never longer than the maximum', () => {
+  let time = 0;
+  let timer: { at: number; callback: () => void } | undefined;
+  const acted: [number, number][] = [];
+  const timers = {
+    now: () => time,
+    after: (ms: number, callback: () => void) => {
+      const own = { at: time + ms, callback };
+      timer = own;
+      return () => {
+        if (timer === own) timer = undefined;
+      };
+    },
+  };
+  const debounce = new Debounce({ quietMs: 100, maxMs: 250, timers, act: (waited) => acted.push([time, waited]) });
+  const advance = (to: number): void => {
+    while (timer !== undefined && timer.at <= to) {
+      const { at, callback } = timer;
+      timer = undefined;
+      time = at;
+      callback();
+    }
+    time = to;
+  };
+  debounce.touch();
+  advance(99);
+  assert.deepEqual(acted, []);
+  advance(100);
+  assert.deepEqual(acted, [[100, 100]]);
+  for (const at of [1000, 1080, 1160, 1240]) {
+    advance(at);
+    debounce.touch();
+  }
+  advance(2000);
+  assert.deepEqual(acted.slice(1), [[1250, 250]]);
+  debounce.touch();
+  debounce[Symbol.dispose]();
+  advance(3000);
+  assert.equal(acted.length, 2);
+});
