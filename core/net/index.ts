@@ -13,16 +13,26 @@ export {
   type Mount,
   type MountFlag,
   mount,
+  openTerminal,
   pivotRoot,
   reapOrphans,
+  resizeTerminal,
   restoreSignals,
   setHostname,
   setNoNewPrivileges,
+  takeTerminal,
   unmount,
   unshare,
 } from './process.ts';
 export { checkRuntime, setNotDumpable } from './runtime.ts';
-export { MAX_PACKET_BYTES, type Packet, type Peer, SeqpacketConnection, SeqpacketServer } from './seqpacket.ts';
+export {
+  closeFds,
+  MAX_PACKET_BYTES,
+  type Packet,
+  type Peer,
+  SeqpacketConnection,
+  SeqpacketServer,
+} from './seqpacket.ts';
 export { canonicalIp, type IpPort } from './sockaddr.ts';
 export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket, setKeepAlive } from './socket-options.ts';
 export { spawnInNetns } from './spawn.ts';

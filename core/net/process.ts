@@ -3,6 +3,7 @@
  * The calls act on the calling thread, which is what `process.execve` then turns into the new program.
  */
 import ffi from 'node:ffi';
+import { closeSync, constants, openSync } from 'node:fs';
 import { must } from './errors.ts';
 
 // A table of its own beside `kernel.ts`: components never need these. Kept whole, functions taken from it would dangle.
@@ -16,6 +17,7 @@ const native = ffi.dlopen(null, {
   prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   signal: { arguments: ['i32', 'pointer'], return: 'pointer' },
+  ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
   waitid: { arguments: ['i32', 'i32', 'pointer', 'i32', 'pointer'], return: 'i32' },
   syscall: { arguments: ['i64', 'pointer', 'pointer'], return: 'i64' },
 });
@@ -134,6 +136,38 @@ const F_SETFD = 2;
 /** Closes a descriptor when this process becomes another program. @throws KernelError */
 export function closeOnExec(fd: number): void {
   must(orErrno(c.fcntl(fd, F_SETFD, 1)), 'fcntl', `close descriptor ${fd} on exec`);
+}
+
+const TIOCSCTTY = 0x540en;
+const TIOCSWINSZ = 0x5414n;
+const TIOCGPTN = 0x80045430n;
+const TIOCSPTLCK = 0x40045431n;
+
+/** A pair of descriptors that make a terminal: people are at `master`, a program is at `slave`. @throws KernelError */
+export function openTerminal(): { readonly master: number; readonly slave: number } {
+  const master = openSync('/dev/ptmx', constants.O_RDWR | constants.O_NOCTTY);
+  try {
+    const number = Buffer.alloc(4);
+    must(orErrno(c.ioctl(master, TIOCSPTLCK, number)), 'ioctl', 'unlock a terminal');
+    must(orErrno(c.ioctl(master, TIOCGPTN, number)), 'ioctl', 'number of a terminal');
+    return { master, slave: openSync(`/dev/pts/${number.readInt32LE()}`, constants.O_RDWR | constants.O_NOCTTY) };
+  } catch (error) {
+    closeSync(master);
+    throw error;
+  }
+}
+
+/** Tells the programs at a terminal how large it is now. */
+export function resizeTerminal(master: number, size: { readonly columns: number; readonly rows: number }): void {
+  const memory = Buffer.alloc(8);
+  memory.writeUInt16LE(size.rows & 0xffff, 0);
+  memory.writeUInt16LE(size.columns & 0xffff, 2);
+  c.ioctl(master, TIOCSWINSZ, memory); // a terminal that is gone has no size: nothing to tell
+}
+
+/** Makes a terminal the one that controls this session (its keys send signals). @throws KernelError */
+export function takeTerminal(fd: number): void {
+  must(orErrno(c.ioctl(fd, TIOCSCTTY, null)), 'ioctl', 'take the terminal');
 }
 
 const P_ALL = 0;

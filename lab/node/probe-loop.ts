@@ -1,0 +1,43 @@
+/** Repeats a probe until told to stop, and says when its verdict changes. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Probe } from './pod.ts';
+import type { Outcome } from './probe-action.ts';
+
+export type ProbeEvents = {
+  readonly look: () => Promise<Outcome>;
+  /** Called on the first verdict and whenever it changes; a failing probe with a threshold reached says why. */
+  readonly verdict: (healthy: boolean, why: string) => void;
+  readonly failure: (why: string) => void;
+};
+
+/**
+ * Until the first verdict one success (or `successThreshold` of them) is enough, and so are `failureThreshold` failures.
+ * Ends when `signal` aborts.
+ */
+export async function probeLoop(probe: Probe, events: ProbeEvents, signal: AbortSignal): Promise<void> {
+  const periodMs = Math.max(1, probe.periodSeconds ?? 10) * 1000;
+  let successes = 0;
+  let failures = 0;
+  try {
+    await sleep((probe.initialDelaySeconds ?? 0) * 1000, undefined, { signal });
+    while (!signal.aborted) {
+      const outcome = await events.look();
+      if (signal.aborted) return;
+      if (outcome.ok) {
+        failures = 0;
+        if (++successes === (probe.successThreshold ?? 1)) events.verdict(true, '');
+      } else {
+        successes = 0;
+        failures += 1;
+        events.failure(outcome.why);
+        if (failures === (probe.failureThreshold ?? 3)) {
+          events.verdict(false, outcome.why);
+          failures = 0; // a container that is restarted and fails again reaches the threshold again
+        }
+      }
+      await sleep(periodMs, undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
