@@ -13,9 +13,10 @@ export type Peer = { readonly pid: number; readonly uid: number; readonly gid: n
 /** `fds` belong to the receiver, who closes every one. */
 export type Packet = { readonly packet: Uint8Array; readonly fds: readonly number[] };
 
-const closeAll = (fds: readonly number[]) => {
+/** Closes descriptors that came with a packet and are not wanted. */
+export function closeFds(fds: readonly number[]): void {
   for (const fd of fds) k.sys.close(fd);
-};
+}
 
 function packetSocket(purpose: string): number {
   return must(k.sys.socket(k.AF_UNIX, k.SOCK_SEQPACKET | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC, 0), 'socket', purpose);
@@ -119,7 +120,7 @@ export class SeqpacketConnection implements Disposable {
       return undefined;
     }
     if (got.truncated) {
-      closeAll(got.fds);
+      closeFds(got.fds);
       throw new KernelError(
         'EMSGSIZE',
         'recvmsg',
@@ -127,7 +128,7 @@ export class SeqpacketConnection implements Disposable {
       );
     }
     if (got.packet.length === 0) {
-      closeAll(got.fds);
+      closeFds(got.fds);
       this.#gone();
       return undefined;
     }

@@ -162,6 +162,8 @@ export class FakeApi implements AsyncDisposable {
           if (!applies || target.subresource !== undefined) return missing;
           return { status: 201, body: this.store.put(plural, withNamespace(given, namespace)) };
         }
+        const uid = given.metadata?.uid;
+        if (uid !== undefined && uid !== old.metadata.uid) return conflict(plural, name);
         return { status: 200, body: this.#store(plural, merged(target, old, given, true), old) };
       }
       case 'DELETE':
@@ -259,12 +261,15 @@ function withNamespace(object: KubeObject, namespace: string | undefined): KubeO
   return namespace === undefined ? object : { ...object, metadata: { ...object.metadata, namespace } };
 }
 
-// The main path leaves the status alone, the status path everything else. Apply is a merge here.
+// The main path leaves the status alone, the status path everything but labels and annotations of built-in kinds. Apply is
+// a merge here.
 function merged(target: Target, old: KubeObject, given: KubeObject, merge: boolean): KubeObject {
   const { resourceVersion: _, ...metadata } = given.metadata ?? { name: old.metadata.name };
-  const patch = target.subresource === 'status' ? { status: given['status'] } : { ...given, metadata };
+  const { labels, annotations } = metadata as Partial<KubeObject['metadata']>;
+  const ofStatus = { status: given['status'], metadata: { labels, annotations } };
+  const patch = target.subresource === 'status' ? ofStatus : { ...given, metadata };
   if (merge) return mergePatch(old, patch) as KubeObject;
-  if (target.subresource === 'status') return { ...old, ...patch };
+  if (target.subresource === 'status') return { ...old, status: given['status'] };
   return {
     ...given,
     metadata: { ...old.metadata, ...metadata },
