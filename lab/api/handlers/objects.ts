@@ -13,6 +13,7 @@ import { checkFields } from '../write/field-checks.ts';
 import { incoming } from '../write/incoming.ts';
 import { writeOptions } from '../write/options.ts';
 import { deleteOptions, type Removal, removeObject } from '../write/remove.ts';
+import { notices } from './notices.ts';
 import { patchObject } from './patch.ts';
 import {
   type ApiRequest,
@@ -67,27 +68,6 @@ function create(r: ApiRequest): Reply {
   guardEscalation(r, checked.object);
   const created = createObject(writeContext(r), { ...options, info: r.info, object: checked.object });
   return json(rendererOf(r).one(created), 201, [...checked.warnings, ...notices(r, checked.object)]);
-}
-
-/** Kinds that are kept faithfully while nothing in the lab acts on them: the client hears it. */
-const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations': 'not called yet',
-  'admissionregistration.k8s.io/validatingwebhookconfigurations': 'not called yet',
-  'admissionregistration.k8s.io/validatingadmissionpolicies': 'not obeyed yet',
-  'admissionregistration.k8s.io/validatingadmissionpolicybindings': 'not obeyed yet',
-  '/limitranges': 'not enforced',
-  '/resourcequotas': 'not enforced',
-  'networking.k8s.io/networkpolicies': 'not enforced',
-  'networking.k8s.io/ingresses': 'not served',
-  'autoscaling/horizontalpodautoscalers': 'not acted on',
-};
-
-/** What a client should know that an answer alone would not say. */
-function notices(r: ApiRequest, object: ApiObject): readonly string[] {
-  const effect = WITHOUT_EFFECT[storageOf(r)];
-  if (effect !== undefined) return [`this lab stores ${r.info.plural}; they are ${effect}`];
-  const isTokenSecret = r.info.kind === 'Secret' && object['type'] === 'kubernetes.io/service-account-token';
-  return isTokenSecret ? ['this lab puts no token into secrets; ask for one with `kubectl create token`'] : [];
 }
 
 function replace(r: ApiRequest): Reply {

@@ -18,6 +18,7 @@ import { checkPreconditions, createObject, updateObject } from '../write/commit.
 import { checkFields } from '../write/field-checks.ts';
 import { incoming } from '../write/incoming.ts';
 import { type WriteOptions, writeOptions } from '../write/options.ts';
+import { notices } from './notices.ts';
 import { type ApiRequest, existing, objectNamespace, rendererOf, storageOf, writeContext } from './request.ts';
 
 const APPLY = 'application/apply-patch+yaml';
@@ -107,7 +108,7 @@ function apply(r: ApiRequest, options: WriteOptions): Reply {
   const context = writeContext(r);
   if (old === undefined) {
     const created = createObject(context, { ...options, info: r.info, object, tracked: true });
-    return json(rendererOf(r).one(created), 201, checked.warnings);
+    return json(rendererOf(r).one(created), 201, [...checked.warnings, ...notices(r, checked.object)]);
   }
   const request = {
     ...options,

@@ -48,6 +48,9 @@ export function createObject(context: WriteContext, request: CreateRequest): Api
   const object = structuredClone(request.object);
   const { metadata } = object;
   if (info.namespaced) checkNamespace(context, info, metadata);
+  if (context.registry.crdOf(info)?.metadata.deletionTimestamp !== undefined) {
+    throw forbidden(info, metadata.name, 'its CustomResourceDefinition is being deleted');
+  }
   const prefix = metadata['generateName'];
   if (metadata.name === '' && typeof prefix === 'string' && prefix !== '') {
     metadata.name = `${prefix.slice(0, MAX_GENERATED_PREFIX)}${suffix()}`;
