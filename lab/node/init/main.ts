@@ -27,7 +27,7 @@ import {
   unshare,
 } from '../../../core/net/index.ts';
 import { findProgram } from './find-program.ts';
-import { type Credentials, type InitPlan, PLAN_FD, type Step } from './plan.ts';
+import { type Credentials, type InitPlan, PLAN_FD, STARTED, type Step } from './plan.ts';
 import { resolveInRoot } from './resolve.ts';
 
 function run(plan: InitPlan): never {
@@ -40,6 +40,7 @@ function run(plan: InitPlan): never {
   become(plan.credentials);
   const program = findProgram(plan.command[0], plan.env['PATH']);
   restoreSignals();
+  writeSync(PLAN_FD, STARTED);
   if (process.execve === undefined) throw new Error('this Node cannot become another program');
   return process.execve(program, [...plan.command], plan.env);
 }

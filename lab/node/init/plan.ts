@@ -41,5 +41,6 @@ export type InitPlan = {
   readonly env: Readonly<Record<string, string>>;
 };
 
-/** The descriptor on which init reads its plan to the end and, if it fails, writes why. Closed without a word: it worked. */
+/** The descriptor on which init reads its plan to the end, and answers `STARTED` or why it could not. */
 export const PLAN_FD = 3;
+export const STARTED = 'started';

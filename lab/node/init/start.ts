@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type NetnsRef, spawnInNetns } from '../../../core/net/index.ts';
 import { MeshError } from '../../../mesh/index.ts';
-import type { InitPlan } from './plan.ts';
+import { type InitPlan, STARTED } from './plan.ts';
 
 const INIT = join(import.meta.dirname, 'main.ts');
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1'];
@@ -59,8 +59,11 @@ async function talk(pipe: Duplex, plan: InitPlan, deadlineMs: number = START_DEA
   try {
     pipe.end(JSON.stringify(plan));
     let said = '';
-    for await (const chunk of pipe) said += String(chunk);
-    return said;
+    for await (const chunk of pipe) {
+      said += String(chunk);
+      if (said === STARTED) return ''; // a wrapper may keep its end open for as long as it lives
+    }
+    return said || 'init ended without a word';
   } finally {
     clearTimeout(timer);
   }
