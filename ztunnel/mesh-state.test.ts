@@ -140,3 +140,21 @@ test('waiting for a record ends with the connection that waited', async () => {
   await assert.rejects(waiting, /hung up/);
   assert.equal(clock.pending, 0);
 });
+
+test('a large push lets connections have their turn while it is applied', async () => {
+  const { events, send, state } = world();
+  const many = Array.from({ length: 1_000 }, (_, i) => workload({ uid: `w${i}`, serviceAccount: 'far', node: 'n2' }));
+  let turns = 0;
+  let applied = false;
+  const count = () => {
+    turns += 1;
+    if (!applied) setImmediate(count);
+  };
+  setImmediate(count);
+  const rejected = await send([...many, { name: 'bad', bytes: Buffer.from('ff', 'hex') }], ['w0']);
+  applied = true;
+  assert.equal(rejected.length, 1);
+  assert.ok(turns >= 3, `${turns} turns`);
+  assert.equal([...state.view.workloads()].length, 999);
+  assert.deepEqual(events, ['changed']);
+});

@@ -2,6 +2,7 @@
  * What this node knows of the mesh: applies what discovery brings to the view, then tells whoever decides with it. Policies and
  * workloads both count: a workload that names another policy is as good as a policy that changed.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -17,6 +18,8 @@ import type { Clock } from './clock.ts';
 
 /** How long a pod waits for its own record. */
 const WORKLOAD_WAIT_MS = 5_000;
+/** Addresses applied in one go: about 4 ms of work. */
+const SLICE = 256;
 
 export type MeshStateOptions = {
   readonly view: View;
@@ -41,33 +44,56 @@ export class MeshState implements DeltaHandlers {
     this.#options = options;
   }
 
-  onUpdate(typeUrl: string, update: Update): readonly Rejection[] {
+  onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]> {
+    if (typeUrl === AUTHORIZATION_TYPE) return this.#applyPolicies(update);
+    if (typeUrl !== ADDRESS_TYPE) return [];
+    const batch: Batch = { update, rejected: [], decides: false };
+    return update.upserted.length <= SLICE ? this.#applyAddresses(batch) : this.#applyInSlices(batch);
+  }
+
+  /** Policies apply at once: half a set of them could let in what the whole set denies. */
+  #applyPolicies({ upserted, removed }: Update): readonly Rejection[] {
     const rejected: Rejection[] = [];
-    const apply = (resource: ReceivedResource, work: (bytes: Uint8Array) => void): void => {
-      try {
-        work(resource.bytes);
-      } catch (error) {
-        rejected.push({ name: resource.name, reason: reasonOf(error) });
-      }
-    };
-    let decides = false;
-    if (typeUrl === ADDRESS_TYPE) {
-      for (const resource of update.upserted) {
-        apply(resource, (bytes) => {
-          const address = decodeAddress(bytes);
-          decides = this.#upsert(address) || decides;
-        });
-      }
-      for (const name of update.removed) this.#remove(name);
-    } else if (typeUrl === AUTHORIZATION_TYPE) {
-      for (const resource of update.upserted) {
-        apply(resource, (bytes) => this.view.upsertAuthorization(decodeAuthorization(bytes)));
-      }
-      for (const name of update.removed) this.view.removeAuthorization(name);
-      decides = true;
+    for (const resource of upserted) {
+      attempt(rejected, resource, () => this.view.upsertAuthorization(decodeAuthorization(resource.bytes)));
     }
-    if (decides) for (const listener of [...this.#listeners]) listener();
+    for (const name of removed) this.view.removeAuthorization(name);
+    this.#notify();
     return rejected;
+  }
+
+  #applyAddresses(batch: Batch): readonly Rejection[] {
+    this.#upsertAll(batch, batch.update.upserted);
+    return this.#finish(batch);
+  }
+
+  /** A large push must not hold up the connections of this thread: between slices they have their turn. */
+  async #applyInSlices(batch: Batch): Promise<readonly Rejection[]> {
+    const { upserted } = batch.update;
+    for (let start = 0; start < upserted.length; start += SLICE) {
+      this.#upsertAll(batch, upserted.slice(start, start + SLICE));
+      await nextTurn();
+    }
+    return this.#finish(batch);
+  }
+
+  #upsertAll(batch: Batch, resources: readonly ReceivedResource[]): void {
+    for (const resource of resources) {
+      attempt(batch.rejected, resource, () => {
+        batch.decides = this.#upsert(decodeAddress(resource.bytes)) || batch.decides;
+      });
+    }
+  }
+
+  #finish({ update, rejected, decides }: Batch): readonly Rejection[] {
+    let changed = decides;
+    for (const name of update.removed) changed = this.#remove(name) || changed;
+    if (changed) this.#notify();
+    return rejected;
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** Called after every update that may change a decision about who may come in. */
@@ -118,10 +144,12 @@ export class MeshState implements DeltaHandlers {
     return true;
   }
 
-  #remove(name: string): void {
+  /** Whether decisions may change. */
+  #remove(name: string): boolean {
     const before = this.view.workloadByUid(name);
     this.view.removeAddress(name);
     if (before !== undefined) this.#count(before, 'drop');
+    return before !== undefined;
   }
 
   #count(workload: Workload, change: 'add' | 'drop'): void {
@@ -142,6 +170,21 @@ export class MeshState implements DeltaHandlers {
 
   #isLocal(workload: Workload): boolean {
     return this.#options.localNode === '' || workload.node === this.#options.localNode;
+  }
+}
+
+type Batch = {
+  readonly update: Update;
+  readonly rejected: Rejection[];
+  /** Whether something in it may change who may come in. */
+  decides: boolean;
+};
+
+function attempt(rejected: Rejection[], { name }: ReceivedResource, apply: () => void): void {
+  try {
+    apply();
+  } catch (error) {
+    rejected.push({ name, reason: reasonOf(error) });
   }
 }
 

@@ -20,8 +20,11 @@ import { ADDRESS_TYPE, AUTHORIZATION_TYPE } from './type-urls.ts';
 export type NodeInfo = { readonly id: string; readonly metadata: JsonObject };
 
 export type DeltaHandlers = {
-  /** Applies an update and says which resources could not be used; throws only on a bug. */
-  onUpdate(typeUrl: string, update: Update): readonly Rejection[];
+  /**
+   * Applies an update and says which resources could not be used; throws only on a bug. Updates come one after the other: a
+   * large one may take its time, nothing is read meanwhile.
+   */
+  onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]>;
 };
 
 export type DeltaEvent =
@@ -138,23 +141,20 @@ export class DeltaClient implements AsyncDisposable {
       const { path, requestSerialize, responseDeserialize } = discoveryServiceDefinition.DeltaAggregatedResources;
       const stream: Stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
       using deadline = connectDeadline(client, stream);
-      const ended = Promise.withResolvers<void>();
-      stream.on('data', (response: DeltaDiscoveryResponse) => {
-        if (!connected) this.#options.onEvent?.({ kind: 'connected', attempt: this.#attempt });
-        connected = true;
-        try {
-          this.#receive(stream, response);
-        } catch (error) {
-          ended.reject(error); // a bug in a handler: this stream is over, the next one starts clean
-          stream.cancel();
-        }
-      });
-      stream.on('error', (error) => ended.reject(deadline.expired ?? error));
-      stream.on('end', () => ended.resolve());
       this.#stream = stream;
       const node = { id: this.#options.node.id, metadata: this.#options.node.metadata };
       for (const subscription of this.#subscriptions.values()) stream.write(subscription.open(node));
-      await ended.promise;
+      try {
+        for await (const response of stream as AsyncIterable<DeltaDiscoveryResponse>) {
+          if (!connected) this.#options.onEvent?.({ kind: 'connected', attempt: this.#attempt });
+          connected = true;
+          await this.#receive(stream, response); // a bug in a handler ends this stream; the next one starts clean
+        }
+      } catch (error) {
+        throw deadline.expired ?? error;
+      } finally {
+        stream.on('error', () => {}).cancel(); // its end was told above; a cancelled stream says so once more
+      }
       return { error: undefined, connected };
     } catch (error) {
       return { error, connected };
@@ -164,7 +164,7 @@ export class DeltaClient implements AsyncDisposable {
     }
   }
 
-  #receive(stream: Stream, response: DeltaDiscoveryResponse): void {
+  async #receive(stream: Stream, response: DeltaDiscoveryResponse): Promise<void> {
     const { typeUrl, nonce } = response;
     const subscription = this.#subscriptions.get(typeUrl);
     if (subscription === undefined) {
@@ -173,7 +173,7 @@ export class DeltaClient implements AsyncDisposable {
       return;
     }
     const { update, rejected: unreadable } = subscription.receive(response);
-    const rejected = [...unreadable, ...this.#options.handlers.onUpdate(typeUrl, update)];
+    const rejected = [...unreadable, ...(await this.#options.handlers.onUpdate(typeUrl, update))];
     stream.write(subscription.settle(response, update, rejected));
     this.#options.onEvent?.({
       kind: 'received',

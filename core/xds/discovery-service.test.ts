@@ -102,6 +102,17 @@ test('who asks for addresses alone is not kept waiting for policies', async () =
   assert.deepEqual(names(await client.response(0)), ['addresses', ['w1'], []]);
 });
 
+test('a type that is asked for when the wait for others is over is answered as it comes', async () => {
+  const third = new ResourceStore('type.googleapis.com/third');
+  const stores = [new ResourceStore(AUTHORIZATION_TYPE), new ResourceStore(ADDRESS_TYPE), third];
+  await using mesh = await plane({ stores, orderWaitMs: 1 });
+  const client = await mesh.connect();
+  client.send({ node: NODE, typeUrl: ADDRESS_TYPE });
+  await client.response(0); // after the wait: policies were never asked for
+  client.send({ typeUrl: third.typeUrl });
+  assert.equal((await client.response(1)).typeUrl, third.typeUrl);
+});
+
 test('new policies travel before the addresses that name them, and removed ones after', async () => {
   await using mesh = await plane();
   mesh.addresses.set('w1', data('names nothing'));

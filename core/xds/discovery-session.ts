@@ -61,6 +61,8 @@ export class DiscoverySession {
   #blocked = false;
   #scheduled = false;
   #orderTimer: NodeJS.Timeout | undefined;
+  /** The wait is over for this stream: from now on a first request is answered as it comes. */
+  #orderWaited = false;
   #pushes = 0;
   #closed = false;
 
@@ -140,22 +142,26 @@ export class DiscoverySession {
         this.#schedule();
       }),
     );
-    this.#answerFirsts(false);
+    this.#answerFirsts();
   }
 
   /**
    * Answers first requests in push order. Clients ask for addresses first; those that also want policies get them before the
    * addresses that name them, if their request comes soon.
    */
-  #answerFirsts(overdue: boolean): void {
+  #answerFirsts(): void {
     for (const store of this.#options.stores) {
       const watched = this.#watched.get(store.typeUrl);
-      if (watched === undefined && !overdue) {
-        this.#orderTimer ??= setTimeout(() => this.#answerFirsts(true), this.#options.orderWaitMs);
+      if (watched === undefined) {
+        if (this.#orderWaited) continue;
+        this.#orderTimer ??= setTimeout(() => {
+          this.#orderWaited = true;
+          this.#answerFirsts();
+        }, this.#options.orderWaitMs);
         return;
       }
-      const first = watched?.waiting;
-      if (watched === undefined || first === undefined || this.#node === undefined) continue;
+      const first = watched.waiting;
+      if (first === undefined || this.#node === undefined) continue;
       watched.waiting = undefined;
       this.#send(watched, watched.view.begin(first, this.#options.baseline(store.typeUrl, this.#node)));
     }
