@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { generateKeyAndCsr, inspectCertificate, pemBlocks, toPem } from '../core/identity/index.ts';
+import { Reviews } from './authority/caller.ts';
 import { type PodSpec, refusal, startMesh, type TestMesh, type TokenFacts, until, ztunnelOn } from './test-mesh.ts';
 
 const SLEEP = 'spiffe://cluster.local/ns/default/sa/sleep';
@@ -236,3 +237,16 @@ function meshConfig(api: TestMesh['api'], mesh: string): void {
     data: { mesh },
   });
 }
+
+test('a flood of callers is sent away before it floods the API server', async () => {
+  const reviews = new Reviews();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const running = Array.from({ length: 128 }, () => reviews.run(() => promise));
+  await assert.rejects(
+    reviews.run(async () => {}),
+    { code: status.RESOURCE_EXHAUSTED },
+  );
+  resolve();
+  await Promise.all(running);
+  await reviews.run(async () => {});
+});

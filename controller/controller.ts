@@ -18,6 +18,7 @@ import {
   ResourceStore,
 } from '../core/xds/index.ts';
 import type { KubeObject } from '../mesh/index.ts';
+import { Reviews } from './authority/caller.ts';
 import { certificateHandler } from './authority/certificates.ts';
 import { loadRoot } from './authority/root.ts';
 import { RootDistribution } from './authority/root-distribution.ts';
@@ -145,12 +146,19 @@ export async function startController(config: ControllerConfig, deps: Controller
       return () => election.leads;
     };
     if (config.writesStatus) {
+      const policies = { fieldManager: 'istio-ambient-ztunnel-policy', list: 'one-value' } as const;
       status = stack.use(
         new StatusWriter({
           client,
           kinds: [
-            { type: RESOURCES.AuthorizationPolicy, informer: informers.authorizationPolicies },
-            { type: RESOURCES.PeerAuthentication, informer: informers.peerAuthentications },
+            { ...policies, type: RESOURCES.AuthorizationPolicy, informer: informers.authorizationPolicies },
+            { ...policies, type: RESOURCES.PeerAuthentication, informer: informers.peerAuthentications },
+            {
+              type: RESOURCES.Service,
+              informer: informers.services,
+              fieldManager: 'istio-ambient-service',
+              list: 'by-type',
+            },
           ],
           leads: leader(STATUS_LEASE, () => status?.lookAtAll()),
           clock,
@@ -206,6 +214,7 @@ export async function startController(config: ControllerConfig, deps: Controller
       client,
       audiences: config.tokenAudiences,
       clusterId: config.clusterId,
+      reviews: new Reviews(),
       onRefusal: (reason: string, peer: string) => log.warn('caller refused', { reason, peer }),
     };
     const trustedAccounts = config.trustedNodeAccounts;

@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   await using client = kubeClient({ kubeconfig: config.kubeconfig, env: process.env, userAgent: 'ambit-controller' });
   const starting = startController(config, { client, log, clock: SYSTEM_CLOCK });
   // Whoever wants us gone while caches still fill must not wait for them.
-  if ((await Promise.race([starting, shutdown.requested])) === 'SIGTERM') return;
+  if (typeof (await Promise.race([starting, shutdown.requested])) === 'string') return;
   await using controller = await starting;
   const why = await shutdown.requested;
   log.info('draining', { why });

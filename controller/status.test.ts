@@ -126,6 +126,11 @@ const MERGES: Readonly<
 > = {
   'nothing new': [[held, foreign], [change({})], undefined],
   'a generation that came back as text': [[{ ...held, observedGeneration: '2' }], [change({})], undefined],
+  'an object without generations': [
+    [{ type: 'A', status: 'True', reason: 'R', message: 'm', lastTransitionTime: 'then' }],
+    [change({ object: { apiVersion: 'v1', kind: 'Service', namespace: 'n', name: 'o' } })],
+    undefined,
+  ],
   'a first condition': [[foreign], [change({})], [foreign, { ...held, lastTransitionTime: 'now' }]],
   'another message keeps the time': [[held], [change({ message: 'x' })], [{ ...held, message: 'x' }]],
   'another status sets the time': [

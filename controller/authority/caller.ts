@@ -17,6 +17,7 @@ export type AuthenticatorOptions = {
   readonly client: Pick<KubeClient, 'create'>;
   readonly audiences: readonly string[];
   readonly clusterId: string;
+  readonly reviews: Reviews;
   readonly onRefusal: (reason: string, peer: string) => void;
 };
 
@@ -37,9 +38,28 @@ type Review = {
   };
 };
 
-/** Resolves with the caller, or throws RpcError UNAUTHENTICATED. */
+/** Anybody who can reach the port can make us ask the API server: this many questions at a time, the rest is sent away. */
+const MAX_REVIEWS = 128;
+
+/** How many callers are being proven now. One for all services of a server. */
+export class Reviews {
+  #running = 0;
+
+  /** Throws RpcError RESOURCE_EXHAUSTED when too many run. */
+  async run<T>(review: () => Promise<T>): Promise<T> {
+    if (this.#running >= MAX_REVIEWS) throw new RpcError(status.RESOURCE_EXHAUSTED, 'too many callers at once');
+    this.#running += 1;
+    try {
+      return await review();
+    } finally {
+      this.#running -= 1;
+    }
+  }
+}
+
+/** Resolves with the caller, or throws RpcError UNAUTHENTICATED (RESOURCE_EXHAUSTED when too many call). */
 export async function authenticate(options: AuthenticatorOptions, metadata: Metadata, peer: string): Promise<Caller> {
-  const verdict = await identify(options, metadata);
+  const verdict = await options.reviews.run(() => identify(options, metadata));
   if (typeof verdict === 'object') return verdict;
   options.onRefusal(verdict, peer);
   throw new RpcError(status.UNAUTHENTICATED, REFUSED);

@@ -65,7 +65,10 @@ async function granted(o: CertificateServiceOptions, caller: Caller, request: Ce
   const own = `${caller.namespace}/${caller.pod?.name ?? ''}`;
   const wanted = request.impersonatedIdentity;
   if (wanted === undefined || wanted === '') {
-    return { identity: spiffeId(o.trustDomain(), caller.namespace, caller.serviceAccount), pod: own };
+    const pod = caller.pod === undefined ? undefined : o.pods.get(caller.namespace, caller.pod.name);
+    const node = pod?.uid === caller.pod?.uid ? pod?.node : undefined;
+    const identity = spiffeId(o.trustDomain(), caller.namespace, caller.serviceAccount);
+    return { identity, pod: own, ...(node === undefined ? {} : { node }) };
   }
   const ask = () =>
     mayImpersonate(caller, wanted, { trustedAccounts: o.trustedAccounts, trustDomain: o.trustDomain(), pods: o.pods });

@@ -4,13 +4,22 @@ import type { ConditionChange, KubeObject } from '../../mesh/index.ts';
 import type { Clock } from '../clock.ts';
 import { WorkQueue } from './work-queue.ts';
 
-/** controller.md section 3.6. */
-export const FIELD_MANAGER = 'istio-ambient-ztunnel-policy';
+export type StatusKind = {
+  readonly type: ResourceType;
+  /** Knows the objects. */
+  readonly informer: Informer<KubeObject>;
+  /** controller.md section 3.6. */
+  readonly fieldManager: string;
+  /**
+   * How the API server merges the list of conditions: by type (core kinds), where we apply only our own; or as one value
+   * (custom resources), where those of others must go along as they are.
+   */
+  readonly list: 'by-type' | 'one-value';
+};
 
 export type StatusWriterOptions = {
   readonly client: KubeClient;
-  /** The kinds whose status we write, with the informer that knows the objects. */
-  readonly kinds: readonly { readonly type: ResourceType; readonly informer: Informer<KubeObject> }[];
+  readonly kinds: readonly StatusKind[];
   readonly leads: () => boolean;
   readonly clock: Clock;
   readonly onProblem: (what: string, error: unknown) => void;
@@ -73,6 +82,7 @@ export class StatusWriter implements AsyncDisposable {
     const wanted = this.#wanted.get(key);
     const known = kinds.find(({ type }) => type.kind === kind);
     const object = known?.informer.get(objectName);
+    if (known?.informer.isSynced === true && object === undefined) this.#wanted.delete(key); // gone
     if (!leads() || wanted === undefined || known === undefined || object === undefined) return;
     const present = conditionsOf(object);
     const next = mergeConditions(present, [...wanted.values()], new Date(clock.now()).toISOString());
@@ -83,10 +93,9 @@ export class StatusWriter implements AsyncDisposable {
           apiVersion: object.apiVersion,
           kind: object.kind,
           metadata: { name: object.metadata.name, namespace: object.metadata.namespace ?? '' },
-          // The list of conditions is one value to the API server, so the conditions of others go along as they are.
-          status: { conditions: next },
+          status: { conditions: known.list === 'one-value' ? next : next.filter(({ type }) => wanted.has(type)) },
         },
-        { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' },
+        { fieldManager: known.fieldManager, force: true, subresource: 'status' },
       );
     } catch (error) {
       if (isNotFound(error)) return; // deleted meanwhile
@@ -119,7 +128,7 @@ export function mergeConditions(
       old?.status === status &&
       old.reason === reason &&
       old.message === message &&
-      Number(old.observedGeneration) === Number(generation ?? old.observedGeneration);
+      (generation === undefined || Number(old.observedGeneration) === generation);
     if (same) continue;
     changed = true;
     next.set(type, {
