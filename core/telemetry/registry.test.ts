@@ -69,6 +69,15 @@ test('an idle series is let go, and a connection that still holds it counts on w
   assert.match(registry.render().body, /c_total\{pod="a"\} 11/);
 });
 
+test('a metric without labels is always shown', () => {
+  let now = 0;
+  const registry = new Registry({ now: () => now, idleMs: 100 });
+  registry.gauge('pending', 'Pending.').labels([]);
+  registry.sweep();
+  now = 10_000;
+  assert.match(registry.render().body, /^pending 0$/m);
+});
+
 test('a gauge that is not zero never expires, however steady', () => {
   let now = 0;
   const registry = new Registry({ now: () => now, idleMs: 100 });

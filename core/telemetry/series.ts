@@ -105,8 +105,9 @@ export class SeriesSet<S extends Series> {
     return series;
   }
 
-  /** Lets go of what has been unchanged for too long. */
+  /** Lets go of what has been unchanged for too long. A metric without labels has one series, and that one stays. */
   sweep(nowMs: number): void {
+    if (this.#labelNames.length === 0) return;
     for (const [text, series] of this.#series) {
       if (series.isFresh(nowMs, this.#limits.idleMs)) continue;
       series.detach();
