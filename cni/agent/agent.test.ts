@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TestNode, uidOf } from '../../test/support/cni-node.ts';
 import { eventually, needsRoot } from '../../test/support/netns.ts';
-import { TestNode, uidOf } from './test-node.ts';
 
 const root = { skip: needsRoot };
 

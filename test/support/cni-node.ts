@@ -5,15 +5,15 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Agent, startAgent } from '../../cni/agent/agent.ts';
+import { type AgentConfig, parseAgentConfig } from '../../cni/agent/config.ts';
+import { REDIRECTION } from '../../cni/agent/pod.ts';
 import { FakeApi } from '../../core/kube/fake/index.ts';
 import { type KubeClient, kubeClient, RESOURCES } from '../../core/kube/index.ts';
 import { closeFds, NetnsRef, SeqpacketConnection } from '../../core/net/index.ts';
 import { createLogger } from '../../core/telemetry/index.ts';
 import { decodeRequest, encodeHello, encodeResponse, type ZdsRequest } from '../../core/zds/index.ts';
-import { TestNet } from '../../test/support/netns.ts';
-import { type Agent, startAgent } from './agent.ts';
-import { type AgentConfig, parseAgentConfig } from './config.ts';
-import { REDIRECTION } from './pod.ts';
+import { TestNet } from './netns.ts';
 
 /** A ztunnel that says what it was told and answers as it is asked to. */
 export class FakeZtunnel implements Disposable {
