@@ -2,9 +2,14 @@
  * What a controller knows of one kind: the informer's copy, and on top of it what this process wrote and the informer has
  * not yet shown. Without the second part a controller that runs again before its own writes come back would do them twice.
  */
-import { Informer, isNotFound, objectKey, type ResourceType } from '../../../core/kube/index.ts';
+import { Informer, isNotFound, type KubeClient, objectKey, type ResourceType } from '../../../core/kube/index.ts';
 import type { KubeObject } from '../../../mesh/index.ts';
-import type { Client } from '../types.ts';
+
+/** What a cache asks of a client. */
+export type CacheClient = Pick<
+  KubeClient,
+  'list' | 'watch' | 'get' | 'create' | 'replace' | 'replaceStatus' | 'patch' | 'delete'
+>;
 
 /** Writes remembered as gone, so that a late answer to an older write cannot bring an object back. */
 const MAX_TOMBSTONES = 4096;
@@ -16,14 +21,14 @@ const versionOf = (object: KubeObject): bigint => BigInt(object.metadata.resourc
 
 export class Cache<T extends KubeObject> implements AsyncDisposable {
   readonly type: ResourceType;
-  readonly #client: Client;
+  readonly #client: CacheClient;
   readonly #informer: Informer<T>;
   readonly #objects = new Map<string, T>();
   /** uids of what is gone, oldest first. */
   readonly #gone = new Set<string>();
   readonly #listeners = new Set<Change<T>>();
 
-  constructor(client: Client, type: ResourceType, onProblem: (error: unknown) => void) {
+  constructor(client: CacheClient, type: ResourceType, onProblem: (error: unknown) => void) {
     this.type = type;
     this.#client = client;
     this.#informer = new Informer<T>({ client, type, onProblem });
