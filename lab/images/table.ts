@@ -49,7 +49,10 @@ export function removeImage(labs: string, name: string): boolean {
 
 function write(labs: string, table: ReadonlyMap<string, ImageEntry>): void {
   const path = join(labs, FILE);
-  if (table.size === 0) return rmSync(path, { force: true });
+  if (table.size === 0) {
+    rmSync(path, { force: true });
+    return;
+  }
   mkdirSync(labs, { recursive: true });
   writeFileSync(`${path}.next`, `${JSON.stringify(Object.fromEntries(table), undefined, 2)}\n`);
   renameSync(`${path}.next`, path);

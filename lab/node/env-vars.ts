@@ -46,14 +46,18 @@ export async function buildEnv(input: EnvInput): Promise<ReadonlyMap<string, str
     }
   }
   for (const variable of container.env ?? []) {
-    const value = await valueOf(variable, env, input);
+    const value = await variableValue(variable, env, input);
     if (value !== undefined) env.set(variable.name, value);
   }
   if (!env.has('HOME')) env.set('HOME', '/root');
   return env;
 }
 
-async function valueOf(v: EnvVar, env: ReadonlyMap<string, string>, input: EnvInput): Promise<string | undefined> {
+async function variableValue(
+  v: EnvVar,
+  env: ReadonlyMap<string, string>,
+  input: EnvInput,
+): Promise<string | undefined> {
   const from = v.valueFrom;
   if (from === undefined) return expand(v.value ?? '', env);
   if (from.fieldRef) return fieldValue(input.pod, input.facts, from.fieldRef.fieldPath);

@@ -40,7 +40,10 @@ export class Kubelet implements AsyncDisposable {
 
   #assigned(pod: Pod): void {
     const worker = this.#workers.get(pod.metadata.uid);
-    if (worker) return worker.update(pod);
+    if (worker) {
+      worker.update(pod);
+      return;
+    }
     for (const other of this.#workers.values()) {
       if (podKey(other.pod) === podKey(pod)) other.objectDeleted(); // one of the same name came between two lists
     }

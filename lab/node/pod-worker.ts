@@ -50,6 +50,8 @@ export class PodWorker {
   #writing: Promise<void> | undefined;
   #dirty = false;
   #gone = false;
+  /** It had ended before this kubelet began: its status stays as it is. */
+  #told = false;
 
   constructor(pod: Pod, context: NodeContext) {
     this.uid = pod.metadata.uid;
@@ -128,7 +130,8 @@ export class PodWorker {
   async #live(): Promise<void> {
     await Promise.resolve(); // the constructor returns first
     try {
-      if (!isTerminal(this.#pod)) await this.#run();
+      if (isTerminal(this.#pod)) this.#told = true;
+      else await this.#run();
     } catch (error) {
       this.#problem('pod', error); // a mistake of ours: the pod fails, and must not take the node along
       this.#failure = { reason: 'KubeletError', message: error instanceof Error ? error.message : String(error) };
@@ -363,6 +366,7 @@ export class PodWorker {
 
   /** Something to tell: the status is written soon, once for all that happens meanwhile. */
   #changed(): void {
+    if (this.#told) return;
     this.#dirty = true;
     this.#writing ??= this.#writeStatus().finally(() => {
       this.#writing = undefined;

@@ -66,7 +66,8 @@ function enter(pid: number): void {
 function take(step: Step, root: string): void {
   switch (step.do) {
     case 'mount':
-      return mountStep(step, root);
+      mountStep(step, root);
+      return;
     case 'mkdir': {
       const path = resolveInRoot(root, step.path);
       mkdirSync(path, { recursive: true });
@@ -77,9 +78,11 @@ function take(step: Step, root: string): void {
       if (!isThere(join(root, step.path))) symlinkSync(step.to, join(root, step.path));
       return;
     case 'copy':
-      return copyFileSync(step.from, resolveInRoot(root, step.path));
+      copyFileSync(step.from, resolveInRoot(root, step.path));
+      return;
     case 'write':
-      return writeFileSync(resolveInRoot(root, step.path), step.text);
+      writeFileSync(resolveInRoot(root, step.path), step.text);
+      return;
     default:
       step satisfies never;
   }
