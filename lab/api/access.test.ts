@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import { listAt, textAt } from './object.ts';
 import { TestLab } from './test-lab.ts';
 
@@ -40,6 +41,17 @@ test('nobody gets in without credentials, except to ask for health and version',
   }
   assert.equal((await lab.call('GET', '/api', { token: 'nonsense' })).status, 401);
   assert.equal((await lab.call('GET', '/version', { token: 'nonsense' })).status, 401);
+});
+
+test('people come with a client certificate, and their groups count', async () => {
+  const config = new KubeConfig();
+  config.loadFromString(await lab.api.certificateKubeconfig(lab.url, 'jane', ['team', 'system:nodes']));
+  const core = config.makeApiClient(CoreV1Api);
+  assert.ok((await core.listNode()).items);
+  await assert.rejects(core.deleteNode({ name: 'x' }), (error: { code?: number; body?: string }) => {
+    assert.match(String(error.body), /User \\"jane\\" cannot delete resource \\"nodes\\"/);
+    return error.code === 403;
+  });
 });
 
 test('impersonation is refused, not ignored', async () => {

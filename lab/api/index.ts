@@ -17,6 +17,10 @@
  * await api.close();                                       // or `await using`
  * ```
  *
+ * What a real cluster's components do holds here, too: the scheduler gives a pod its node by `POST pods/NAME/binding` (the
+ * field can't be patched); a deleted pod that has a node keeps its `deletionTimestamp` until its kubelet deletes it with
+ * `gracePeriodSeconds: 0`; status goes through `/status`; a pod's token comes from `serviceaccounts/NAME/token`.
+ *
  * Users of lab components: `system:node:NAME` in group `system:nodes`, `system:kube-scheduler`,
  * `system:kube-controller-manager`; each has the usual bootstrap ClusterRole. Anything in `system:masters` may do all.
  */

@@ -423,6 +423,16 @@ test('all state survives a restart, watches go on from before it', async () => {
   }
 });
 
+test('what every namespace starts with comes back when it is deleted', async () => {
+  for (const path of [`${CONFIG_MAPS}/kube-root-ca.crt`, '/api/v1/namespaces/default/serviceaccounts/default']) {
+    const before = await lab.call('GET', path);
+    assert.equal((await lab.call('DELETE', path)).status, 200);
+    const after = await lab.call('GET', path);
+    assert.equal(after.status, 200);
+    assert.notEqual(after.at('metadata', 'uid'), before.at('metadata', 'uid'));
+  }
+});
+
 test('what is not there is said in the form that clients decide by', async () => {
   const missing = await lab.call('GET', `${CONFIG_MAPS}/none`);
   assert.deepEqual(

@@ -6,9 +6,9 @@ import { createServer, type Server } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { stringify } from 'yaml';
 import { type Advertised, bootstrap } from './auth/bootstrap.ts';
 import { SERVER } from './auth/caller.ts';
+import { kubeconfig } from './auth/kubeconfig.ts';
 import { loadPki, type Pki } from './auth/pki.ts';
 import { Rbac } from './auth/rbac.ts';
 import { Tokens } from './auth/tokens.ts';
@@ -56,11 +56,16 @@ const YEAR_SECONDS = 31_536_000;
 /** Clients keep idle connections; Node's default of 5 s makes reused ones fail now and then (spec section 1). */
 const KEEP_ALIVE_MS = 120_000;
 
+/** As long as the mesh itself waits for a TCP connection. */
+const DIAL_TIMEOUT_MS = 10_000;
+
 const dialHere: DialNode = (host, port) => {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const socket = connect({ host, port });
+  const timer = setTimeout(() => socket.destroy(new Error('connection timed out')), DIAL_TIMEOUT_MS);
   socket.once('connect', () => resolve(socket));
   socket.once('error', reject);
+  promise.catch(() => {}).finally(() => clearTimeout(timer));
   return promise;
 };
 
@@ -148,44 +153,23 @@ export class ApiServer implements AsyncDisposable {
 
   /** A kubeconfig with a client certificate of `system:masters`. */
   adminKubeconfig(serverUrl: string): string {
-    const { certPem, keyPem } = this.#pki.admin;
-    const encode = (text: string) => Buffer.from(text).toString('base64');
-    return this.#kubeconfig(serverUrl, {
-      'client-certificate-data': encode(certPem),
-      'client-key-data': encode(keyPem),
-    });
+    return kubeconfig(serverUrl, this.#pki.caPem, { kind: 'certificate', pair: this.#pki.admin });
   }
 
   /** A kubeconfig with a bearer token. */
   kubeconfigFor(serverUrl: string, token: string): string {
-    return this.#kubeconfig(serverUrl, { token });
+    return kubeconfig(serverUrl, this.#pki.caPem, { kind: 'token', token });
+  }
+
+  /** A kubeconfig for another person: a client certificate for this user and these groups. */
+  async certificateKubeconfig(serverUrl: string, user: string, groups: readonly string[]): Promise<string> {
+    const pair = await this.#pki.authority.client(user, groups);
+    return kubeconfig(serverUrl, this.#pki.caPem, { kind: 'certificate', pair });
   }
 
   /** A bearer token for a lab component, valid for a year. */
   tokenFor(user: string, groups: readonly string[]): Promise<string> {
     return this.#tokens.issueUser(user, groups, YEAR_SECONDS);
-  }
-
-  /** A kubeconfig for another person: a client certificate for this user and these groups. */
-  async certificateKubeconfig(serverUrl: string, user: string, groups: readonly string[]): Promise<string> {
-    const { certPem, keyPem } = await this.#pki.authority.client(user, groups);
-    const encode = (text: string) => Buffer.from(text).toString('base64');
-    return this.#kubeconfig(serverUrl, {
-      'client-certificate-data': encode(certPem),
-      'client-key-data': encode(keyPem),
-    });
-  }
-
-  #kubeconfig(server: string, user: Record<string, string>): string {
-    const ca = Buffer.from(this.#pki.caPem).toString('base64');
-    return stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'ambit-lab', cluster: { server, 'certificate-authority-data': ca } }],
-      users: [{ name: 'ambit-lab', user }],
-      contexts: [{ name: 'ambit-lab', context: { cluster: 'ambit-lab', user: 'ambit-lab' } }],
-      'current-context': 'ambit-lab',
-    });
   }
 
   /** Forgets the history beyond what is kept, and old Events; runs by itself every minute. */

@@ -168,6 +168,7 @@ test('SPDY is refused with a sentence that says what works', async () => {
   assert.match(String(answer.at('message')), /\(SPDY\) is not spoken/);
   const kubectl = await lab.kubectl(['port-forward', 'pod/p', '18081:80']);
   assert.equal(kubectl.code, 1);
+  assert.match(kubectl.stderr, /\(SPDY\) is not spoken/);
 });
 
 test('a stream needs its own right, and a pod', async () => {

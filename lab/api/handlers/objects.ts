@@ -63,7 +63,8 @@ function create(r: ApiRequest): Reply {
   const options = writeOptions(r.query, r.headers);
   const body = decodedBody(r);
   const object = incoming(r.info, body.value, objectNamespace(r), '');
-  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (!['', '0', undefined].includes(object.metadata.resourceVersion))
+    throw badRequest('resourceVersion should not be set on objects to be created');
   const checked = checkFields(r.parts.registry, r.info, object, body.duplicates, options.fieldValidation);
   guardEscalation(r, checked.object);
   const created = createObject(writeContext(r), { ...options, info: r.info, object: checked.object });

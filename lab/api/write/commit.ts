@@ -99,7 +99,7 @@ export function updateObject(context: WriteContext, request: UpdateRequest): Api
   const { info, old, dryRun, manager, subresource } = request;
   checkPreconditions(info, old, {
     uid: request.object.metadata.uid,
-    resourceVersion: request.object.metadata.resourceVersion,
+    resourceVersion: knownVersion(request.object),
   });
   const object = structuredClone(subresource === 'status' ? statusOnly(info, old, request.object) : request.object);
   keepServerFields(object, old);
@@ -122,6 +122,10 @@ export function updateObject(context: WriteContext, request: UpdateRequest): Api
   }
   return context.store.put(resource, owned);
 }
+
+/** Zero means any version, as an absent one does. */
+const knownVersion = ({ metadata }: ApiObject): string | undefined =>
+  metadata.resourceVersion === '0' ? undefined : metadata.resourceVersion;
 
 export type Preconditions = { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined };
 
