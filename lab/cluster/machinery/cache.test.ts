@@ -25,7 +25,7 @@ class SlowServer {
       async *watch(_type: unknown, { signal }: { signal: AbortSignal }) {
         while (!signal.aborted) {
           yield* self.#events.splice(0);
-          if (self.#events.length > 0) continue; // came meanwhile
+          if (self.#events.length > 0 || signal.aborted) continue; // it came meanwhile
           await new Promise<void>((resolve) => {
             self.#wake = resolve;
             signal.addEventListener('abort', () => resolve(), { once: true });
