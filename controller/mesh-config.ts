@@ -54,7 +54,8 @@ export function readMeshConfig(
     trustDomain,
     trustDomainAliases: [...new Set(trustDomainAliases)].sort(),
     rootNamespace: rootNamespace ?? systemNamespace,
-    ...surroundings,
+    clusterId: surroundings.clusterId,
+    clusterDomain: surroundings.clusterDomain,
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
   };
 }
