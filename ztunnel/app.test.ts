@@ -271,6 +271,37 @@ test('two pods talk through the tunnel; certificates, lines, metrics and the dum
   assert.doesNotMatch(sockets, /:3AA0 \S+ 0A /i); // nobody listens on 15008 (0A is LISTEN)
 });
 
+test('a connection waits for a policy that is named and has not arrived, as other control planes send it', {
+  skip: needsRoot,
+}, async () => {
+  await using net = await TestNet.create({ hosts: { web: {}, cart: {} } });
+  const [web, cart] = [net.host('web'), net.host('cart')];
+  await using w = await startWorld();
+  setAddress(w.addresses, { kind: 'workload', workload: workload('web', web.ip4, web.ip6) });
+  const named = { ...workload('cart', cart.ip4, cart.ip6), authorizationPolicies: ['shop/web-only'] };
+  setAddress(w.addresses, { kind: 'workload', workload: named });
+  await (await w.connection()).receive();
+  assert.equal(await w.tell(addPod('web'), web.netns), '');
+  assert.equal(await w.tell(addPod('cart'), cart.netns), '');
+  await web.exec('nft -f -', REDIRECT);
+  await cart.listenEcho(8080);
+  const socket = await web.dial({ ip: cart.ip4, port: 8080 });
+  socket.end('patience');
+  const tunnels = () => w.lines.some((line) => /connection opened.*direction="inbound"/.test(line));
+  await eventually('the connection to arrive', tunnels);
+  const rules = denyWeb.rules;
+  const policy: Authorization = {
+    name: 'web-only',
+    namespace: 'shop',
+    scope: 'WORKLOAD_SELECTOR',
+    action: 'ALLOW',
+    rules,
+    dryRun: false,
+  };
+  setAuthorization(w.authorizations, policy);
+  assert.equal(await readAll(socket), 'patience');
+});
+
 test('our own namespace is not taken for a pod', { skip: needsRoot }, async () => {
   await using w = await startWorld();
   await (await w.connection()).receive();

@@ -20,6 +20,10 @@ async function proxy(): Promise<void> {
   log.info('starting', { config: JSON.stringify(configView(config)) });
   checkRuntime();
   setNotDumpable(); // keys of every identity on this node are in our memory
+  // One connection's bug must not end the connections of every pod on the node; it is told as what it is.
+  process.on('unhandledRejection', (reason) =>
+    log.error('a failure that nobody handled', { error: describeError(reason) }),
+  );
   using shutdown = onShutdown();
   const ztunnel = await startZtunnel({ config, log, quit: () => shutdown.request('admin') });
   const why = await shutdown.requested;
