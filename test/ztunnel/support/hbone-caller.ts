@@ -1,0 +1,60 @@
+/** A caller that speaks HBONE itself, with whatever certificate and authority: what a careful or malicious peer may send. */
+import { createHboneClient, HboneError, type Leg, type TlsMaterial } from '../../../core/hbone/index.ts';
+import { dialTcp } from '../../../core/net/index.ts';
+import { mustParseIp, parseSpiffeId } from '../../../mesh/index.ts';
+import type { TestHost } from '../../support/netns.ts';
+import { identityOf } from './resources.ts';
+
+const PROXY_MARK = 1337; // a captured pod's own dials would be redirected
+
+export type HboneCall = {
+  readonly from: TestHost;
+  readonly to: TestHost;
+  readonly source: TlsMaterial;
+  readonly authority: string;
+  /** The identity of the server; default: the account of the host's name. */
+  readonly account?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** The status of CONNECT, or the code of the error that came before it; with 200 also what the application says. */
+export async function connect(o: HboneCall): Promise<number | string> {
+  return (await connectAndRead(o)).status;
+}
+
+export async function connectAndRead(
+  o: HboneCall,
+): Promise<{ readonly status: number | string; readonly said: string }> {
+  await using client = createHboneClient({});
+  try {
+    const { leg } = await client.open({
+      dial: { ip: mustParseIp(o.to.ip4), port: 15008 },
+      source: o.source,
+      expected: [parseSpiffeId(identityOf(o.account ?? o.to.name))],
+      authority: o.authority,
+      headers: o.headers ?? {},
+      connect: () => dialTcp({ netns: o.from.netns, to: { ip: o.to.ip4, port: 15008 }, mark: PROXY_MARK }),
+      poolKey: 'the only one',
+      signal: AbortSignal.timeout(8_000),
+    });
+    return { status: 200, said: await converse(leg) };
+  } catch (error) {
+    if (error instanceof HboneError) return { status: error.status ?? error.code, said: '' };
+    throw error;
+  }
+}
+
+/** Says hello, ends, and gives the whole answer. */
+function converse(leg: Leg): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Buffer[] = [];
+  leg.deliver({
+    data: (view) => void chunks.push(Buffer.from(view)),
+    writable: () => {},
+    end: () => resolve(Buffer.concat(chunks).toString()),
+    reset: (code) => reject(new Error(`the tunnel was reset: ${code}`)),
+  });
+  leg.write(Buffer.from('hello'));
+  leg.end();
+  return promise;
+}
