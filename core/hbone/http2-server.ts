@@ -9,9 +9,8 @@ import {
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { mustParseIp, type SocketAddress, type SpiffeId, spiffeParts } from '../../mesh/index.ts';
-import { resetSocket } from '../net/index.ts';
 import { HboneError } from './errors.ts';
-import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
+import { asTunnelSocket, cutSession, plainHeaders, resetSoon, sessionOptions, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 import {
@@ -60,7 +59,6 @@ class Http2HboneServer implements HboneServer {
   accept(socket: Socket): void {
     const ends = endsOf(socket);
     socket.on('error', () => {}); // `close` follows, and the handshake or the session says why
-    socket.once('close', () => this.#options.onSocketClosed?.());
     if (ends === undefined) return void socket.destroy();
     asTunnelSocket(socket);
     const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
@@ -124,12 +122,11 @@ class Http2HboneServer implements HboneServer {
 
   #secured(handshake: Handshake, tls: TLSSocket, material: TlsMaterial): void {
     tls.on('error', () => {}); // a peer that hangs up; the session's `close` cleans up
-    if (handshake.isOver) return void tls.destroy();
+    if (handshake.isOver) return; // its socket is being reset
     let peer: SpiffeId;
     try {
       peer = verifyPeer(tls, { kind: 'trust-domain', trustDomain: spiffeParts(material.identity).trustDomain });
     } catch (error) {
-      tls.destroy();
       handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));
       return;
     }
@@ -227,7 +224,7 @@ class Handshake {
   fail(error: HboneError): void {
     if (this.isOver) return;
     this.#finish(error);
-    resetSocket(this.socket);
+    resetSoon(this.socket);
   }
 
   #finish(error?: HboneError): void {

@@ -2,6 +2,7 @@
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { resetSocket } from '../net/index.ts';
 import type { HboneSettings } from './types.ts';
 
 /** Options of both roles. Node's own guards against floods stay on, wide enough for a busy tunnel. */
@@ -69,6 +70,14 @@ export function cutSession(session: Http2Session, socket: TLSSocket): void {
 export function asTunnelSocket(socket: Socket): void {
   socket.allowHalfOpen = false;
   socket.setNoDelay(true);
+}
+
+/**
+ * Resets a socket under a TLS handshake, in the next turn: destroying it from inside one of the handshake's callbacks frees
+ * what OpenSSL is still working on, and the process crashes.
+ */
+export function resetSoon(socket: Socket): void {
+  setImmediate(() => resetSocket(socket));
 }
 
 /** Header lines as plain text; pseudo-headers are left out. */

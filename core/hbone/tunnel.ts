@@ -3,9 +3,8 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import type { Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { SpiffeId } from '../../mesh/index.ts';
-import { resetSocket } from '../net/index.ts';
 import { HboneError, tlsFault } from './errors.ts';
-import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
+import { asTunnelSocket, cutSession, plainHeaders, resetSoon, sessionOptions, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { ALPN, contextFor } from './tls-context.ts';
 import type { HboneSettings, OpenedStream, OpenOptions, TlsMaterial } from './types.ts';
@@ -44,7 +43,7 @@ export class Tunnel {
         `TLS and SETTINGS took more than ${settings.handshakeTimeoutMs} ms`,
       );
       reject(error);
-      resetSocket(raw);
+      resetSoon(raw);
     }, settings.handshakeTimeoutMs);
     raw.once('close', () => clearTimeout(timer));
     try {
@@ -57,11 +56,11 @@ export class Tunnel {
           resolve(new Tunnel(session, tls, peer, settings));
         } catch (error) {
           reject(error);
-          resetSocket(raw);
+          resetSoon(raw);
         }
       });
     } catch (cause) {
-      resetSocket(raw);
+      resetSoon(raw);
       reject(new HboneError('MATERIAL_UNAVAILABLE', `unusable certificate of ${o.source.identity}`, { cause }));
     }
     return promise;

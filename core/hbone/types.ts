@@ -76,8 +76,6 @@ export type HboneServerOptions = {
   readonly material: () => Promise<TlsMaterial>;
   readonly onConnect: (request: ConnectRequest) => void | Promise<void>;
   readonly onHandshakeError: (error: HboneError, from: SocketAddress, to: SocketAddress) => void;
-  /** A tunnel's socket is gone, whatever became of it. */
-  readonly onSocketClosed?: () => void;
   readonly settings?: Partial<HboneSettings>;
 };
 

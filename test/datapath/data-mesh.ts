@@ -20,6 +20,7 @@ import {
   type EarlyDeny,
   type LiveCounters,
   type PodProxy,
+  type PodProxyDeps,
   type PolicyEvent,
   startPodProxy,
 } from '../../ztunnel/data/index.ts';
@@ -118,6 +119,7 @@ export class DataMesh implements AsyncDisposable {
   readonly ca: TestCa;
   readonly view = new View({ network: '', localNode: '' });
   readonly pods = new Map<string, Pod>();
+  readonly #deps = new Map<string, PodProxyDeps>();
 
   private constructor(net: TestNet, ca: TestCa) {
     this.net = net;
@@ -144,7 +146,7 @@ export class DataMesh implements AsyncDisposable {
     this.view.upsertAddress({ kind: 'workload', workload });
     const material = options.material?.(name, this.ca) ?? this.ca.material(this.ca.id('shop', name));
     const info = { uid: workload.uid, name, namespace: 'shop', serviceAccount: name };
-    const proxy = await startPodProxy({
+    const deps: PodProxyDeps = {
       view: this.view,
       netns: host.netns,
       info,
@@ -159,7 +161,9 @@ export class DataMesh implements AsyncDisposable {
       random: () => 0,
       now: () => performance.now(),
       network: '',
-    });
+    };
+    const proxy = await startPodProxy(deps);
+    this.#deps.set(name, deps);
     const plan = planRules({ ipv6: true, dnsCapture: false, bypassInbound: false, virtualInterfaces: [] });
     await applyRules(host.netns, plan);
     this.pods.set(name, { host, proxy, observer, workload });
@@ -169,6 +173,13 @@ export class DataMesh implements AsyncDisposable {
     const pod = this.pods.get(name);
     assert.ok(pod, `no pod ${name}`);
     return pod;
+  }
+
+  /** What the pod's proxy was started with. */
+  depsOf(name: string): PodProxyDeps {
+    const deps = this.#deps.get(name);
+    assert.ok(deps, `no pod ${name}`);
+    return deps;
   }
 
   host(name: string): TestHost {
@@ -302,9 +313,16 @@ export async function exchange(socket: Socket, text: string): Promise<string> {
   return promise;
 }
 
-/** How a connection ends that nobody should serve: `ECONNRESET`, or `end` where it ended in order. */
-export async function ending(socket: Socket): Promise<string> {
+/** How a connection ends: `ECONNRESET`, or `end` where it ended in order. A reset may come while it is being dialled. */
+export async function ending(dialled: Socket | Promise<Socket>): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
+  let socket: Socket;
+  try {
+    socket = await dialled;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'error';
+  }
+  if (socket.destroyed) return (socket.errored as NodeJS.ErrnoException | null)?.code ?? 'close';
   socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
   socket.once('end', () => resolve('end'));
   socket.once('close', () => resolve('close'));

@@ -5,14 +5,13 @@ import { resetSocket } from '../../core/net/index.ts';
 import { decideInboundPlaintext, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
 import { newTraceId } from './forwarded.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
-import { admitSocket, type Captured, captured, dropEarly, type Pod } from './pod.ts';
+import { type Captured, captured, dropEarly, type Pod } from './pod.ts';
 import { dialApplication } from './to-application.ts';
 
 type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
 
 /** Serves one captured socket to its end. Never rejects. */
 export async function serveInboundPlaintext(pod: Pod, socket: Socket): Promise<void> {
-  admitSocket(pod, socket, 'destination');
   const c = captured(socket);
   if (c === undefined) return void socket.destroy();
   let local: Workload;

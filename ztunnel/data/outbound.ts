@@ -15,23 +15,13 @@ import { formatBaggage } from './baggage.ts';
 import { formatForwarded, formatTraceparent, newTraceId } from './forwarded.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
-import {
-  admitSocket,
-  type Captured,
-  captured,
-  dialFromPod,
-  dropEarly,
-  identityOf,
-  materialOf,
-  type Pod,
-} from './pod.ts';
+import { type Captured, captured, dialFromPod, dropEarly, identityOf, materialOf, type Pod } from './pod.ts';
 
 type Route = Exclude<OutboundDecision, { kind: 'refuse' }>;
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
 /** Serves one captured socket to its end. Never rejects: the failure of a connection is told to its observer. */
 export async function serveOutbound(pod: Pod, socket: Socket): Promise<void> {
-  admitSocket(pod, socket, 'source');
   const c = captured(socket);
   if (c === undefined) return void socket.destroy();
   // Dialled, not redirected: relaying it would lead back here for ever.

@@ -1,11 +1,14 @@
 /** The proxy of one pod: its listeners, its pool of tunnels, its live connections. */
 import type { Socket } from 'node:net';
 import { createHboneClient, createHboneServer, type HboneServer, type HboneSettings } from '../../core/hbone/index.ts';
+import { setKeepAlive } from '../../core/net/index.ts';
 import { MeshError } from '../../mesh/index.ts';
 import { serveInboundHbone } from './inbound-hbone.ts';
 import { serveInboundPlaintext } from './inbound-plaintext.ts';
 import { type Listeners, listen } from './listeners.ts';
 import { LiveConnections } from './live-connections.ts';
+import type { Reporter } from './observer.ts';
+import { OpenSockets } from './open-sockets.ts';
 import { serveOutbound } from './outbound.ts';
 import { materialOf, type Pod } from './pod.ts';
 import type { DataConfig, PodProxy, PodProxyDeps } from './pod-proxy-types.ts';
@@ -53,40 +56,47 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
         code: error.code,
         flags: error.code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE',
       }),
-    onSocketClosed: () => observe.socketClosed('destination'),
   });
+  const sockets = new OpenSockets(observe);
   const acceptTunnel = (socket: Socket) => {
-    observe.socketAccepted('destination');
-    server.accept(socket);
+    sockets.add(socket, 'destination');
+    server.accept(socket); // no keepalive: PINGs do that
+  };
+  const capture = (reporter: Reporter, serve: (pod: Pod, socket: Socket) => Promise<void>) => (socket: Socket) => {
+    sockets.add(socket, reporter);
+    if (config.keepAlive && !socket.destroyed) setKeepAlive(socket, config.keepAlive);
+    void serve(pod, socket); // tells its failures to the observer
   };
   let listeners: Listeners;
   try {
     listeners = await listen(deps, [
       [config.inboundHbonePort, acceptTunnel],
-      [config.inboundPlaintextPort, (socket) => void serveInboundPlaintext(pod, socket)],
-      [config.outboundPort, (socket) => void serveOutbound(pod, socket)],
+      [config.inboundPlaintextPort, capture('destination', serveInboundPlaintext)],
+      [config.outboundPort, capture('source', serveOutbound)],
     ]);
   } catch (error) {
     live[Symbol.dispose]();
     throw error;
   }
   canSpoof = listeners.canSpoof;
-  return new RunningPod(pod, listeners, server, gone);
+  return new RunningPod({ pod, listeners, server, sockets, gone });
 }
 
+type Parts = {
+  readonly pod: Pod;
+  readonly listeners: Listeners;
+  readonly server: HboneServer;
+  readonly sockets: OpenSockets;
+  readonly gone: AbortController;
+};
+
 class RunningPod implements PodProxy {
-  readonly #pod: Pod;
-  readonly #listeners: Listeners;
-  readonly #server: HboneServer;
-  readonly #gone: AbortController;
+  readonly #parts: Parts;
   #stopped: Promise<void> | undefined;
   #deadline: (() => void) | undefined;
 
-  constructor(pod: Pod, listeners: Listeners, server: HboneServer, gone: AbortController) {
-    this.#pod = pod;
-    this.#listeners = listeners;
-    this.#server = server;
-    this.#gone = gone;
+  constructor(parts: Parts) {
+    this.#parts = parts;
   }
 
   drain(deadlineMs: number): Promise<void> {
@@ -103,27 +113,29 @@ class RunningPod implements PodProxy {
   }
 
   reevaluate(): void {
-    this.#pod.gate.reevaluate();
+    this.#parts.pod.gate.reevaluate();
   }
 
   connections() {
-    return this.#pod.live.show();
+    return this.#parts.pod.live.show();
   }
 
   async #stop(deadlineMs: number, reason: MeshError): Promise<void> {
-    const { live, gate, client } = this.#pod;
-    const closed = this.#listeners.close(); // nothing new from here on; a successor's listeners take it
-    const served = this.#server.drain(deadlineMs + LAST_FRAMES_MS);
+    const { pod, listeners, server, sockets, gone } = this.#parts;
+    const { live, gate, client } = pod;
+    const closed = listeners.close(); // nothing new from here on; a successor's listeners take it
+    const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, deadlineMs);
     this.#deadline = resolve;
     await Promise.race([live.empty(), late]);
     clearTimeout(timer);
     live.cutAll({ reason, flags: '-' });
-    this.#gone.abort(reason);
+    gone.abort(reason);
     await live.empty();
     await client[Symbol.asyncDispose]();
-    await this.#server[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    await sockets.close();
     await Promise.all([served, closed]);
     gate[Symbol.dispose]();
     live[Symbol.dispose]();

@@ -1,7 +1,7 @@
 /** What the three ways through a pod's proxy share. */
 import type { Socket } from 'node:net';
 import type { HboneClient, TlsMaterial } from '../../core/hbone/index.ts';
-import { type DialOptions, dialTcp, originalDst, resetSocket, setKeepAlive } from '../../core/net/index.ts';
+import { type DialOptions, dialTcp, originalDst, resetSocket } from '../../core/net/index.ts';
 import {
   formatSocketAddress,
   mustParseIp,
@@ -12,7 +12,6 @@ import {
   type Workload,
 } from '../../mesh/index.ts';
 import type { LiveConnections } from './live-connections.ts';
-import type { Reporter } from './observer.ts';
 import type { PodProxyDeps } from './pod-proxy-types.ts';
 import type { PolicyGate } from './policy-gate.ts';
 
@@ -50,15 +49,6 @@ export function captured(socket: Socket): Captured | undefined {
 function endpoint(address: string | undefined, port: number | undefined): SocketAddress | undefined {
   const ip = address === undefined ? undefined : parseIp(address.split('%')[0] ?? address);
   return ip === undefined || port === undefined ? undefined : { ip, port };
-}
-
-/** Counts the socket, makes it safe to hold, and sets liveness. */
-export function admitSocket(pod: Pod, socket: Socket, reporter: Reporter): void {
-  const { observe, config } = pod.deps;
-  socket.on('error', () => {}); // `close` follows; the leg or the dropped connection says what it means
-  observe.socketAccepted(reporter);
-  socket.once('close', () => observe.socketClosed(reporter));
-  if (config.keepAlive && !socket.destroyed) setKeepAlive(socket, config.keepAlive);
 }
 
 /** Drops a captured connection that never got so far as to be tracked. */
