@@ -75,6 +75,7 @@ const variables = z.object({
   CONNECTION_TERMINATION_DEADLINE: envDuration(undefined),
   TERMINATION_GRACE_PERIOD_SECONDS: envInteger(undefined, { min: 1, max: 1_000_000 }),
   ENABLE_RESPONSE_BAGGAGE: envBoolean(true),
+  LOCALHOST_APP_TUNNEL: envBoolean(defaults.localhostAppTunnel),
   AUTHZ_POLICY_INFO_LOGGING: envText('false'),
   LOG_FORMAT: z.enum(['plain', 'json']).default('plain'),
   RUST_LOG: envText('info'),
@@ -104,6 +105,16 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   TLS12_ENABLED: ['false'],
   COMPLIANCE_POLICY: [],
   ISTIO_META_DNS_CAPTURE: ['false'],
+};
+
+const ONE_THREAD = 'one thread carries all pods';
+const NO_DNS = 'there is no DNS proxy here';
+/** Settings of the reference that tune what we do differently: told, since somebody meant something by them. */
+const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  ZTUNNEL_WORKER_THREADS: ONE_THREAD,
+  ZTUNNEL_CPU_LIMIT: ONE_THREAD,
+  PREFERED_SERVICE_NAMESPACE: NO_DNS,
+  ISTIO_META_DNS_PROXY_ADDR: NO_DNS,
 };
 
 /** Roots to trust: the runtime's own, a file that is read at every connection, or the text itself. */
@@ -184,7 +195,7 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
   const workload = parseWorkloadInfo(v.PROXY_MODE, v.PROXY_WORKLOAD_INFO, problems);
   const headers = { xds: headersOf(env, 'XDS_HEADER_', problems), ca: headersOf(env, 'CA_HEADER_', problems) };
   if (v.SECRET_TTL < 60_000) problems.push(`SECRET_TTL="${env['SECRET_TTL']}": the authority signs for 60s or more`);
-  if (env['ZTUNNEL_WORKER_THREADS'] !== undefined) warnings.push('ZTUNNEL_WORKER_THREADS: one thread carries all pods');
+  for (const [name, why] of Object.entries(WITHOUT_EFFECT)) if (env[name]) warnings.push(`${name}: ${why}`);
   if (problems.length > 0) throw configError(problems);
 
   const inCluster = v.KUBERNETES_SERVICE_HOST !== undefined;
@@ -248,6 +259,7 @@ function dataConfig(v: z.output<typeof variables>): DataConfig {
         }
       : undefined,
     responseBaggage: v.ENABLE_RESPONSE_BAGGAGE,
+    localhostAppTunnel: v.LOCALHOST_APP_TUNNEL,
     receiptHeader: v.AMBIT_ZTUNNEL_RECEIPT_HEADER,
     connectTimeoutMs: v.AMBIT_ZTUNNEL_CONNECT_TIMEOUT,
     idleTimeoutMs: v.AMBIT_ZTUNNEL_IDLE_TIMEOUT,

@@ -184,6 +184,24 @@ test('a refusal is told to the operator and nothing is sent again until somethin
   assert.deepEqual(names(await client.response(1)), ['addresses', ['w1'], []]);
 });
 
+test('a star asks for everything, now and later; single names ask for those only', async () => {
+  await using mesh = await plane();
+  for (const name of ['a', 'b']) mesh.addresses.set(name, data(name));
+  const all = await mesh.connect();
+  all.send({ node: NODE, typeUrl: ADDRESS_TYPE, resourceNamesSubscribe: ['*'] });
+  assert.deepEqual(names(await all.response(0)), ['addresses', ['a', 'b'], []]);
+  const one = await mesh.connect();
+  one.send({ node: NODE, typeUrl: ADDRESS_TYPE, resourceNamesSubscribe: ['a'] });
+  assert.deepEqual(names(await one.response(0)), ['addresses', ['a'], []]);
+  mesh.addresses.set('c', data('c'));
+  assert.deepEqual(names(await all.response(1)), ['addresses', ['c'], []]);
+  one.send({ typeUrl: ADDRESS_TYPE, resourceNamesUnsubscribe: ['a'] });
+  assert.deepEqual(names(await one.response(1)), ['addresses', [], []]);
+  mesh.addresses.set('a', data('changed'));
+  assert.deepEqual(names(await all.response(2)), ['addresses', ['a'], []]);
+  assert.equal(one.responses.length, 2);
+});
+
 test('setting the same bytes again sends nothing', async () => {
   await using mesh = await plane();
   mesh.addresses.set('w1', data('w1'));

@@ -55,6 +55,7 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
       }),
       userTimeoutEnabled: false,
     },
+    localhostAppTunnel: data.localhostAppTunnel,
     ztunnelWorkload: pod.name === '' ? null : { ...pod },
     ipv6Enabled: data.ipv6,
     crlPath: null,
