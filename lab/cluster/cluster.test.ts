@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { KubeObject } from '../../mesh/index.ts';
 import { TestCluster } from './test-cluster.ts';
-import type { DaemonSet, Deployment, EndpointSlice, Job, Pod, ReplicaSet } from './types.ts';
+import {
+  type DaemonSet,
+  type Deployment,
+  type EndpointSlice,
+  type Job,
+  type Node,
+  type Pod,
+  type ReplicaSet,
+  TYPES,
+} from './types.ts';
 
 let cluster: TestCluster;
 /** Pods with this label never become ready. */
@@ -17,13 +26,7 @@ after(async () => {
 
 async function namespace(name: string): Promise<string> {
   await cluster.client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-  await cluster.until('the default ServiceAccount', () =>
-    cluster.client.find(
-      { apiVersion: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', namespaced: true },
-      'default',
-      name,
-    ),
-  );
+  await cluster.until('the default ServiceAccount', () => cluster.client.find(TYPES.ServiceAccount, 'default', name));
   return name;
 }
 
@@ -72,14 +75,9 @@ test('a pod that fits nowhere says why, and is scheduled when a node comes that 
   await cluster.until('the taint is told', async () =>
     (await cluster.list('Event', ns)).find((e) => /untolerated taint \{only: x\}/.test(String(e['message']))),
   );
-  await cluster.client.patch(
-    { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false },
-    { name: 'node-9' },
-    'merge',
-    { spec: { taints: null } },
-  );
+  await cluster.client.patch(TYPES.Node, { name: 'node-9' }, 'merge', { spec: { taints: null } });
   await cluster.until('bound', () => cluster.pods.get(`${ns}/p`)?.spec.nodeName === 'node-9' || undefined);
-  await cluster.client.delete({ apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }, 'node-9');
+  await cluster.client.delete(TYPES.Node, 'node-9');
   await cluster.until('pods of a node that is gone go too', () =>
     cluster.pods.get(`${ns}/p`) === undefined ? true : undefined,
   );
@@ -99,12 +97,9 @@ test('a deployment makes its pods, rolls to a new template, and can be undone', 
   assert.equal(first.metadata.annotations?.['deployment.kubernetes.io/revision'], '1');
   assert.equal(live(podsOf(ns, 'web')).length, 3);
 
-  await cluster.client.patch(
-    { apiVersion: 'apps/v1', kind: 'Deployment', plural: 'deployments', namespaced: true },
-    { name: 'web', namespace: ns },
-    'strategic',
-    { spec: { template: { spec: { containers: [{ name: 'c', image: 'j' }] } } } },
-  );
+  await cluster.client.patch(TYPES.Deployment, { name: 'web', namespace: ns }, 'strategic', {
+    spec: { template: { spec: { containers: [{ name: 'c', image: 'j' }] } } },
+  });
   await rolledOut(2);
   const status = await cluster.lab.kubectl(['rollout', 'status', 'deploy/web', '-n', ns, '--timeout=5s']);
   assert.equal(status.code, 0, status.stderr);
@@ -147,12 +142,9 @@ test('a rollout whose pods never become ready keeps the old ones', async () => {
     'ready',
     async () => statusOf(await cluster.get('Deployment', 'web', ns))['availableReplicas'] === 2 || undefined,
   );
-  await cluster.client.patch(
-    { apiVersion: 'apps/v1', kind: 'Deployment', plural: 'deployments', namespaced: true },
-    { name: 'web', namespace: ns },
-    'merge',
-    { spec: { template: { metadata: { labels: { [SICK]: 'yes' } } } } },
-  );
+  await cluster.client.patch(TYPES.Deployment, { name: 'web', namespace: ns }, 'merge', {
+    spec: { template: { metadata: { labels: { [SICK]: 'yes' } } } },
+  });
   await cluster.until('a sick pod runs', () =>
     podsOf(ns, 'web').find((pod) => pod.metadata.labels?.[SICK] !== undefined && pod.status?.phase === 'Running'),
   );
@@ -223,7 +215,7 @@ test('a service has the endpoints of its ready pods', async () => {
     const [only] = await cluster.list<EndpointSlice>('EndpointSlice', ns);
     return only?.endpoints.filter((e) => e.conditions?.ready === false).length === 1 ? true : undefined;
   });
-  await cluster.client.delete({ apiVersion: 'v1', kind: 'Service', plural: 'services', namespaced: true }, 'web', ns);
+  await cluster.client.delete(TYPES.Service, 'web', ns);
   await cluster.until('no slices', async () =>
     (await cluster.list('EndpointSlice', ns)).length === 0 ? true : undefined,
   );
@@ -246,4 +238,55 @@ test('a job ends when its pod has succeeded', async () => {
   assert.equal(wait.code, 0, wait.stderr);
   const job = await cluster.get<Job>('Job', 'once', ns);
   assert.equal(job.status?.succeeded, 1);
+});
+
+test('pods and sets that lost their owner are adopted by one that selects them', async () => {
+  const ns = await namespace('orphans');
+  await cluster.client.create(workload('Deployment', ns, 'web', { replicas: 2 }));
+  const ready = () =>
+    cluster.until('two available', async () => {
+      const deployment = await cluster.client.find<Deployment>(TYPES.Deployment, 'web', ns);
+      return (deployment && statusOf(deployment)['availableReplicas'] === 2) || undefined;
+    });
+  await ready();
+  const before = live(podsOf(ns, 'web')).map((pod) => pod.metadata.uid);
+  const orphan = { propagationPolicy: 'Orphan' } as const;
+  await cluster.client.delete(TYPES.Deployment, 'web', ns, orphan);
+  await cluster.until(
+    'the deployment is gone',
+    async () => (await cluster.client.find(TYPES.Deployment, 'web', ns)) === undefined || undefined,
+  );
+  await cluster.client.create(workload('Deployment', ns, 'web', { replicas: 2 }));
+  await ready();
+  assert.deepEqual(
+    live(podsOf(ns, 'web'))
+      .map((pod) => pod.metadata.uid)
+      .toSorted(),
+    before.toSorted(),
+  );
+});
+
+test('pods of a node that falls silent are no longer ready, and the node is tainted', async () => {
+  let late = 0;
+  await using other = await TestCluster.start({ now: () => new Date(Date.now() + late) });
+  await other.client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x' } });
+  await other.until('the ServiceAccount', () => other.client.find(TYPES.ServiceAccount, 'default', 'x'));
+  await other.client.create({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', namespace: 'x' },
+    spec: template('p').spec,
+  });
+  const isReady = (status: string) =>
+    other.pods.get('x/p')?.status?.conditions?.some((c) => c.type === 'Ready' && c.status === status) || undefined;
+  await other.until('the pod is ready', () => isReady('True'));
+  const node = other.pods.get('x/p')?.spec.nodeName ?? '';
+  late = 41_000;
+  await other.client.patch(TYPES.Node, { name: node }, 'merge', { metadata: { labels: { look: 'now' } } });
+  await other.until('the pod is not ready', () => isReady('False'));
+  const tainted = await other.until('the taints', async () => {
+    const { spec } = await other.get<Node>('Node', node);
+    return spec?.taints?.length === 2 ? spec.taints : undefined;
+  });
+  assert.equal(tainted[0]?.key, 'node.kubernetes.io/unreachable');
 });

@@ -1,5 +1,5 @@
 /** Runs one piece of work per key at a time, again when it was asked for meanwhile, and later when it failed. */
-import { isConflict } from '../../../core/kube/index.ts';
+import { KubeError } from '../../../core/kube/index.ts';
 
 /** Does the work of one key; a number asks to be called again after so many milliseconds. */
 export type Reconcile = (key: string) => Promise<number | undefined>;
@@ -64,7 +64,7 @@ export class WorkQueue implements AsyncDisposable {
         entry.failures = 0;
       } catch (error) {
         if (this.#closed) return;
-        if (!isConflict(error)) this.#onProblem(key, error);
+        if (!isStale(error)) this.#onProblem(key, error);
         again = Math.min(FIRST_RETRY_MS * 2 ** entry.failures++, MAX_RETRY_MS);
         break;
       }
@@ -79,6 +79,9 @@ export class WorkQueue implements AsyncDisposable {
     return entry.state === 'running-and-asked-again';
   }
 }
+
+/** The object was written meanwhile; what exists where something was to be created is another matter. */
+const isStale = (error: unknown) => error instanceof KubeError && error.code === 409 && error.reason === 'Conflict';
 
 function stopTimer(entry: Entry): void {
   clearTimeout(entry.timer);

@@ -2,6 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   type Cache,
+  claim,
+  claimants,
   controllerReference,
   type EventRecorder,
   isControlledBy,
@@ -32,6 +34,7 @@ export class DaemonSetController implements AsyncDisposable {
     deps.daemonSets.onChange((set) => this.#queue.add(`${set.metadata.namespace}/${set.metadata.name}`));
     deps.pods.onChange((pod, old) => {
       for (const key of [ownerKey(pod, 'DaemonSet'), old && ownerKey(old, 'DaemonSet')]) if (key) this.#queue.add(key);
+      for (const key of claimants(deps.daemonSets.list(), pod)) this.#queue.add(key);
     });
     deps.nodes.onChange(() => {
       for (const set of deps.daemonSets.list()) this.#queue.add(`${set.metadata.namespace}/${set.metadata.name}`);
@@ -51,6 +54,7 @@ export class DaemonSetController implements AsyncDisposable {
       const own = pods.list().filter((pod) => isControlledBy(pod, set));
       return planDaemonSet(set, nodes.list(), own, hash, now());
     };
+    await claim(pods, set);
     const { create, remove } = plan();
     if (set.metadata.deletionTimestamp === undefined) await this.#keepHistory(set, hash);
     for (const pod of remove) {

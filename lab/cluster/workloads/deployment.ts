@@ -2,6 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   type Cache,
+  claim,
+  claimants,
   controllerReference,
   type EventRecorder,
   isControlledBy,
@@ -43,6 +45,7 @@ export class DeploymentController implements AsyncDisposable {
     deps.replicaSets.onChange((set, old) => {
       for (const key of [ownerKey(set, 'Deployment'), old && ownerKey(old, 'Deployment')])
         if (key) this.#queue.add(key);
+      for (const key of claimants(deps.deployments.list(), set)) this.#queue.add(key);
     });
     deps.pods.onChange((pod, _old, kind) => {
       if (kind === 'delete') this.#oldPodGone(pod); // Recreate waits for the last one
@@ -64,6 +67,7 @@ export class DeploymentController implements AsyncDisposable {
     const { deployments, replicaSets, events } = this.#deps;
     const deployment = deployments.get(key);
     if (deployment === undefined) return undefined;
+    await claim(replicaSets, deployment);
     const plan = this.#plan(deployment);
     if (deployment.metadata.deletionTimestamp === undefined) {
       if (plan.create !== undefined) await this.#create(deployment, plan.create.replicas, plan.revision);

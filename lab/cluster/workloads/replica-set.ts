@@ -2,6 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   type Cache,
+  claim,
+  claimants,
   controllerReference,
   type EventRecorder,
   isControlledBy,
@@ -81,6 +83,7 @@ export class ReplicaSetController implements AsyncDisposable {
     deps.pods.onChange((pod, old) => {
       for (const key of [ownerKey(pod, 'ReplicaSet'), old && ownerKey(old, 'ReplicaSet')])
         if (key) this.#queue.add(key);
+      for (const key of claimants(deps.replicaSets.list(), pod)) this.#queue.add(key);
     });
   }
 
@@ -92,8 +95,8 @@ export class ReplicaSetController implements AsyncDisposable {
     const { replicaSets, pods, now } = this.#deps;
     const set = replicaSets.get(key);
     if (set === undefined) return undefined;
+    const plan = planReplicaSet(set, await claim(pods, set), now());
     const own = () => pods.list().filter((pod) => isControlledBy(pod, set));
-    const plan = planReplicaSet(set, own(), now());
     let failure: unknown;
     try {
       await Promise.all(plan.remove.map((pod) => this.#remove(set, pod)));
