@@ -82,6 +82,7 @@ export class TestHost {
       if (code === 0) resolve(Buffer.concat(out).toString());
       else reject(new Error(`${this.name}: ${command}: exit ${code}: ${Buffer.concat(err)}`));
     });
+    child.stdin?.on('error', () => {}); // it ended without reading: its exit status says why
     child.stdin?.end(stdin ?? '');
     return promise;
   }
