@@ -44,6 +44,17 @@ export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Sets a key as JSON means it: `__proto__` is a key like any other, and must not become the prototype. */
+export function setKey(object: JsonObject, key: string, value: Json): void {
+  if (key !== '__proto__') object[key] = value;
+  else Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+}
+
+/** The key's own value. */
+export function getKey(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
 /** `pods`, or `deployments.apps` for a group other than the core one: how messages name a resource type. */
 export function qualifiedResource(info: Pick<ResourceInfo, 'group' | 'plural'>): string {
   return info.group === '' ? info.plural : `${info.plural}.${info.group}`;

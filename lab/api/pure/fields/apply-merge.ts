@@ -1,6 +1,6 @@
 /** The two halves of server-side apply on values: putting in what is applied, taking out what no longer is. */
 import { badRequest } from '../status-error.ts';
-import { isObject, type Json, type JsonObject } from '../types.ts';
+import { getKey, isObject, type Json, type JsonObject, setKey } from '../types.ts';
 import { itemsByStep } from './compare.ts';
 import { EMPTY, type FieldSet, nameStep } from './field-set.ts';
 import { interleave } from './order.ts';
@@ -11,7 +11,7 @@ export function applyMerge(live: Json | undefined, applied: Json, topology: Topo
   if (isObject(applied) && !(topology.kind === 'map' && topology.atomic)) {
     const result: JsonObject = isObject(live) ? { ...live } : {};
     for (const [key, value] of Object.entries(applied)) {
-      result[key] = applyMerge(result[key], value, under(topology, key), `${path}.${key}`);
+      setKey(result, key, applyMerge(getKey(result, key), value, under(topology, key), `${path}.${key}`));
     }
     return result;
   }

@@ -196,3 +196,12 @@ for (const [name, of, patch, code] of refusals) {
     assert.throws(() => applyPatch(of, { l: [0] }, patch), isRefusal);
   });
 }
+
+test('a key named __proto__ stays a key', () => {
+  const body = JSON.parse('{"data":{"__proto__":{"x":"1"}}}') as Json;
+  for (const type of ['merge', 'strategic'] as const) {
+    const result = applyPatch(POD, { data: {} }, { type, body });
+    assert.equal(JSON.stringify(result), JSON.stringify(body));
+    assert.equal(({} as { x?: unknown }).x, undefined);
+  }
+});

@@ -1,7 +1,7 @@
 /** RFC 6902 as Go clients know it: more forgiving about absent keys in two places (spec section 7). */
 import { sameJson } from '../fields/order.ts';
 import { ApiStatusError, badRequest } from '../status-error.ts';
-import { isObject, type Json } from '../types.ts';
+import { isObject, type Json, setKey } from '../types.ts';
 
 /** More than any client sends; a bound on work. */
 const MAX_OPERATIONS = 10_000;
@@ -94,7 +94,7 @@ function write(document: Json, path: readonly string[], value: Json, mode: 'add'
   if (last === undefined) return value;
   const parent = parentOf(document, path);
   if (!Array.isArray(parent)) {
-    Object.defineProperty(parent, last, { value, enumerable: true, writable: true, configurable: true });
+    setKey(parent, last, value);
   } else if (mode === 'replace') {
     parent[indexOf(parent, last, parent.length - 1)] = value;
   } else {

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../types.ts';
+import { getKey, isObject, type Json, type JsonObject, setKey } from '../types.ts';
 
 /** RFC 7386: objects merge, null removes, everything else replaces. */
 export function mergePatch(target: Json | undefined, patch: Json): Json {
@@ -6,7 +6,7 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
   const result: JsonObject = isObject(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else result[key] = mergePatch(result[key], value);
+    else setKey(result, key, mergePatch(getKey(result, key), value));
   }
   return result;
 }

@@ -3,7 +3,7 @@
 import { interleave, sameJson } from '../fields/order.ts';
 import { asList, type ListTopology, type Topology, under } from '../fields/topology.ts';
 import { badRequest } from '../status-error.ts';
-import { isObject, type Json, type JsonObject } from '../types.ts';
+import { getKey, isObject, type Json, type JsonObject, setKey } from '../types.ts';
 
 const PATCH = '$patch';
 const RETAIN_KEYS = '$retainKeys';
@@ -33,7 +33,7 @@ function mergeObject(live: JsonObject, patch: JsonObject, topology: Topology): J
       result[field] = without(listAt(result, field), listValue(key, value));
     } else if (!isDirective(key)) {
       if (value === null) delete result[key];
-      else result[key] = mergeValue(result[key], value, under(topology, key));
+      else setKey(result, key, mergeValue(getKey(result, key), value, under(topology, key)));
     }
   }
   for (const [key, order] of Object.entries(patch)) {

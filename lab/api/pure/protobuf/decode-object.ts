@@ -1,6 +1,6 @@
 /** From the bytes of one message to the JSON that the same Go struct would have been written as. */
 import { badRequest } from '../status-error.ts';
-import { isObject, type Json, type JsonObject } from '../types.ts';
+import { isObject, type Json, type JsonObject, setKey } from '../types.ts';
 import type { Field, Message } from './field-table.ts';
 import { bytesOf, decodeScalar, text } from './scalars.ts';
 import { type WireField, wireFields } from './wire.ts';
@@ -28,7 +28,7 @@ export function decodeMessage(bytes: Uint8Array, message: Message, lookup: Looku
       }
       default: {
         const value = decodeValue(field, wire, lookup);
-        if (value !== null && (field.shape !== 'value' || !isZero(value))) define(object, field.name, value);
+        if (value !== null && (field.shape !== 'value' || !isZero(value))) setKey(object, field.name, value);
       }
     }
   }
@@ -67,13 +67,8 @@ function addToMap(object: JsonObject, field: Field, wire: WireField, lookup: Loo
     value = decodeValue(field, empty, lookup);
   }
   const map = object[field.name];
-  if (isObject(map)) define(map, key, value);
+  if (isObject(map)) setKey(map, key, value);
   else object[field.name] = { [key]: value };
-}
-
-/** `__proto__` is a legal key of a ConfigMap and must stay one. */
-function define(object: JsonObject, key: string, value: Json): void {
-  Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
 function isZero(value: Json): boolean {

@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../types.ts';
+import { isObject, type Json, type JsonObject, setKey } from '../types.ts';
 import type { SchemaNode } from './node.ts';
 
 /**
@@ -11,11 +11,11 @@ export function applyDefaults(value: Json, node: SchemaNode): Json {
     return items === undefined ? value : value.map((item) => applyDefaults(item, items));
   }
   if (!isObject(value)) return value;
-  const result: { [key: string]: Json } = {};
+  const result: JsonObject = {};
   for (const [key, part] of Object.entries(value)) {
     const schema = node.properties.get(key) ?? (typeof node.additional === 'object' ? node.additional : undefined);
-    if (schema === undefined) result[key] = part;
-    else if (part !== null || schema.nullable) result[key] = applyDefaults(part, schema);
+    if (schema === undefined) setKey(result, key, part);
+    else if (part !== null || schema.nullable) setKey(result, key, applyDefaults(part, schema));
     else if (schema.preservesUnknown && schema.type === undefined) result[key] = part;
   }
   for (const [key, schema] of node.properties) {
