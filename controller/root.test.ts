@@ -146,3 +146,17 @@ test('the serving certificate is renewed at half its life, not before', async ()
   assert.notEqual(facts.serial, first);
   assert.deepEqual(facts.dnsNames, names);
 });
+
+test('a copy that could not be written is tried again', async () => {
+  let refusals = 1;
+  await using mesh = await startMesh({}, (api) => {
+    const before = api.intercept;
+    api.intercept = (request) =>
+      request.method === 'POST' && request.path === '/api/v1/namespaces/default/configmaps' && refusals-- > 0
+        ? { status: 500, body: {} }
+        : before?.(request);
+  });
+  await mesh.logged('write failed, will be tried again');
+  const copy = () => mesh.api.get(RESOURCES.ConfigMap, 'default/istio-ca-root-cert');
+  await until(() => copy() !== undefined, 'second try');
+});

@@ -181,3 +181,41 @@ test('a broken kubeconfig is one clear error', async (t) => {
     rmSync(dir, { recursive: true });
   }
 });
+
+test('a user who logs in by a plugin gets the token that it prints', async () => {
+  const now = new Date();
+  const ca = await CertificateAuthority.selfSigned({ trustDomain: 'cluster.local', now });
+  const serving = await ca.issueServing({ dnsNames: ['kubernetes.default.svc'], ttlSeconds: 3600, now });
+  await using api = await FakeApi.start({ tls: { key: serving.keyPem, cert: serving.certPem } });
+  const dir = mkdtempSync(join(tmpdir(), 'ambit-kube-'));
+  try {
+    const answer = {
+      kind: 'ExecCredential',
+      apiVersion: 'client.authentication.k8s.io/v1',
+      status: { token: 'printed' },
+    };
+    writeFileSync(join(dir, 'answer'), JSON.stringify(answer));
+    const config = JSON.parse(api.kubeconfig({ ca: ca.rootPem, serverName: 'kubernetes.default.svc' }));
+    const exec = {
+      apiVersion: answer.apiVersion,
+      command: 'cat',
+      args: [join(dir, 'answer')],
+      interactiveMode: 'Never',
+    };
+    config.users[0].user = { exec };
+    writeFileSync(join(dir, 'config'), JSON.stringify(config));
+    await using client = kubeClient({ kubeconfig: join(dir, 'config'), env: {} });
+    await client.list(RESOURCES.Pod);
+    await client.list(RESOURCES.Pod);
+    assert.deepEqual(
+      api.requests.map((r) => r.authorization),
+      ['Bearer printed', 'Bearer printed'],
+    );
+    config.users[0].user.exec.command = 'false';
+    writeFileSync(join(dir, 'config'), JSON.stringify(config));
+    await using broken = kubeClient({ kubeconfig: join(dir, 'config'), env: {} });
+    await assert.rejects(broken.list(RESOURCES.Pod), kubeError(401, 'Unauthorized'));
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { MeshError } from '../../mesh/index.ts';
+import { KubeError } from './kube-error.ts';
 import { type KubeconfigEntry, readKubeconfig } from './kubeconfig.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -121,7 +122,17 @@ function withPlugin(
       config.loadFromFile(files[0] ?? '');
       if (context !== undefined) config.setCurrentContext(context);
       const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options);
+      try {
+        await config.applyToHTTPSOptions(options);
+      } catch (cause) {
+        throw new KubeError(
+          401,
+          'Unauthorized',
+          `the login plugin of ${files[0]} failed: ${String(cause)}`,
+          {},
+          { cause },
+        );
+      }
       const value = mergePluginAnswer(base, options);
       last = {
         at: now(),

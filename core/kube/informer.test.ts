@@ -61,12 +61,16 @@ function watching(api: FakeApi, options: Partial<InformerOptions> = {}) {
 
 test('an informer lists page by page, is synced, then follows changes', async () => {
   await using api = await FakeApi.start();
-  for (let i = 0; i < 1201; i++) api.put(pod(`p${i}`));
+  for (let i = 0; i < 1201; i++) {
+    const { metadata, ...rest } = pod(`p${i}`);
+    api.put({ ...rest, metadata: { ...metadata, managedFields: [{ manager: 'm' }] } as typeof metadata });
+  }
   await using w = watching(api);
   w.informer.start();
   await w.informer.synced;
   assert.equal(w.informer.size, 1201);
   assert.equal(w.informer.get('default/p7')?.kind, 'Pod');
+  assert.equal('managedFields' in (w.informer.get('default/p7')?.metadata ?? {}), false);
   assert.equal(api.requests.length >= 3, true);
   w.seen.length = 0;
   await w.until(() => api.openWatches === 1);

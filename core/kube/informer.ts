@@ -36,6 +36,7 @@ const MIN_WATCH_S = 300;
 /** A watch that ended sooner, and brought nothing, counts as a failure. */
 const SHORT_WATCH_MS = 5_000;
 
+/** Its copies come without `metadata.managedFields`: never replace an object with one, patch it. */
 export class Informer<T extends KubeObject> implements AsyncDisposable {
   readonly #options: InformerOptions;
   readonly #objects = new Map<string, T>();
@@ -176,8 +177,9 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     const version = object.metadata.resourceVersion;
     // Lists and reconnects repeat what we have; a new uid under the same version can't be.
     if (old !== undefined && version !== undefined && old.metadata.resourceVersion === version) return;
-    this.#objects.set(key, object);
-    for (const handler of this.#setHandlers) this.#guard(() => handler(object, old));
+    const kept = withoutManagedFields(object);
+    this.#objects.set(key, kept);
+    for (const handler of this.#setHandlers) this.#guard(() => handler(kept, old));
   }
 
   #delete(key: string, last: T): void {
@@ -209,6 +211,13 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
       if (!signal.aborted) throw error; // stopped while waiting: the loop sees it
     }
   }
+}
+
+/** Who owns which field is half of many objects, and nobody here reads it. */
+function withoutManagedFields<T extends KubeObject>(object: T): T {
+  if (!('managedFields' in object.metadata)) return object;
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }
 
 /** A watch that failed in the middle: what came before it counts. */
