@@ -33,17 +33,18 @@ export function buildProgram(
     .configureOutput({ writeOut: write.out, writeErr: write.err })
     .exitOverride()
     .addHelpText('after', HELP);
-  for (const add of [addInstall, addUninstall, addStatus, addZtunnelConfig, addVersion, addLab]) add(program, context);
-  return inherit(program);
+  for (const add of [addInstall, addUninstall, addStatus, addZtunnelConfig, addVersion]) add(program, context);
+  inherit(program);
+  addLab(program); // last: it keeps its hands off --help, which is the lab's own
+  return program;
 }
 
 /** Commander copies these settings to commands only when they are made; ours are made by functions of their own. */
-function inherit(command: Command): Command {
+function inherit(command: Command): void {
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
     inherit(child);
   }
-  return command;
 }
 
 /** Parses, runs, and says what went wrong in one place. Returns the exit code. */
