@@ -106,14 +106,17 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
       path: config.zdsPath,
       snapshot: () => dataPlane.snapshot(),
       log: log.scope('zds'),
-      onConnections: metrics.ztunnels,
+      onConnections: (count) => {
+        metrics.ztunnels(count);
+        if (count > 0) reconciler.retryIncomplete();
+      },
     }),
   );
   const dataPlane: DataPlane = stack.use(
     new DataPlane({ finder, zds, host, defaults: config, log, annotate: (pod, value) => annotate(kube, pod, value) }),
   );
   state.dataPlane = dataPlane;
-  const reconciler = stack.use(
+  const reconciler: Reconciler = stack.use(
     new Reconciler({ pods, namespaces, dataPlane, rules: config, onEvent: metrics.event, log: log.scope('enrolment') }),
   );
   state.reconciler = reconciler;
@@ -217,13 +220,15 @@ async function verdictFromServer(kube: KubeClient, pod: Pod, config: AgentConfig
 }
 
 /** Through `pods/status`, the least right that does it; the uid keeps a pod of the same name from being annotated. */
-async function annotate(kube: KubeClient, pod: Pod, value: Redirection | undefined): Promise<void> {
+async function annotate(kube: KubeClient, pod: Pod, value: Redirection | undefined): Promise<string | undefined> {
   const body = { metadata: { uid: pod.uid, annotations: { [REDIRECTION]: value ?? null } } };
   try {
-    await kube.patch(RESOURCES.Pod, pod, 'merge', body, { subresource: 'status' });
+    const written = await kube.patch(RESOURCES.Pod, pod, 'merge', body, { subresource: 'status' });
+    return written.metadata.resourceVersion;
   } catch (error) {
     // Gone, and its annotation with it; another pod may have the name already.
     const isGone = isNotFound(error) || isConflict(error);
     if (!isGone || value !== undefined) throw error;
+    return undefined;
   }
 }

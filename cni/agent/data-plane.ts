@@ -17,13 +17,23 @@ export type DataPlaneOptions = {
   readonly zds: Pick<ZdsServer, 'add' | 'remove'>;
   readonly host: Pick<HostRules, 'add' | 'remove'>;
   readonly defaults: RedirectDefaults;
-  /** Writes the pod's annotation; undefined removes it. A pod that is gone is a success. */
-  readonly annotate: (pod: Pod, value: Redirection | undefined) => Promise<void>;
+  /**
+   * Writes the pod's annotation; undefined removes it, and a pod that is gone needs no removal. Gives the version of the
+   * pod that has it.
+   */
+  readonly annotate: (pod: Pod, value: Redirection | undefined) => Promise<string | undefined>;
   readonly log: Logger;
 };
 
 /** How far a pod has come; a namespace that is not known is what `keep` is for. */
-type Enrolled = { pod: Pod; ips: readonly IpAddress[]; netns: NetnsRef | undefined; complete: boolean };
+type Enrolled = {
+  pod: Pod;
+  ips: readonly IpAddress[];
+  netns: NetnsRef | undefined;
+  complete: boolean;
+  /** The pod's version since which its annotation says `enabled`. */
+  annotatedVersion?: string | undefined;
+};
 
 export type EnrolledPod = {
   readonly uid: string;
@@ -47,6 +57,17 @@ export class DataPlane implements Disposable {
   isComplete(uid: string): boolean {
     const entry = this.#pods.get(uid);
     return entry?.complete === true && entry.netns !== undefined;
+  }
+
+  /**
+   * Whether this state of the pod is older than its annotation by us: a watch that lags must not make us enrol it again.
+   * Versions are numbers that grow (Kubernetes 1.35 says so); what is not a number is never older.
+   */
+  isStale(pod: Pod): boolean {
+    const written = this.#pods.get(pod.uid)?.annotatedVersion;
+    const seen = pod.object.metadata.resourceVersion;
+    if (written === undefined || seen === undefined) return false;
+    return Number(seen) < Number(written);
   }
 
   /** Whether anything is known of the pod. */
@@ -110,7 +131,7 @@ export class DataPlane implements Disposable {
           throw error;
         }
         await host.add(pod.uid, ips);
-        await annotate(pod, 'enabled');
+        entry.annotatedVersion = await annotate(pod, 'enabled');
         entry.complete = true;
         log.info('pod enrolled', { pod: podKey(pod), uid: pod.uid, netns: String(netns.inode) });
       } finally {

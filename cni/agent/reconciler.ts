@@ -16,7 +16,7 @@ export type EnrolmentRules = {
 export type ReconcilerOptions = {
   readonly pods: Pick<Informer<KubeObject>, 'get' | 'list' | 'on'>;
   readonly namespaces: Pick<Informer<KubeObject>, 'get' | 'on'>;
-  readonly dataPlane: Pick<DataPlane, 'add' | 'remove' | 'isComplete' | 'knows' | 'refreshAddresses'>;
+  readonly dataPlane: Pick<DataPlane, 'add' | 'remove' | 'isComplete' | 'isStale' | 'knows' | 'refreshAddresses'>;
   readonly rules: EnrolmentRules;
   readonly onEvent: (type: 'add' | 'update' | 'delete') => void;
   readonly log: Logger;
@@ -65,6 +65,19 @@ export class Reconciler implements AsyncDisposable {
   start(): void {
     for (const object of this.#o.pods.list()) this.#queue.add(podKey(podOf(object)));
     this.#queue.start();
+  }
+
+  /** A ztunnel has come: what waited for one need not wait any longer. */
+  retryIncomplete(): void {
+    for (const object of this.#o.pods.list()) {
+      const pod = podOf(object);
+      if (
+        pod.redirection === 'pending' ||
+        (this.#o.dataPlane.knows(pod.uid) && !this.#o.dataPlane.isComplete(pod.uid))
+      ) {
+        this.#queue.add(podKey(pod));
+      }
+    }
   }
 
   /** Keys that are still to be brought in order. */
@@ -131,7 +144,8 @@ export class Reconciler implements AsyncDisposable {
       if (isOurs) await dataPlane.remove(pod, false);
       return;
     }
-    if (pod.redirection === 'enabled' && dataPlane.isComplete(pod.uid)) {
+    const saysSo = pod.redirection === 'enabled' || dataPlane.isStale(pod);
+    if (saysSo && dataPlane.isComplete(pod.uid)) {
       await dataPlane.refreshAddresses(pod);
       return;
     }
