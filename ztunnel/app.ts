@@ -46,7 +46,8 @@ export interface Ztunnel {
 export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztunnel> {
   await using resources = new AsyncDisposableStack();
   const readiness = new Readiness((pending) => {
-    log.scope('readiness').info(pending.length === 0 ? 'ready' : 'not ready', { pending: pending.join(', ') });
+    const ready = pending.length === 0;
+    log.scope('readiness').info(ready ? 'ready' : 'not ready', ready ? {} : { pending: pending.join(', ') });
   });
   const synced = readiness.task('state manager');
   const served = readiness.task('workload proxy manager');
