@@ -3,7 +3,20 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ApiStatusError } from '../status-error.ts';
 import type { Json } from '../types.ts';
+import {
+  ADMISSIONREGISTRATION_V1,
+  AUTHENTICATION_V1,
+  AUTHORIZATION_V1,
+  EVENTS_V1,
+  RBAC_V1,
+  STORAGE_V1,
+} from './access-fields.ts';
+import { CORE_V1 } from './core-fields.ts';
 import { decodeProtobuf } from './decode.ts';
+import { parseFieldTable } from './field-table.ts';
+import { META_V1 } from './meta-fields.ts';
+import { COORDINATION_V1, DISCOVERY_V1, NETWORKING_V1 } from './network-fields.ts';
+import { APPS_V1, AUTOSCALING_V1, AUTOSCALING_V2, BATCH_V1, POLICY_V1, SCHEDULING_V1 } from './workload-fields.ts';
 
 type Body = { readonly command: string; readonly body: string; readonly object: Json };
 
@@ -123,3 +136,28 @@ for (const { name, body, code } of refusals) {
     );
   });
 }
+
+test('every message that a table names is in the tables', () => {
+  const own = [ADMISSIONREGISTRATION_V1, APPS_V1, AUTHENTICATION_V1, AUTHORIZATION_V1, AUTOSCALING_V1, AUTOSCALING_V2];
+  const more = [
+    BATCH_V1,
+    COORDINATION_V1,
+    DISCOVERY_V1,
+    EVENTS_V1,
+    NETWORKING_V1,
+    POLICY_V1,
+    RBAC_V1,
+    SCHEDULING_V1,
+    STORAGE_V1,
+  ];
+  const shared = new Set([...parseFieldTable(CORE_V1).keys(), ...parseFieldTable(META_V1).keys()]);
+  for (const text of [...own, ...more, CORE_V1, META_V1]) {
+    const table = parseFieldTable(text);
+    for (const [message, fields] of table) {
+      for (const { type, name } of fields.values()) {
+        const isHeld = type.kind !== 'message' || table.has(type.name) || shared.has(type.name);
+        assert.ok(isHeld, `${message}.${name}`);
+      }
+    }
+  }
+});

@@ -39,7 +39,7 @@ const FIELD = /^(\d+) (\[\]|\{\}|[!*^]|)(<s>|\w+)(?: ([\w-]+))?$/;
 export function parseFieldTable(text: string): FieldTable {
   const table = new Map<string, Message>();
   for (const line of text.trim().replace(/\n\s+/g, ' ').split('\n')) {
-    const [name = '', fields = ''] = line.split(': ');
+    const [name = '', fields = ''] = line.split(/: */);
     const message = new Map<number, Field>();
     for (const field of fields === '' ? [] : fields.split(', ')) {
       const [, number, prefix = '', type = '', json = ''] = FIELD.exec(field) ?? [];

@@ -48,12 +48,10 @@ CronJobSpec: 1 !s schedule, 2 *i startingDeadlineSeconds, 3 s concurrencyPolicy,
 CronJobStatus: 1 []ObjectReference active, 4 *T lastScheduleTime, 5 *T lastSuccessfulTime
 Job: 1 ObjectMeta metadata, 2 JobSpec spec, 3 JobStatus status
 JobCondition: 1 !s type, 2 !s status, 3 T lastProbeTime, 4 T lastTransitionTime, 5 s reason, 6 s message
-JobSchedulingConfiguration:
 JobSpec: 1 *i parallelism, 2 *i completions, 3 *i activeDeadlineSeconds, 4 *LabelSelector selector,
   5 *b manualSelector, 6 !PodTemplateSpec template, 7 *i backoffLimit, 8 *i ttlSecondsAfterFinished,
   9 *s completionMode, 10 *b suspend, 11 *PodFailurePolicy podFailurePolicy, 12 *i backoffLimitPerIndex,
-  13 *i maxFailedIndexes, 14 *s podReplacementPolicy, 15 *s managedBy, 16 *SuccessPolicy successPolicy,
-  17 *JobSchedulingConfiguration scheduling
+  13 *i maxFailedIndexes, 14 *s podReplacementPolicy, 15 *s managedBy, 16 *SuccessPolicy successPolicy
 JobStatus: 1 []JobCondition conditions, 2 *T startTime, 3 *T completionTime, 4 i active, 5 i succeeded, 6 i failed,
   7 s completedIndexes, 8 *UncountedTerminatedPods uncountedTerminatedPods, 9 *i ready, 10 *s failedIndexes,
   11 *i terminating
