@@ -297,6 +297,38 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       assert.ok(performance.now() - before < 2_000);
     });
 
+    it('survives a connection that breaks after any number of bytes, and leaves nothing behind', async () => {
+      await using stand = await Stand.create(ca, impl);
+      const budgets = Array.from({ length: 90 }, (_, i) => i * 61);
+      let opened = 0;
+      for (let at = 0; at < budgets.length; at += 10) {
+        const tries = budgets.slice(at, at + 10).map(async (bytes) => {
+          const poolKey = `after ${bytes}`;
+          await using wire = await cuttableWire(() => stand.tcp(), bytes);
+          const open = stand.open({ connect: wire.dial, poolKey });
+          open.catch(() => {}); // looked at below
+          await Promise.race([open, wire.broken]).catch(() => {});
+          await wire[Symbol.asyncDispose]();
+          try {
+            const { leg } = await open;
+            opened += 1;
+            const seen = new Recorder();
+            leg.deliver(seen);
+            await seen.wasReset();
+          } catch (error) {
+            assert.ok(error instanceof HboneError, String(error));
+          }
+        });
+        await Promise.all(tries);
+      }
+      assert.ok(opened > 0 && opened < budgets.length, `${opened} of ${budgets.length} got so far as to talk`);
+      await eventually('the server has forgotten them', () => {
+        const { handshakes, tunnels, streams } = stand.server.stats();
+        return handshakes + tunnels + streams === 0;
+      });
+      await stand.talk();
+    });
+
     it('resets every stream of a connection that breaks', async () => {
       await using stand = await Stand.create(ca, impl);
       const sockets: Socket[] = [];
@@ -509,16 +541,19 @@ async function silentServer(): Promise<AsyncDisposable & { dial: () => Promise<S
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
   };
 }
 
-/** A wire between client and server that can go dead without either end being told. */
-async function cuttableWire(onward: () => Promise<Socket>) {
+/** A wire between client and server that can go dead without either end being told, or break after so many bytes. */
+async function cuttableWire(onward: () => Promise<Socket>, bytes = Number.POSITIVE_INFINITY) {
   const sockets = new Set<Socket>();
+  const { promise: broken, resolve } = Promise.withResolvers<void>();
   let isCut = false;
+  let left = bytes;
   const server = createTcpServer(async (near) => {
     const far = await onward();
     for (const [from, to] of [
@@ -527,8 +562,13 @@ async function cuttableWire(onward: () => Promise<Socket>) {
     ] as const) {
       sockets.add(from);
       from.on('error', () => {});
-      from.on('data', (chunk) => {
-        if (!isCut) to.write(chunk);
+      from.on('data', (chunk: Buffer) => {
+        if (isCut) return;
+        to.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left > 0) return;
+        for (const socket of sockets) socket.destroy();
+        resolve();
       });
       from.resume();
     }
@@ -538,6 +578,7 @@ async function cuttableWire(onward: () => Promise<Socket>) {
   const address = server.address();
   assert.ok(typeof address === 'object' && address !== null);
   return {
+    broken,
     cut: () => {
       isCut = true;
     },
@@ -548,6 +589,7 @@ async function cuttableWire(onward: () => Promise<Socket>) {
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
