@@ -10,7 +10,7 @@ import {
   serveHttp,
 } from '../core/telemetry/index.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, ResourceStore } from '../core/xds/index.ts';
-import { loadRoot } from './authority/root.ts';
+import { changedAuthority, loadRoot } from './authority/root.ts';
 import { Serving, servingNames } from './authority/serving.ts';
 import type { Clock } from './clock.ts';
 import type { ControllerConfig } from './config.ts';
@@ -43,7 +43,8 @@ export interface Controller extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
-const SERVING_CHECK_MS = 60_000;
+/** How often files and our own certificate are looked at. */
+const CERTIFICATE_CHECK_MS = 60_000;
 
 /** Resolves when everything is synced and served. Throws when something that it needs is missing or broken. */
 export async function startController(config: ControllerConfig, deps: ControllerDeps): Promise<Controller> {
@@ -67,14 +68,12 @@ export async function startController(config: ControllerConfig, deps: Controller
 
   // The mesh's own configuration comes first: root and identities depend on the trust domain.
   const mesh = stack.use(await MeshSettings.load({ client, config, log }));
-  const { authority, from } = await loadRoot({
-    client,
-    namespace: config.namespace,
-    trustDomain: mesh.current.trustDomain,
-    rootCaDir: config.rootCaDir,
-    now: now(),
-  });
-  log.info('root certificate', { from, notAfter: authority.notAfter.toISOString() });
+  const { rootCaDir } = config;
+  const { trustDomain } = mesh.current;
+  const root = await loadRoot({ client, namespace: config.namespace, trustDomain, rootCaDir, now: now() });
+  const { rootPem } = root.authority;
+  let { authority } = root;
+  log.info('root certificate', { from: root.from, notAfter: authority.notAfter.toISOString() });
   registry.onCollect(() => metrics.rootExpiry(authority.notAfter.getTime(), clock.now()));
 
   const informers = createInformers(client, log.scope('kube'));
@@ -83,7 +82,6 @@ export async function startController(config: ControllerConfig, deps: Controller
   const { podName: identity, namespace, electsLeader: elects } = config;
   const leaders = stack.use(new Leaders({ client, namespace, identity, elects, clock, log }));
   const { writesStatus } = config;
-  const { rootPem } = authority;
   const writers = stack.use(new Writers({ client, informers, rootPem, writesStatus, leaders, clock, log }));
   const stores = {
     addresses: new ResourceStore(ADDRESS_TYPE),
@@ -116,17 +114,32 @@ export async function startController(config: ControllerConfig, deps: Controller
     authorizations: derivation.deriver.authorizations.size,
   });
 
-  const tls = await Serving.create(authority, servingNames(config), now());
+  const tls = await Serving.create(() => authority, servingNames(config), now());
   stack.defer(
-    every(SERVING_CHECK_MS, clock, async () => {
+    every(CERTIFICATE_CHECK_MS, clock, async () => {
       if ((await tls.renewIfDue(now())) === 'fresh') return;
       log.info('serving certificate renewed', { serial: tls.certificate.serial });
     }),
   );
+  const takeChangedAuthority = async (): Promise<void> => {
+    try {
+      const next = changedAuthority(rootCaDir, authority, now());
+      if (next === undefined) return;
+      authority = next;
+      await tls.renew(now());
+      log.info('signing certificate changed', { notAfter: next.notAfter.toISOString() });
+    } catch (error) {
+      log.error('plugged-in authority refused, the last good one goes on', { error: String(error) });
+    }
+  };
+  if (root.from === 'plugged-in') stack.defer(every(CERTIFICATE_CHECK_MS, clock, takeChangedAuthority));
   const derived = derivation.deriver;
-  const trustDomain = (): string => mesh.current.trustDomain;
-  const parts = { config, client, authority, trustDomain, pods, stores, derived, clock, log, metrics };
-  const services = controlPlaneServices(parts);
+  const parts = { config, client, pods, stores, derived, clock, log, metrics };
+  const services = controlPlaneServices({
+    ...parts,
+    authority: () => authority,
+    trustDomain: () => mesh.current.trustDomain,
+  });
   registry.onCollect(() => metrics.clients.set(services.discovery.clients().length));
   const grpc = stack.use(
     await serveGrpc({

@@ -137,7 +137,7 @@ test('the serving certificate is renewed at half its life, not before', async ()
     'istiod-remote.istio-system.svc',
     'istio-pilot.istio-system.svc',
   ]);
-  const serving = await Serving.create(authority, names, NOW);
+  const serving = await Serving.create(() => authority, names, NOW);
   const first = serving.certificate.serial;
   assert.equal(await serving.renewIfDue(new Date(NOW.getTime() + 44.9 * DAY_MS)), 'fresh');
   assert.equal(serving.certificate.serial, first);

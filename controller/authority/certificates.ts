@@ -11,7 +11,7 @@ import { type AuthenticatorOptions, authenticate, type Caller } from './caller.t
 import { mayImpersonate } from './trust.ts';
 
 export type CertificateServiceOptions = {
-  readonly authority: CertificateAuthority;
+  readonly authority: () => CertificateAuthority;
   readonly authenticator: AuthenticatorOptions;
   readonly pods: PodIndex;
   readonly trustedAccounts: ReadonlySet<string>;
@@ -108,7 +108,7 @@ async function sign(
 ): Promise<SignedCertificate> {
   const now = new Date(o.clock.now());
   try {
-    return await o.authority.sign({ csrPem: request.csrPem, identities: [identity], ttlSeconds, now });
+    return await o.authority().sign({ csrPem: request.csrPem, identities: [identity], ttlSeconds, now });
   } catch (error) {
     if (error instanceof MeshError && error.code === 'CSR_INVALID') {
       o.metrics.csrErrors.inc();

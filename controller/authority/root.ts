@@ -50,6 +50,25 @@ export async function loadRoot(o: RootOptions): Promise<LoadedRoot> {
   }
 }
 
+/**
+ * A plugged-in authority whose files have changed, or undefined when nothing has. Only what is below the root may change
+ * while we run: certificates under another root would not be trusted by those who hold older ones.
+ * Throws CA_MATERIAL_INVALID; the present authority goes on.
+ */
+export function changedAuthority(
+  rootCaDir: string,
+  present: CertificateAuthority,
+  now: Date,
+): CertificateAuthority | undefined {
+  const plugged = pluggedIn(rootCaDir);
+  if (plugged === undefined) throw new MeshError('CA_MATERIAL_INVALID', `${rootCaDir}: the files are gone`);
+  const next = named(rootCaDir, () => CertificateAuthority.fromSecretData(plugged, now));
+  if (next.rootPem.trim() !== present.rootPem.trim()) {
+    throw new MeshError('CA_MATERIAL_INVALID', `${rootCaDir}: root-cert.pem differs from the root in use`);
+  }
+  return JSON.stringify(next.toSecretData()) === JSON.stringify(present.toSecretData()) ? undefined : next;
+}
+
 function fromSecret(secret: KubeObject, now: Date): CertificateAuthority {
   const data = (secret['data'] ?? {}) as Readonly<Record<string, string>>;
   return named(`Secret ${secret.metadata.namespace}/${secret.metadata.name}`, () =>

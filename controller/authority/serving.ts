@@ -35,11 +35,11 @@ class ServingCredentials extends ServerCredentials {
 export class Serving {
   readonly credentials: ServerCredentials;
   readonly #exchange: (certificate: ServingCertificate) => void;
-  readonly #authority: CertificateAuthority;
+  readonly #authority: () => CertificateAuthority;
   readonly #names: readonly string[];
   #current: ServingCertificate;
 
-  private constructor(authority: CertificateAuthority, names: readonly string[], first: ServingCertificate) {
+  private constructor(authority: () => CertificateAuthority, names: readonly string[], first: ServingCertificate) {
     const credentials = new ServingCredentials(first);
     this.credentials = credentials;
     this.#exchange = (certificate) => credentials.exchange(certificate);
@@ -48,20 +48,25 @@ export class Serving {
     this.#current = first;
   }
 
-  static async create(authority: CertificateAuthority, names: readonly string[], now: Date): Promise<Serving> {
-    return new Serving(authority, names, await issue(authority, names, now));
+  static async create(authority: () => CertificateAuthority, names: readonly string[], now: Date): Promise<Serving> {
+    return new Serving(authority, names, await issue(authority(), names, now));
   }
 
   get certificate(): ServingCertificate {
     return this.#current;
   }
 
-  /** Renews when half of the life is over. Connections that stand are not touched. */
+  /** Connections that stand are not touched. */
+  async renew(now: Date): Promise<void> {
+    this.#current = await issue(this.#authority(), this.#names, now);
+    this.#exchange(this.#current);
+  }
+
+  /** Renews when half of the life is over. */
   async renewIfDue(now: Date): Promise<'renewed' | 'fresh'> {
     const { notBefore, notAfter } = this.#current;
     if (now.getTime() < (notBefore.getTime() + notAfter.getTime()) / 2) return 'fresh';
-    this.#current = await issue(this.#authority, this.#names, now);
-    this.#exchange(this.#current);
+    await this.renew(now);
     return 'renewed';
   }
 }

@@ -23,7 +23,7 @@ import type { GrpcService } from './grpc.ts';
 export type ServicesOptions = {
   readonly config: ControllerConfig;
   readonly client: KubeClient;
-  readonly authority: CertificateAuthority;
+  readonly authority: () => CertificateAuthority;
   readonly trustDomain: () => string;
   readonly pods: PodIndex;
   readonly stores: MeshStores;
