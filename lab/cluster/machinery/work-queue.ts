@@ -6,6 +6,8 @@ export type Reconcile = (key: string) => Promise<number | undefined>;
 
 const FIRST_RETRY_MS = 20;
 const MAX_RETRY_MS = 10_000;
+/** A cache that is behind catches up within this many tries; after them it is a problem of another kind. */
+const QUIET_RETRIES = 5;
 
 type State = 'idle' | 'running' | 'running-and-asked-again';
 
@@ -18,7 +20,7 @@ export class WorkQueue implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   #closed = false;
 
-  /** `onProblem` hears of failures other than conflicts, which only mean that the cache was behind. */
+  /** `onProblem` hears of failures, save for the first few that only mean that the cache was behind. */
   constructor(reconcile: Reconcile, onProblem: (key: string, error: unknown) => void) {
     this.#reconcile = reconcile;
     this.#onProblem = onProblem;
@@ -64,7 +66,7 @@ export class WorkQueue implements AsyncDisposable {
         entry.failures = 0;
       } catch (error) {
         if (this.#closed) return;
-        if (!isStale(error)) this.#onProblem(key, error);
+        if (!isStale(error) || entry.failures >= QUIET_RETRIES) this.#onProblem(key, error);
         again = Math.min(FIRST_RETRY_MS * 2 ** entry.failures++, MAX_RETRY_MS);
         break;
       }
@@ -80,8 +82,10 @@ export class WorkQueue implements AsyncDisposable {
   }
 }
 
-/** The object was written meanwhile; what exists where something was to be created is another matter. */
-const isStale = (error: unknown) => error instanceof KubeError && error.code === 409 && error.reason === 'Conflict';
+/** The object was written or removed meanwhile; what exists where something was to be created is another matter. */
+function isStale(error: unknown): boolean {
+  return error instanceof KubeError && (error.code === 404 || (error.code === 409 && error.reason === 'Conflict'));
+}
 
 function stopTimer(entry: Entry): void {
   clearTimeout(entry.timer);
