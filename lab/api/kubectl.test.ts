@@ -139,6 +139,69 @@ test('every kind of `kubectl create` arrives as protobuf and is stored', async (
   );
 });
 
+test('apply merges lists by their keys: what others added stays, what the manifest dropped goes', async () => {
+  const manifest = (strategy: string, env: string, volume: string, ports: string) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: merged }
+spec:
+  strategy: ${strategy}
+  selector: { matchLabels: { app: merged } }
+  template:
+    metadata: { labels: { app: merged } }
+    spec:
+      tolerations: [{ key: ${env.length > 30 ? 'first' : 'second'}, operator: Exists }]
+      containers: [{ name: c, image: i, env: ${env}, volumeMounts: [{ name: v, mountPath: /v }] }]
+      volumes: [{ name: v, ${volume} }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: merged }
+spec: { selector: { app: merged }, ports: ${ports} }
+`;
+  const one = manifest(
+    '{ type: RollingUpdate }',
+    '[{ name: A, value: "1" }, { name: B, value: "2" }]',
+    'emptyDir: {}',
+    '[{ name: a, port: 80 }, { name: b, port: 81 }]',
+  );
+  const two = manifest(
+    '{ type: Recreate }',
+    '[{ name: B, value: "3" }]',
+    'configMap: { name: cm }',
+    '[{ name: b, port: 81 }, { name: c, port: 82 }]',
+  );
+  assert.equal((await apply(one)).code, 0);
+  const sidecar =
+    '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s"},{"name":"c","env":[{"name":"OTHER","value":"x"}]}]}}}}';
+  await ok('patch', 'deployment', 'merged', '-p', sidecar);
+  const applied = await apply(two);
+  assert.equal(applied.code, 0, applied.stderr);
+  const get = (path: string) => ok('get', 'deployment', 'merged', '-o', `jsonpath=${path}`);
+  assert.deepEqual((await get('{.spec.template.spec.containers[*].name}')).split(' ').sort(), ['c', 'side']);
+  assert.equal(
+    await get('{range .spec.template.spec.containers[?(@.name=="c")].env[*]}{.name}={.value} {end}'),
+    'B=3 OTHER=x ',
+  );
+  assert.match(
+    await get('{.spec.template.spec.volumes}'),
+    /^\[\{"configMap":\{"defaultMode":420,"name":"cm"\},"name":"v"\}\]$/,
+  );
+  assert.equal(await get('{.spec.strategy}'), '{"type":"Recreate"}');
+  assert.equal(await get('{.spec.template.spec.tolerations[*].key}'), 'second');
+  assert.equal(
+    await ok('get', 'service', 'merged', '-o', 'jsonpath={.spec.ports[*].name}').then((t) =>
+      t.split(' ').sort().join(),
+    ),
+    'b,c',
+  );
+});
+
+test('explain knows the built-in kinds', async () => {
+  assert.match(await ok('explain', 'pod.spec.containers.env'), /valueFrom\t<EnvVarSource>/);
+  assert.match(await ok('explain', 'deployment'), /Keeps a number of equal pods running/);
+});
+
 test('a typo in a built-in manifest is refused by name, not dropped', async () => {
   const result = await apply(DEPLOYMENT.replaceAll('web', 'typo').replace('replicas:', 'replica:'));
   assert.equal(result.code, 1);

@@ -19,7 +19,7 @@ import { NamespaceController } from './controllers/namespaces.ts';
 import { Worker } from './controllers/worker.ts';
 import { type DialNode, PodStreams } from './handlers/pod-streams.ts';
 import { Frontend } from './http/frontend.ts';
-import { OpenApi } from './openapi.ts';
+import { OpenApi } from './openapi/openapi.ts';
 import { Registry } from './resources/registry.ts';
 import { Store } from './store/store.ts';
 

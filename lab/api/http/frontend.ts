@@ -8,7 +8,7 @@ import { discover, VERSION } from '../discovery.ts';
 import { dispatch } from '../handlers/dispatch.ts';
 import type { PodStreams } from '../handlers/pod-streams.ts';
 import type { Parts } from '../handlers/request.ts';
-import type { OpenApi } from '../openapi.ts';
+import type { OpenApi } from '../openapi/openapi.ts';
 import { ApiStatusError, badRequest, notFound, qualifiedResource, unauthorized, unknownPath } from '../pure/index.ts';
 import { storageKey } from '../store/store.ts';
 import { type Accepted, parseAccept } from './accept.ts';

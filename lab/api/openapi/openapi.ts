@@ -4,10 +4,11 @@
  * wrong patches (spec section 4).
  */
 import { createHash } from 'node:crypto';
-import type { Reply } from './http/reply.ts';
-import { apiVersionOf, isObject, type Json, type JsonObject, type ResourceInfo } from './pure/index.ts';
-import { isReview } from './resources/kinds.ts';
-import type { GroupVersion, Registry } from './resources/registry.ts';
+import type { Reply } from '../http/reply.ts';
+import { apiVersionOf, isObject, type Json, type JsonObject, type ResourceInfo } from '../pure/index.ts';
+import { isReview } from '../resources/kinds.ts';
+import type { GroupVersion, Registry } from '../resources/registry.ts';
+import { addBuiltinSchema } from './builtin-schemas.ts';
 
 /** A valid, empty version 2 document in protobuf: clients ask for it in some cases and stop at an error. */
 const V2_DOCUMENT = Buffer.from('0a03322e30120a0a04737475621202763142004a00', 'hex');
@@ -76,6 +77,7 @@ function document(gv: GroupVersion): Json {
     const collection = `/${pathOf(gv)}${info.namespaced ? '/namespaces/{namespace}' : ''}/${info.plural}`;
     paths[`${collection}/{name}`] = operations(info);
     if (info.schema !== undefined) schemas[schemaName(info)] = markedSchema(info, info.schema);
+    else addBuiltinSchema(info, apiVersionOf(info), schemas);
   }
   return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'v1.35.0' }, paths, components: { schemas } };
 }
