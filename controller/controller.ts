@@ -140,7 +140,10 @@ export async function startController(config: ControllerConfig, deps: Controller
     authority: () => authority,
     trustDomain: () => mesh.current.trustDomain,
   });
-  registry.onCollect(() => metrics.clients.set(services.discovery.clients().length));
+  registry.onCollect(() => {
+    metrics.clients.set(services.discovery.clients().length);
+    metrics.services.set(informers.services.size);
+  });
   const grpc = stack.use(
     await serveGrpc({
       port: config.ports.grpc,

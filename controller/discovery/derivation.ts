@@ -11,7 +11,7 @@ export type DerivationOptions = {
   readonly quietMs: number;
   readonly maxMs: number;
   readonly timers: Timers;
-  readonly metrics: Pick<ControllerMetrics, 'inbound' | 'triggered' | 'pushed' | 'debounce' | 'services'>;
+  readonly metrics: Pick<ControllerMetrics, 'inbound' | 'triggered' | 'pushed' | 'debounce'>;
   readonly onConditions: (changes: readonly ConditionChange[]) => void;
 };
 
@@ -89,13 +89,6 @@ export class Derivation implements Disposable {
     publishDelta(this.#options.stores, delta);
     if (addresses.upserted.length + addresses.removed.length > 0) this.#options.metrics.pushed('wds');
     if (authorizations.upserted.length + authorizations.removed.length > 0) this.#options.metrics.pushed('wads');
-    this.#options.metrics.services.set(countServices(this.#deriver));
     if (conditions.length > 0) this.#options.onConditions(conditions);
   }
-}
-
-function countServices(deriver: Deriver): number {
-  let services = 0;
-  for (const address of deriver.addresses.values()) if (address.kind === 'service') services += 1;
-  return services;
 }
