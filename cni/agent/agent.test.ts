@@ -59,7 +59,7 @@ test('labelling a namespace enrols its running pods, and unlabelling leaves noth
   assert.equal(ztunnel.kinds.at(-1), `del ${uidOf(1)}`);
   assert.equal(await node.tables('pod1'), '');
   const report = await (await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`)).json();
-  assert.deepEqual(report, { node: 'node-1', enrolled: [], leftovers: [], pending: 0 });
+  assert.deepEqual(report, { node: 'node-1', enrolled: [], leftovers: [], pending: 0, failing: [] });
 });
 
 test('a new pod is enrolled before its start, with the addresses of the event', root, async () => {

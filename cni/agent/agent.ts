@@ -73,7 +73,7 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
   metrics.collect(() => {
     const list = state.dataPlane?.list() ?? [];
     const complete = list.filter((pod) => pod.complete).length;
-    return { complete, incomplete: list.length - complete };
+    return { complete, incomplete: list.length - complete, failing: state.reconciler?.failing().length ?? 0 };
   });
   const health = stack.use(
     await serveHttp({
@@ -90,7 +90,7 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
             node: config.nodeName,
             dataPlane,
             finder,
-            pending: reconciler.pending,
+            reconciler,
           });
           return { contentType: 'application/json', body: `${JSON.stringify(report, undefined, 2)}\n` };
         },

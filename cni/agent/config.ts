@@ -19,7 +19,7 @@ import { PROBE_SOURCE } from '../redirect/index.ts';
 const root = join(import.meta.dirname, '..', '..');
 
 const SCHEMA = z.object({
-  NODE_NAME: z.string().min(1, 'must name the node'),
+  NODE_NAME: z.string('must name the node').min(1, 'must name the node'),
   POD_NAMESPACE: envText('istio-system'),
   POD_NAME: envOptionalText(),
   SYSTEM_NAMESPACE: envText('istio-system'),

@@ -12,6 +12,10 @@ export function agentMetrics() {
     enrolled: registry.gauge('ambit_cni_enrolled_pods', 'Pods of this node in the mesh, by whether all is in place.', [
       'state',
     ]),
+    failing: registry.gauge(
+      'ambit_cni_enrolment_failing',
+      'Pods that should be in the mesh, or out of it, and are not.',
+    ),
   };
   let ztunnels = 0;
   let ready = false;
@@ -27,11 +31,12 @@ export function agentMetrics() {
       ready = value;
     },
     /** Gauges are read when asked for, so that none of them goes stale. */
-    collect: (enrolled: () => { readonly complete: number; readonly incomplete: number }) =>
+    collect: (read: () => { readonly complete: number; readonly incomplete: number; readonly failing: number }) =>
       registry.onCollect(() => {
         gauges.ztunnels.labels([]).set(ztunnels);
         gauges.installReady.labels([]).set(ready ? 1 : 0);
-        const { complete, incomplete } = enrolled();
+        const { complete, incomplete, failing } = read();
+        gauges.failing.labels([]).set(failing);
         gauges.enrolled.labels(['complete']).set(complete);
         gauges.enrolled.labels(['incomplete']).set(incomplete);
       }),

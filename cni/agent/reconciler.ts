@@ -85,6 +85,11 @@ export class Reconciler implements AsyncDisposable {
     return this.#queue.size;
   }
 
+  /** Pods whose enrolment is not as it should be, and why the last try failed. */
+  failing(): readonly { readonly key: string; readonly error: string }[] {
+    return this.#queue.failing().map(({ key, error }) => ({ key, error: messageOf(error) }));
+  }
+
   /** Whether a pod should be in the mesh. Undefined while its namespace is not known: then nothing is changed. */
   verdict(pod: Pod): ReturnType<typeof enrolled> | undefined {
     const { selectors, excludedNamespaces, systemNamespace } = this.#o.rules;

@@ -17,13 +17,15 @@ export type EnrolledReport = {
   readonly leftovers: readonly { readonly uid: string; readonly netns: string; readonly rules: string }[];
   /** Keys whose enrolment is still being changed. */
   readonly pending: number;
+  /** Of these, the ones whose last try failed. */
+  readonly failing: readonly { readonly key: string; readonly error: string }[];
 };
 
 export async function enrolledReport(o: {
   readonly node: string;
   readonly dataPlane: DataPlane;
   readonly finder: NetnsFinder;
-  readonly pending: number;
+  readonly reconciler: { readonly pending: number; failing(): EnrolledReport['failing'] };
 }): Promise<EnrolledReport> {
   const enrolled = await Promise.all(
     o.dataPlane.list().map(async ({ netns, ...pod }) => ({ ...pod, rules: netns ? await rulesIn(netns) : 'unknown' })),
@@ -38,7 +40,7 @@ export async function enrolledReport(o: {
     const rules = await rulesIn(held);
     if (rules !== 'none') leftovers.push({ uid, netns: String(held.inode), rules });
   }
-  return { node: o.node, enrolled, leftovers, pending: o.pending };
+  return { node: o.node, enrolled, leftovers, pending: o.reconciler.pending, failing: o.reconciler.failing() };
 }
 
 async function rulesIn(netns: Parameters<typeof findRules>[0]): Promise<string> {

@@ -32,6 +32,7 @@ const CASES: readonly (readonly [string, Partial<ShutdownSurroundings>, boolean]
   ['the DaemonSet is gone', { daemonSet: async () => undefined }, true],
   ['the DaemonSet is being deleted', { daemonSet: async () => daemonSet({}, '2026-01-01T00:00:00Z') }, true],
   ['the agent is no longer known', { daemonSet: fails(401) }, true],
+  ['the agent has no rights any more', { daemonSet: fails(403) }, true],
   ['nobody answers: pods that should be enrolled go on failing closed', { daemonSet: fails(0) }, false],
   ['the node still matches', { daemonSet: async () => daemonSet(affinity('zone', 'In', ['a'])) }, false],
   ['the node no longer matches', { daemonSet: async () => daemonSet(affinity('zone', 'In', ['b'])) }, true],

@@ -27,7 +27,10 @@ export async function decideShutdown(o: ShutdownSurroundings): Promise<ShutdownD
     try {
       return await look(o);
     } catch (error) {
-      if (error instanceof KubeError && error.code === 401) return yes('the API server no longer knows the agent');
+      // Its account or its rights were deleted, as an uninstallation does in any order.
+      if (error instanceof KubeError && (error.code === 401 || error.code === 403)) {
+        return yes('the agent has lost its account or its rights');
+      }
       if (attempt >= tries) {
         const because = `the API server did not say: ${error instanceof Error ? error.message : String(error)}`;
         // Eligible pods fail closed while the plugin is there; taking it away on a guess would start them outside the mesh.

@@ -11,7 +11,7 @@ export type WorkQueueOptions = {
   readonly onFailure: (key: string, error: unknown, attempt: number, retryInMs: number) => void;
 };
 
-type State = { again: boolean; attempts: number; timer: NodeJS.Timeout | undefined; running: boolean };
+type State = { again: boolean; attempts: number; timer: NodeJS.Timeout | undefined; running: boolean; error: unknown };
 
 /** Adding a key that waits changes nothing; adding one that runs makes it run once more. Level-based: keys carry no event. */
 export class WorkQueue implements AsyncDisposable {
@@ -34,7 +34,13 @@ export class WorkQueue implements AsyncDisposable {
 
   add(key: string): void {
     if (this.#stopped) return;
-    const state = this.#states.get(key) ?? { again: false, attempts: 0, timer: undefined, running: false };
+    const state = this.#states.get(key) ?? {
+      again: false,
+      attempts: 0,
+      timer: undefined,
+      running: false,
+      error: undefined,
+    };
     this.#states.set(key, state);
     if (state.running) {
       state.again = true;
@@ -50,6 +56,11 @@ export class WorkQueue implements AsyncDisposable {
   /** Keys that wait, run or pause. */
   get size(): number {
     return this.#states.size;
+  }
+
+  /** Keys whose last try failed, with why. */
+  failing(): readonly { readonly key: string; readonly error: unknown }[] {
+    return [...this.#states].filter(([, s]) => s.attempts > 0).map(([key, { error }]) => ({ key, error }));
   }
 
   #pump(): void {
@@ -76,6 +87,7 @@ export class WorkQueue implements AsyncDisposable {
       state.attempts = 0;
     } catch (error) {
       state.attempts += 1;
+      state.error = error;
       const pauseMs = Math.min(FIRST_BACKOFF_MS * 2 ** (state.attempts - 1), MAX_BACKOFF_MS);
       this.#o.onFailure(key, error, state.attempts, pauseMs);
       if (!this.#stopped && !state.again) {

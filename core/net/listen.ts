@@ -1,4 +1,5 @@
 /** Listening sockets, made inside a network namespace and served outside of it. */
+import { fstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { must } from './errors.ts';
 import * as k from './kernel.ts';
@@ -81,8 +82,10 @@ export function serveFd(
     { pauseOnConnect: true, allowHalfOpen: options.allowHalfOpen ?? true, noDelay: true },
     onConnection,
   );
+  const { ino } = fstatSync(fd);
   const failed = (error: Error) => {
-    k.sys.close(fd);
+    // Node may have closed it, and its number may be another's by now.
+    if (isSocket(fd, ino)) k.sys.close(fd);
     reject(error);
   };
   server.once('error', failed);
@@ -92,4 +95,12 @@ export function serveFd(
     resolve(server);
   });
   return promise;
+}
+
+function isSocket(fd: number, inode: number): boolean {
+  try {
+    return fstatSync(fd).ino === inode;
+  } catch {
+    return false;
+  }
 }
