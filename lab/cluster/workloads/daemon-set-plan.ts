@@ -217,7 +217,9 @@ function surge(places: readonly Place[], view: View, maxSurge: number): Moves {
 
 function statusOf(set: DaemonSet, places: readonly Place[], view: View): DaemonSetStatus {
   const wanted = places.filter(({ shouldRun }) => shouldRun);
-  const count = (matches: (pod: Pod) => boolean) => wanted.filter(({ live }) => live.some(matches)).length;
+  // During a surge the old pod stands for its node, so that nobody takes the rollout for done before it is gone.
+  const oldest = wanted.flatMap(({ live }) => live.toSorted(byAge).slice(0, 1));
+  const count = (matches: (pod: Pod) => boolean) => oldest.filter(matches).length;
   const available = count(view.isAvailable);
   return {
     currentNumberScheduled: count(() => true),

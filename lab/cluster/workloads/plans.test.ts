@@ -341,6 +341,17 @@ for (const { name, set = daemonSet(), nodes = two, pods, create = [], remove = [
   });
 }
 
+test('while a surge lasts, the node does not count as updated', () => {
+  const born = (p: Pod, age: number): Pod => ({
+    ...p,
+    metadata: { ...p.metadata, creationTimestamp: secondsAgo(age) },
+  });
+  const old = born(pod('z', { node: 'a', hash: 'o' }), 50);
+  const fresh = born(pod('b', { node: 'a', hash: 'h' }), 10);
+  assert.equal(planDaemonSet(daemonSet(SURGE), [node('a')], [fresh, old], 'h', NOW).status.updatedNumberScheduled, 0);
+  assert.equal(planDaemonSet(daemonSet(SURGE), [node('a')], [fresh], 'h', NOW).status.updatedNumberScheduled, 1);
+});
+
 const job = (spec: Partial<Job['spec']> = {}, status: Job['status'] = {}): Job => ({
   apiVersion: 'batch/v1',
   kind: 'Job',
