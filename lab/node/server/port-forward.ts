@@ -64,6 +64,7 @@ export async function servePortForward({ worker, query, request, socket, head }:
       const { promise, resolve } = Promise.withResolvers<void>();
       connection.on('error', (error) => channels.send(2 * index + 1, Buffer.from(error.message)));
       connection.once('close', () => resolve());
+      connection.once('end', () => connection.end()); // this protocol knows no half-closed connection
       connection.pipe(channels.writable(2 * index));
       return promise;
     }),
