@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createLogger } from '../../core/telemetry/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
+import { startCluster } from './index.ts';
 import { TestCluster } from './test-cluster.ts';
 import {
   type DaemonSet,
@@ -289,4 +291,31 @@ test('pods of a node that falls silent are no longer ready, and the node is tain
     return spec?.taints?.length === 2 ? spec.taints : undefined;
   });
   assert.equal(tainted[0]?.key, 'node.kubernetes.io/unreachable');
+});
+
+test('controllers that start again find everything as it should be', async () => {
+  const ns = await namespace('again');
+  await cluster.client.create(workload('Deployment', ns, 'web', { replicas: 3 }));
+  await cluster.until('available', async () => {
+    const status = statusOf(await cluster.get<Deployment>('Deployment', 'web', ns));
+    return status['availableReplicas'] === 3 || undefined;
+  });
+  const versions = async () => {
+    const lists = await Promise.all(
+      (['Deployment', 'ReplicaSet', 'Pod'] as const).map((kind) => cluster.list(kind, ns)),
+    );
+    return lists.flat().map(({ kind, metadata }) => `${kind} ${metadata.uid} ${metadata.resourceVersion}`);
+  };
+  const before = await versions();
+  const log = createLogger({ format: 'plain', level: 'error' });
+  await (await startCluster({ client: cluster.client, log }))[Symbol.asyncDispose]();
+  assert.deepEqual(await versions(), before);
+});
+
+test('a kind that the lab does not run says so', async () => {
+  const ns = await namespace('unsupported');
+  await cluster.client.create(workload('StatefulSet', ns, 'db', { serviceName: 'db' }));
+  const event = await cluster.until('an event', async () => (await cluster.list('Event', ns))[0]);
+  assert.equal(event['reason'], 'NotImplemented');
+  assert.match(String(event['message']), /no controller for StatefulSet/);
 });

@@ -2,7 +2,7 @@
  * The controllers of the lab: what kube-controller-manager, kube-scheduler and the cluster's DNS do on a real cluster.
  * Ordinary clients of the API: they hold no state that they cannot read again.
  */
-import type { KubeClient } from '../../core/kube/index.ts';
+import type { KubeClient, ResourceType } from '../../core/kube/index.ts';
 import { describeError, type Logger } from '../../core/telemetry/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import { CLUSTER_DOMAIN, SERVICES } from '../addresses.ts';
@@ -24,7 +24,14 @@ import type {
   Service,
 } from './types.ts';
 import { TYPES } from './types.ts';
-import { DaemonSetController, DeploymentController, JobController, ReplicaSetController } from './workloads/index.ts';
+import {
+  DaemonSetController,
+  DeploymentController,
+  JobController,
+  ReplicaSetController,
+  UNSUPPORTED,
+  warnOfUnsupported,
+} from './workloads/index.ts';
 
 export type ClusterOptions = {
   readonly client: KubeClient;
@@ -45,9 +52,12 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   const { client, now = () => new Date(), random = Math.random } = o;
   await using stack = new AsyncDisposableStack();
   const caches = openCaches(client, o.log.scope('cache'), stack);
-  startControllers(client, caches, o.log, now, stack);
-  for (const cache of Object.values(caches)) cache.start();
-  await Promise.all(Object.values(caches).map((cache) => cache.synced));
+  const unsupported = UNSUPPORTED.map((type) => openCache(client, type, o.log.scope('cache'), stack));
+  const all = [...Object.values(caches), ...unsupported];
+  for (const cache of all) cache.start();
+  // A controller that saw its sets and not yet their pods would make all pods anew.
+  await Promise.all(all.map((cache) => cache.synced));
+  startControllers(client, caches, unsupported, o.log, now, stack);
   const dns = await startDns(o, caches, random, stack);
   const running = stack.move();
   return { dnsPorts: dns?.ports ?? [], [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -55,13 +65,18 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
 
 type Caches = ReturnType<typeof openCaches>;
 
+function openCache<T extends KubeObject>(
+  client: KubeClient,
+  type: ResourceType,
+  log: Logger,
+  stack: AsyncDisposableStack,
+): Cache<T> {
+  const onProblem = (error: unknown) => log.warn('cannot follow', { kind: type.kind, error: describeError(error) });
+  return stack.use(new Cache<T>(client, type, onProblem));
+}
+
 function openCaches(client: KubeClient, log: Logger, stack: AsyncDisposableStack) {
-  const open = <T extends KubeObject>(type: (typeof TYPES)[keyof typeof TYPES]) =>
-    stack.use(
-      new Cache<T>(client, type, (error) =>
-        log.warn('cannot follow', { kind: type.kind, error: describeError(error) }),
-      ),
-    );
+  const open = <T extends KubeObject>(type: ResourceType) => openCache<T>(client, type, log, stack);
   return {
     pods: open<Pod>(TYPES.Pod),
     nodes: open<Node>(TYPES.Node),
@@ -76,10 +91,10 @@ function openCaches(client: KubeClient, log: Logger, stack: AsyncDisposableStack
   };
 }
 
-/** Listeners are set before the caches start, so that nothing that is listed first is missed. */
 function startControllers(
   client: KubeClient,
   caches: Caches,
+  unsupported: readonly Cache<KubeObject>[],
   log: Logger,
   now: () => Date,
   stack: AsyncDisposableStack,
@@ -99,6 +114,7 @@ function startControllers(
   stack.use(new JobController(partsFor('job-controller', 'jobs')));
   stack.use(new EndpointSliceController(partsFor('endpoint-slice-controller', 'endpoints')));
   stack.use(new NodeMonitor(partsFor('node-controller', 'nodes')));
+  for (const cache of unsupported) warnOfUnsupported(cache, partsFor('lab', 'unsupported').events);
 }
 
 async function startDns(

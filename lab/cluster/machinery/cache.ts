@@ -44,9 +44,10 @@ export class Cache<T extends KubeObject> implements AsyncDisposable {
     return this.#informer.synced;
   }
 
-  /** Called after the cache has changed. */
+  /** Tells of everything that is there, at once, and then of every change, after the cache has changed. */
   onChange(listener: Change<T>): void {
     this.#listeners.add(listener);
+    for (const object of this.#objects.values()) listener(object, undefined, 'set');
   }
 
   /** By `namespace/name`, or name. */

@@ -4,3 +4,4 @@ export { DeploymentController } from './deployment.ts';
 export { JobController } from './job.ts';
 export { isPodReady, timestamp, withCondition } from './pods.ts';
 export { ReplicaSetController } from './replica-set.ts';
+export { UNSUPPORTED, warnOfUnsupported } from './unsupported.ts';
