@@ -108,7 +108,8 @@ export class ApiServer implements AsyncDisposable {
     const onError = options.onError ?? (() => {});
     const pki = await loadPki(options.stateDir, options.extraNames ?? [], now);
     const history = options.historyMs === undefined ? {} : { historyMs: options.historyMs };
-    const store = new Store({ path: join(options.stateDir, 'db.sqlite'), now, ...history });
+    const path = join(options.stateDir, 'db.sqlite');
+    const store = new Store({ path, now, ...history, onError: (error) => onError('a listener of the store', error) });
     const registry = new Registry(store);
     const rbac = new Rbac(store);
     const tokens = new Tokens(pki.tokenKeyPem, store, now);
@@ -227,12 +228,13 @@ async function listen(listener: Listener, pki: Pki, frontend: Frontend, upgraded
       keepAliveTimeout: KEEP_ALIVE_MS,
       noDelay: true,
     },
-    (request, response) => void frontend.serve(request, response),
+    // Both report what fails by themselves; if even that fails, the connection is all there is left to end.
+    (request, response) => void frontend.serve(request, response).catch(() => response.destroy()),
   );
   server.on('upgrade', (request, socket, head) => {
     upgraded.add(socket);
     socket.on('close', () => upgraded.delete(socket));
-    void frontend.upgrade(request, socket, head);
+    void frontend.upgrade(request, socket, head).catch(() => socket.destroy());
   });
   // A peer that breaks off in the handshake concerns nobody else.
   server.on('tlsClientError', (_, socket) => socket.destroy());

@@ -76,8 +76,7 @@ function versionProblems(crd: ApiObject): readonly Cause[] {
     if (schema === undefined)
       causes.push(required(`${field}.schema.openAPIV3Schema`, 'Required value: schemas are required'));
     else {
-      const at = `${field}.schema.openAPIV3Schema`;
-      causes.push(...structuralProblems(schema).map((c) => ({ ...c, field: joinField(at, c.field) })));
+      causes.push(...structuralProblems(schema).map((c) => ({ ...c, field: `${field}.schema.${c.field}` })));
     }
     listAt(version, 'additionalPrinterColumns').forEach((column, c) => {
       const path = `${field}.additionalPrinterColumns[${c}]`;
@@ -90,9 +89,6 @@ function versionProblems(crd: ApiObject): readonly Cause[] {
   });
   return causes;
 }
-
-const joinField = (base: string, field: string): string =>
-  field === '' ? base : field.startsWith('[') ? `${base}${field}` : `${base}.${field}`;
 
 export const crds: Strategy = {
   prepare(crd, old, context) {

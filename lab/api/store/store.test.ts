@@ -106,3 +106,16 @@ test('a killed writer loses nothing that it was told is stored', async () => {
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+test('a listener that fails costs neither the writer nor the other listeners anything', () => {
+  const errors: unknown[] = [];
+  using store = new Store({ path: ':memory:', now: () => new Date(0), onError: (error) => errors.push(error) });
+  const told: string[] = [];
+  store.subscribe(() => {
+    throw new Error('broken');
+  });
+  store.subscribe((event) => told.push(event.type));
+  store.put('/things', object('a'));
+  assert.deepEqual(told, ['ADDED']);
+  assert.match(String(errors[0]), /broken/);
+});

@@ -26,6 +26,8 @@ export type StoreOptions = {
   readonly now: () => Date;
   /** How long events stay available to watches. Clients need at least five minutes (spec section 6). */
   readonly historyMs?: number;
+  /** A listener that failed; the change is stored all the same, and the other listeners hear of it. */
+  readonly onError?: (error: unknown) => void;
 };
 
 const DEFAULT_HISTORY_MS = 10 * 60_000;
@@ -42,6 +44,7 @@ export class Store implements Disposable {
   readonly #db: Database;
   readonly #now: () => Date;
   readonly #historyMs: number;
+  readonly #onError: (error: unknown) => void;
   readonly #objects = new Map<string, Map<string, ApiObject>>();
   readonly #uids = new Map<string, { readonly resource: string; readonly key: string }>();
   readonly #listeners = new Set<(event: StoreEvent) => void>();
@@ -54,6 +57,7 @@ export class Store implements Disposable {
     this.#db = new Database(options.path);
     this.#now = options.now;
     this.#historyMs = options.historyMs ?? DEFAULT_HISTORY_MS;
+    this.#onError = options.onError ?? (() => {});
     const counter = this.#db.counter();
     this.#revision = counter.revision;
     this.#compacted = counter.compacted;
@@ -178,10 +182,18 @@ export class Store implements Disposable {
     this.#draining = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        for (const listener of [...this.#listeners]) listener(next);
+        for (const listener of [...this.#listeners]) this.#tell(listener, next);
       }
     } finally {
       this.#draining = false;
+    }
+  }
+
+  #tell(listener: (event: StoreEvent) => void, event: StoreEvent): void {
+    try {
+      listener(event);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 
