@@ -31,7 +31,7 @@ export type PodStreamsOptions = {
 };
 
 const unavailable = (message: string, cause?: unknown): ApiStatusError =>
-  new ApiStatusError(502, 'ServiceUnavailable', message, undefined, { cause });
+  new ApiStatusError(503, 'ServiceUnavailable', message, undefined, { cause });
 
 export class PodStreams {
   readonly #o: PodStreamsOptions;
@@ -201,7 +201,7 @@ async function refusalOf(answer: IncomingMessage): Promise<ApiStatusError> {
   const chunks: Buffer[] = [];
   for await (const chunk of answer) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString('utf8').trim();
-  const code = answer.statusCode ?? 502;
+  const code = answer.statusCode ?? 503;
   try {
     const status = JSON.parse(text) as Json;
     return new ApiStatusError(code, textAt(status, 'reason') || 'InternalError', textAt(status, 'message') || text);
