@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { applyRules, planRules } from '../../cni/redirect/index.ts';
 import {
+  type Address,
   type Authorization,
   EMPTY_MATCH,
   type Match,
@@ -26,6 +27,7 @@ import {
 } from '../../ztunnel/data/index.ts';
 import { TestCa } from '../support/certificates.ts';
 import { eventually, type TestHost, TestNet } from '../support/netns.ts';
+import { ExternalProxy, TestControlPlane } from './external-proxy.ts';
 
 export type Seen = {
   readonly context: ConnectionContext;
@@ -101,14 +103,19 @@ export type Pod = {
   readonly host: TestHost;
   readonly proxy: PodProxy;
   readonly observer: RecordingObserver;
-  workload: Workload;
 };
+
+/** The host of the program that serves external pods. */
+const NODE = 'node';
+const RULES = planRules({ ipv6: true, dnsCapture: false, bypassInbound: false, virtualInterfaces: [] });
 
 export type MeshOptions = {
   /** Enrolled, each with a host and a proxy of its own. */
   readonly pods: readonly string[];
   /** Hosts that the mesh does not know. */
   readonly outside?: readonly string[];
+  /** Enrolled, and all served by one program on a host of its own. */
+  readonly external?: { readonly program: readonly string[]; readonly pods: readonly string[] };
   readonly config?: Partial<DataConfig>;
   /** Other certificates than the right ones. */
   readonly material?: (pod: string, ca: TestCa) => ReturnType<TestCa['material']> | undefined;
@@ -120,6 +127,8 @@ export class DataMesh implements AsyncDisposable {
   readonly view = new View({ network: '', localNode: '' });
   readonly pods = new Map<string, Pod>();
   readonly #deps = new Map<string, PodProxyDeps>();
+  #plane: TestControlPlane | undefined;
+  #external: ExternalProxy | undefined;
 
   private constructor(net: TestNet, ca: TestCa) {
     this.net = net;
@@ -127,11 +136,16 @@ export class DataMesh implements AsyncDisposable {
   }
 
   static async create(options: MeshOptions): Promise<DataMesh> {
-    const names = [...options.pods, ...(options.outside ?? [])];
+    const theirs = options.external?.pods ?? [];
+    const names = [...options.pods, ...theirs, ...(options.outside ?? []), ...(options.external ? [NODE] : [])];
     const net = await TestNet.create({ hosts: Object.fromEntries(names.map((name) => [name, {}])) });
     const mesh = new DataMesh(net, await TestCa.create());
     try {
+      for (const name of [...options.pods, ...theirs]) {
+        mesh.#publish({ kind: 'workload', workload: workloadOf(name, net.host(name)) });
+      }
       for (const name of options.pods) await mesh.#enrol(name, options);
+      if (options.external) await mesh.#enrolExternal(options.external);
       return mesh;
     } catch (error) {
       await mesh[Symbol.asyncDispose]();
@@ -139,11 +153,24 @@ export class DataMesh implements AsyncDisposable {
     }
   }
 
+  async #enrolExternal({ program, pods }: NonNullable<MeshOptions['external']>): Promise<void> {
+    const plane = await TestControlPlane.start(this.ca);
+    this.#plane = plane;
+    for (const workload of this.view.workloads()) plane.address({ kind: 'workload', workload });
+    const served = pods.map((name) => ({ uid: name, name, host: this.host(name) }));
+    this.#external = await ExternalProxy.start({ program, node: this.host(NODE), plane, pods: served });
+    for (const { host } of served) await applyRules(host.netns, RULES);
+  }
+
+  #publish(address: Address): void {
+    this.view.upsertAddress(address);
+    this.#plane?.address(address);
+  }
+
   async #enrol(name: string, options: MeshOptions): Promise<void> {
     const host = this.net.host(name);
     const observer = new RecordingObserver();
     const workload = workloadOf(name, host);
-    this.view.upsertAddress({ kind: 'workload', workload });
     const material = options.material?.(name, this.ca) ?? this.ca.material(this.ca.id('shop', name));
     const info = { uid: workload.uid, name, namespace: 'shop', serviceAccount: name };
     const deps: PodProxyDeps = {
@@ -164,15 +191,20 @@ export class DataMesh implements AsyncDisposable {
     };
     const proxy = await startPodProxy(deps);
     this.#deps.set(name, deps);
-    const plan = planRules({ ipv6: true, dnsCapture: false, bypassInbound: false, virtualInterfaces: [] });
-    await applyRules(host.netns, plan);
-    this.pods.set(name, { host, proxy, observer, workload });
+    this.pods.set(name, { host, proxy, observer });
+    await applyRules(host.netns, RULES);
   }
 
   pod(name: string): Pod {
     const pod = this.pods.get(name);
     assert.ok(pod, `no pod ${name}`);
     return pod;
+  }
+
+  workload(name: string): Workload {
+    const workload = this.view.workloadByUid(uidOf(name));
+    assert.ok(workload, `no workload ${name}`);
+    return workload;
   }
 
   /** What the pod's proxy was started with. */
@@ -199,22 +231,23 @@ export class DataMesh implements AsyncDisposable {
   }
 
   async policy(...policies: readonly Authorization[]): Promise<void> {
-    for (const policy of policies) this.view.upsertAuthorization(policy);
+    for (const policy of policies) {
+      this.view.upsertAuthorization(policy);
+      this.#plane?.policy(policy);
+    }
     this.reevaluate();
   }
 
   /** Changes a pod's record, as a push of the control plane would. */
   update(name: string, change: Partial<Workload>): void {
-    const pod = this.pod(name);
-    pod.workload = { ...pod.workload, ...change };
-    this.view.upsertAddress({ kind: 'workload', workload: pod.workload });
+    this.#publish({ kind: 'workload', workload: { ...this.workload(name), ...change } });
     this.reevaluate();
   }
 
   service(name: string, ip: string, ports: Readonly<Record<number, number>>, endpoints: readonly string[]): void {
-    this.view.upsertAddress({ kind: 'service', service: serviceOf(name, ip, ports) });
+    this.#publish({ kind: 'service', service: serviceOf(name, ip, ports) });
     for (const endpoint of endpoints) {
-      const services = new Map(this.pod(endpoint).workload.services);
+      const services = new Map(this.workload(endpoint).services);
       services.set(`shop/${name}.shop.svc.cluster.local`, portList(ports));
       this.update(endpoint, { services });
     }
@@ -226,6 +259,8 @@ export class DataMesh implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.pods.values()].map(({ proxy }) => proxy.stopNow()));
+    await this.#external?.[Symbol.asyncDispose]();
+    await this.#plane?.[Symbol.asyncDispose]();
     await this.net[Symbol.asyncDispose]();
     for (const [name, { proxy, observer }] of this.pods) {
       assert.deepEqual(proxy.connections(), { inbound: [], outbound: [] }, `${name} still shows connections`);
@@ -235,9 +270,11 @@ export class DataMesh implements AsyncDisposable {
   }
 }
 
+const uidOf = (name: string) => `c1//Pod/shop/${name}`;
+
 export function workloadOf(name: string, host: TestHost): Workload {
   return {
-    uid: `c1//Pod/shop/${name}`,
+    uid: uidOf(name),
     name,
     namespace: 'shop',
     addresses: [mustParseIp(host.ip4), mustParseIp(host.ip6)],

@@ -117,7 +117,7 @@ describe('how a proxy stops', { skip: needsRoot }, () => {
   it('a pod that the mesh does not know can neither send nor receive', async () => {
     await using mesh = await DataMesh.create(twoPods);
     await mesh.host('cart').listenEcho(8080);
-    mesh.view.removeAddress(mesh.pod('cart').workload.uid);
+    mesh.view.removeAddress(mesh.workload('cart').uid);
     assert.equal(await ending(mesh.dial('out', 'cart', 8080)), 'ECONNRESET');
     assert.equal(await ending(mesh.dial('cart', 'out', 8080)), 'ECONNRESET');
     await eventually('both are told', () => mesh.pod('cart').observer.early.length === 2);
