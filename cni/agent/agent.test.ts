@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { TestNode, uidOf } from '../../test/support/cni-node.ts';
 import { eventually, needsRoot } from '../../test/support/netns.ts';
+import type { EnrolledReport } from './report.ts';
 
 const root = { skip: needsRoot };
 
@@ -59,7 +60,7 @@ test('labelling a namespace enrols its running pods, and unlabelling leaves noth
   assert.equal(ztunnel.kinds.at(-1), `del ${uidOf(1)}`);
   assert.equal(await node.tables('pod1'), '');
   const report = await (await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`)).json();
-  assert.deepEqual(report, { node: 'node-1', enrolled: [], leftovers: [], pending: 0, failing: [] });
+  assert.deepEqual(report, { node: 'node-1', pods: [], pending: 0, failing: [] });
 });
 
 test('a new pod is enrolled before its start, with the addresses of the event', root, async () => {
@@ -179,6 +180,24 @@ test('a pod that is deleted together with its namespace is still taken from the 
   node.api.remove(RESOURCES.Pod, 'shop/pod1');
   await eventually('the removal', () => ztunnel.kinds.at(-1) === `del ${uidOf(1)}`);
   await eventually('the host set', async () => !/comment/.test(await node.net.host('host').exec('nft list ruleset')));
+});
+
+test('the report names enrolled pods, and rules that stand in a pod which is not enrolled', root, async () => {
+  await using node = await TestNode.create({ pods: 3, ambient: true });
+  node.pod(1);
+  node.pod(2, { labels: { 'istio.io/dataplane-mode': 'none' } });
+  node.pod(3, { labels: { 'istio.io/dataplane-mode': 'none' } });
+  const agent = await node.agent();
+  using _ztunnel = await node.ztunnel();
+  await eventually('enabled', () => node.annotation(1) === 'enabled');
+  await node.net.host('pod2').exec('nft add table inet istio-ambient-nat');
+  const answer = await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`);
+  const { pods } = (await answer.json()) as EnrolledReport;
+  const seen = pods.map(({ name, enrolled, rules }) => [name, enrolled, rules]);
+  assert.deepEqual(seen, [
+    ['pod1', true, true],
+    ['pod2', false, true],
+  ]);
 });
 
 test('readiness needs the plugin in place, and metrics tell how many pods are enrolled', root, async () => {

@@ -86,12 +86,8 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
           if (!/^(::ffff:)?127\.|^::1$/.test(remote)) return { status: 403, body: 'only from localhost\n' };
           const { dataPlane, reconciler } = state;
           if (!dataPlane || !reconciler) return { status: 503, body: 'starting\n' };
-          const report = await enrolledReport({
-            node: config.nodeName,
-            dataPlane,
-            finder,
-            reconciler,
-          });
+          const known = pods.list().map(podOf);
+          const report = await enrolledReport({ node: config.nodeName, dataPlane, finder, known, reconciler });
           return { contentType: 'application/json', body: `${JSON.stringify(report, undefined, 2)}\n` };
         },
       },
