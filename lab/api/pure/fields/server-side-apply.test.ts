@@ -109,6 +109,14 @@ test('another value of an owned field is a conflict that names field and owner',
   );
 });
 
+test('several conflicts are listed by owner', () => {
+  const first = serverSideApply(CONFIG_MAP, undefined, configMap({ a: '1', b: '1' }), options('M'));
+  assert.throws(
+    () => serverSideApply(CONFIG_MAP, first, configMap({ a: '2', b: '2' }), options('n')),
+    refusal(409, /^Apply failed with 2 conflicts: conflicts with "M" using v1:\n- \.data\.a\n- \.data\.b$/),
+  );
+});
+
 test('the same value is no conflict: both own', () => {
   const first = serverSideApply(CONFIG_MAP, undefined, configMap({ a: '1' }), options('m'));
   const both = serverSideApply(CONFIG_MAP, first, configMap({ a: '1' }), options('n'));

@@ -3,7 +3,7 @@ import { ApiStatusError, badRequest, conflict } from '../status-error.ts';
 import { type Cause, isObject, type Json, type JsonObject, type ResourceInfo } from '../types.ts';
 import { applyMerge, removeAbandoned } from './apply-merge.ts';
 import { compare, fieldsOf } from './compare.ts';
-import { difference, EMPTY, type FieldSet, intersection, isEmpty, paths, union } from './field-set.ts';
+import { difference, EMPTY, type FieldSet, intersection, paths, union } from './field-set.ts';
 import {
   isSameManager,
   type ManagedEntry,
@@ -133,16 +133,22 @@ function knownEntries(live: JsonObject | undefined, topology: Topology, apiVersi
 }
 
 function refuseConflicts(others: readonly ManagedEntry[], losses: readonly FieldSet[]): void {
-  const causes = others.flatMap((entry, i): Cause[] => {
-    const subresource = entry.subresource === '' ? '' : ` with subresource "${entry.subresource}"`;
-    const message = `conflict with "${entry.manager}"${subresource} using ${entry.apiVersion}`;
-    return paths(losses[i] ?? EMPTY).map((field) => ({ reason: 'FieldManagerConflict', message, field }));
-  });
-  if (losses.every(isEmpty)) return;
-  const text = causes.map((cause) => `${cause.message}: ${cause.field}`).join('\n- ');
+  const conflicts = others
+    .map((entry, i) => ({ owner: ownerName(entry), fields: paths(losses[i] ?? EMPTY) }))
+    .filter(({ fields }) => fields.length > 0);
+  const causes = conflicts.flatMap(({ owner, fields }) =>
+    fields.map((field): Cause => ({ reason: 'FieldManagerConflict', message: `conflict with ${owner}`, field })),
+  );
+  const [only, ...more] = causes;
+  if (only === undefined) return;
+  const list = conflicts.map(({ owner, fields }) => [`conflicts with ${owner}:`, ...fields].join('\n- ')).join('\n');
   const message =
-    causes.length === 1
-      ? `Apply failed with 1 conflict: ${text}`
-      : `Apply failed with ${causes.length} conflicts: ${causes.length === 0 ? '' : `\n- ${text}`}`;
+    more.length === 0
+      ? `Apply failed with 1 conflict: ${only.message}: ${only.field}`
+      : `Apply failed with ${causes.length} conflicts: ${list}`;
   throw new ApiStatusError(409, 'Conflict', message, { causes });
+}
+
+function ownerName({ manager, subresource, apiVersion }: ManagedEntry): string {
+  return `"${manager}"${subresource === '' ? '' : ` with subresource "${subresource}"`} using ${apiVersion}`;
 }
