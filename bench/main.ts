@@ -16,6 +16,8 @@ if (unknown.length > 0) {
 }
 for (const suite of asked.length > 0 ? asked : suites) {
   console.log(`== ${suite}`);
-  const { status } = spawnSync(process.execPath, [...process.execArgv, join(here, `${suite}.ts`)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [...process.execArgv, join(here, `${suite}.ts`)], {
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -17,7 +17,12 @@ function run(name: string, command: string, args: readonly string[]): void {
 }
 
 const bin = (name: string) => join(root, 'node_modules', '.bin', name);
-run('format and rules', bin('biome'), ['ci', '--max-diagnostics=50', '.']);
+run('format and rules', bin('biome'), [
+  'ci',
+  '--max-diagnostics=50',
+  `--colors=${process.stdout.isTTY ? 'force' : 'off'}`,
+  '.',
+]);
 run('types', bin('tsc'), ['--noEmit', '-p', '.']);
 
 const problems = checkImports(root);
