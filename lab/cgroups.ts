@@ -58,7 +58,7 @@ export class Cgroup {
       for (let depth = 0; depth < parts.length; depth++) {
         const control = join(h.mount, ...parts.slice(0, depth), 'cgroup.subtree_control');
         const has = new Set(readFileSync(control, 'utf8').trim().split(' '));
-        for (const c of h.controllers) if (!has.has(c)) writeFileSync(control, `+${c}`);
+        for (const c of h.controllers) if (!has.has(c)) offer(control, c);
       }
     }
     return this;
@@ -68,20 +68,27 @@ export class Cgroup {
     for (const directory of this.directories) writeFileSync(join(directory, 'cgroup.procs'), '0');
   }
 
-  /** Sets what the machine has controllers for. */
-  limit(limits: Limits): void {
+  /** Sets limits. Gives those that this machine has no controller for. */
+  limit(limits: Limits): readonly (keyof Limits)[] {
     const periodUs = 100_000;
+    const left = new Set((['memoryBytes', 'cpuMillis'] as const).filter((name) => limits[name] !== undefined));
     for (const h of this.#hierarchies) {
+      const has = (controller: string, file: string) =>
+        h.controllers.includes(controller) && existsSync(join(h.mount, this.path, file));
       const set = (file: string, value: string) => writeFileSync(join(h.mount, this.path, file), value);
-      if (limits.memoryBytes !== undefined && h.controllers.includes('memory')) {
-        set(h.version === 2 ? 'memory.max' : 'memory.limit_in_bytes', String(limits.memoryBytes));
+      const memoryFile = h.version === 2 ? 'memory.max' : 'memory.limit_in_bytes';
+      if (limits.memoryBytes !== undefined && has('memory', memoryFile)) {
+        set(memoryFile, String(limits.memoryBytes));
+        left.delete('memoryBytes');
       }
-      if (limits.cpuMillis !== undefined && h.controllers.includes('cpu')) {
+      const cpuFile = h.version === 2 ? 'cpu.max' : 'cpu.cfs_quota_us';
+      if (limits.cpuMillis !== undefined && has('cpu', cpuFile)) {
         const quotaUs = Math.max(1000, Math.round((limits.cpuMillis * periodUs) / 1000)); // the kernel's minimum is 1 ms
-        if (h.version === 2) set('cpu.max', `${quotaUs} ${periodUs}`);
-        else set('cpu.cfs_quota_us', String(quotaUs));
+        set(cpuFile, h.version === 2 ? `${quotaUs} ${periodUs}` : String(quotaUs));
+        left.delete('cpuMillis');
       }
     }
+    return [...left];
   }
 
   /** How often a process of this group was killed for want of memory. */
@@ -138,6 +145,19 @@ export class Cgroup {
 
   exists(): boolean {
     return this.directories.some((directory) => existsSync(directory));
+  }
+}
+
+/**
+ * Offers a controller to the groups below. In a container the topmost group that we see holds processes, and then the
+ * kernel refuses: the lab works without, and `limit` says which limits are not enforced.
+ */
+function offer(control: string, controller: string): void {
+  try {
+    writeFileSync(control, `+${controller}`);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EBUSY', 'ENOENT', 'EACCES', 'EROFS', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) throw error;
   }
 }
 

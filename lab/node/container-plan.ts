@@ -111,17 +111,7 @@ function kernelFiles(privileged: boolean): readonly Step[] {
       point: 'directory',
     },
     ...DEVICES.map((name) => bind(`/dev/${name}`, [], 'file')),
-    { do: 'mkdir', path: '/dev/pts' },
-    {
-      do: 'mount',
-      mount: {
-        source: 'devpts',
-        target: '/dev/pts',
-        type: 'devpts',
-        flags: ['nosuid', 'noexec'],
-        data: 'newinstance,ptmxmode=0666,mode=0620',
-      },
-    },
+    bind('/dev/pts', []), // the node's, so that a terminal that the kubelet opens has a name here
     { do: 'symlink', path: '/dev/ptmx', to: 'pts/ptmx' },
     { do: 'mkdir', path: '/dev/shm' },
     {

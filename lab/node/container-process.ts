@@ -11,6 +11,7 @@ import type { ContainerLog } from './container-log.ts';
 import type { InitPlan } from './init/plan.ts';
 import { start } from './init/start.ts';
 import { NODE } from './layout.ts';
+import { Terminal } from './terminal.ts';
 
 export type ContainerExit = { readonly code: number; readonly signal?: number; readonly oomKilled: boolean };
 
@@ -38,6 +39,7 @@ export type RunOptions = {
   readonly log: ContainerLog;
   readonly layersPath: string;
   readonly stdin: boolean;
+  readonly tty: boolean;
 };
 
 export class ContainerProcess {
@@ -46,12 +48,15 @@ export class ContainerProcess {
   /** Resolves when nothing of the container runs any more and its output is written. */
   readonly exited: Promise<ContainerExit>;
   readonly child: ChildProcess;
+  /** Present when the container has a terminal: input and output are both there. */
+  readonly terminal: Terminal | undefined;
   readonly #options: RunOptions;
 
-  private constructor(child: ChildProcess, options: RunOptions) {
+  private constructor(child: ChildProcess, terminal: Terminal | undefined, options: RunOptions) {
     this.child = child;
+    this.terminal = terminal;
     this.pid = child.pid ?? 0;
-    this.stdin = child.stdin ?? undefined;
+    this.stdin = options.stdin ? (terminal?.stream ?? child.stdin ?? undefined) : undefined;
     this.stdin?.on('error', () => {}); // it ended without reading all: its own affair
     this.#options = options;
     this.exited = this.#watch();
@@ -60,12 +65,22 @@ export class ContainerProcess {
   /** @throws MeshError START_FAILED */
   static async start(options: RunOptions): Promise<ContainerProcess> {
     options.cgroup.create();
-    const child = await start(options.plan, {
-      ...(options.netns && { netns: options.netns }),
-      stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-      compileCache: NODE.compileCache,
-    });
-    return new ContainerProcess(child, options);
+    const common = { ...(options.netns && { netns: options.netns }), compileCache: NODE.compileCache };
+    if (!options.tty) {
+      const stdio = [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const;
+      return new ContainerProcess(await start(options.plan, { ...common, stdio }), undefined, options);
+    }
+    const terminal = new Terminal();
+    const { slave } = terminal;
+    try {
+      const child = await start({ ...options.plan, terminal: true }, { ...common, stdio: [slave, slave, slave] });
+      return new ContainerProcess(child, terminal, options);
+    } catch (error) {
+      terminal.stream.destroy();
+      throw error;
+    } finally {
+      terminal.handOver();
+    }
   }
 
   /** Copies of the output from now on, until `end`. A reader that does not keep up misses some: the container does not wait. */
@@ -82,7 +97,7 @@ export class ContainerProcess {
       };
       return { to, end };
     };
-    const [out, err] = [tap(this.child.stdout), tap(this.child.stderr)];
+    const [out, err] = [tap(this.terminal?.stream ?? this.child.stdout), tap(this.child.stderr)];
     return {
       stdout: out.to,
       stderr: err.to,
@@ -106,7 +121,8 @@ export class ContainerProcess {
   async #watch(): Promise<ContainerExit> {
     const { log, cgroup, layersPath } = this.#options;
     const oomKillsBefore = cgroup.oomKills(); // the group outlives a run
-    const { stdout, stderr } = this.child;
+    const { stderr } = this.child;
+    const stdout = this.terminal?.stream ?? this.child.stdout;
     const output = Promise.allSettled([
       stdout ? log.take(stdout, 'stdout') : undefined,
       stderr ? log.take(stderr, 'stderr') : undefined,

@@ -267,10 +267,13 @@ export class PodWorker {
     for (const container of [...this.#pod.spec.containers, ...(this.#pod.spec.initContainers ?? [])]) {
       const group = this.#cgroup.child(container.name).create();
       const { memory, cpu } = container.resources?.limits ?? {};
-      group.limit({
+      const missed = group.limit({
         ...(memory !== undefined && { memoryBytes: Math.round(parseQuantity(memory)) }),
         ...(cpu !== undefined && { cpuMillis: Math.round(parseQuantity(cpu) * 1000) }),
       });
+      if (missed.length === 0) continue;
+      const message = `this machine has no cgroup controller to enforce limits of container ${container.name} on: ${missed.join(', ')}`;
+      this.#context.events.record(this.#pod, 'Warning', 'LimitNotEnforced', message);
     }
   }
 
@@ -355,6 +358,7 @@ export class PodWorker {
         log,
         layersPath,
         stdin: container.stdin === true,
+        tty: container.tty === true,
       });
       this.#plans.set(container.name, plan);
       return { process, log, id, image: image.name };

@@ -55,6 +55,17 @@ export function nodePlan(config: NodeConfig, place: NodePlace, cgroups: readonly
     },
     bind('/sys/fs/cgroup', '/sys/fs/cgroup', true),
     bind('/dev', '/dev', true),
+    // Terminals of the lab are no terminals of the machine.
+    {
+      do: 'mount',
+      mount: {
+        source: 'devpts',
+        target: '/dev/pts',
+        type: 'devpts',
+        flags: ['nosuid', 'noexec'],
+        data: 'newinstance,ptmxmode=0666,mode=0620',
+      },
+    },
     bind(place.machine, NODE.machine, true),
     {
       do: 'mount',

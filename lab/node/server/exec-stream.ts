@@ -119,8 +119,9 @@ function attach({ worker, container, query }: ExecRequest): Program {
       [CHANNEL.stdout, outputs.stdout],
       [CHANNEL.stderr, outputs.stderr],
     ],
-    resize: () => {},
-    done: Promise.race([process.exited.then(({ code }) => code), gone.promise]).finally(() => outputs.end()),
+    resize: (columns, rows) => process.terminal?.resize(columns, rows),
+    // The end of the container is no failure of the attachment: kubectl reads the exit code from the pod's status.
+    done: Promise.race([process.exited.then(() => undefined), gone.promise]).finally(() => outputs.end()),
     abandon: () => gone.resolve(undefined),
   };
 }
