@@ -22,6 +22,10 @@ test('an empty list of excluded namespaces excludes none', () => {
   assert.deepEqual(parseAgentConfig({ NODE_NAME: 'n', EXCLUDE_NAMESPACES: '' }).excludedNamespaces, []);
 });
 
+test('with the mesh off nobody is selected', () => {
+  assert.deepEqual(parseAgentConfig({ NODE_NAME: 'n', AMBIENT_ENABLED: 'false' }).selectors, []);
+});
+
 test('both spellings of the owned file are taken', () => {
   const owned = (env: Record<string, string>) =>
     parseAgentConfig({ NODE_NAME: 'n', ISTIO_OWNED_CNI_CONFIG: 'true', ...env }).ownedName;

@@ -110,7 +110,8 @@ export function parseAgentConfig(env: Env): AgentConfig {
     podNamespace: e.POD_NAMESPACE,
     systemNamespace: e.SYSTEM_NAMESPACE,
     ambientEnabled: e.AMBIENT_ENABLED,
-    selectors: parseSelectors(e.AMBIENT_ENABLEMENT_SELECTOR),
+    // No selector selects nobody: whoever is enrolled leaves.
+    selectors: e.AMBIENT_ENABLED ? parseSelectors(e.AMBIENT_ENABLEMENT_SELECTOR) : [],
     excludedNamespaces: env['EXCLUDE_NAMESPACES'] === undefined ? ['kube-system'] : e.EXCLUDE_NAMESPACES,
     dnsCapture: e.AMBIENT_DNS_CAPTURE,
     ipv6: e.AMBIENT_IPV6,

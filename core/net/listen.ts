@@ -72,7 +72,7 @@ export type ServeOptions = {
  * Serves a listening descriptor with `node:net` and owns it from now on: closing the server closes it, and so does a
  * failure to start. Sockets arrive paused and with TCP_NODELAY: the caller makes a leg of them or resumes them.
  */
-export function serveFd(
+export async function serveFd(
   fd: number,
   onConnection: (socket: Socket) => void,
   options: ServeOptions = {},

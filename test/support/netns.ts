@@ -26,6 +26,8 @@ let made = 0;
 /** Names of namespaces to remove should the process end before its tests did. */
 const remaining = new Set<string>();
 process.once('exit', () => removeAll(remaining));
+// The test runner ends a file that takes too long this way, and a signal alone runs no exit handler.
+process.once('SIGTERM', () => process.exit(143));
 
 function removeAll(names: Iterable<string>): void {
   for (const name of names) {
