@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { MeshError } from '../mesh/index.ts';
 
 const DEFAULT_LABS = '/var/lib/ambit/lab';
@@ -6,7 +6,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 /** The folder of all labs of this machine, which `AMBIT_LAB_DIR` moves. */
 export const labsDirectory = (env: Readonly<Record<string, string | undefined>>): string =>
-  env['AMBIT_LAB_DIR'] || DEFAULT_LABS;
+  resolve(env['AMBIT_LAB_DIR'] || DEFAULT_LABS);
 
 /** Where one lab keeps what it has. */
 export type LabPaths = {

@@ -1,5 +1,5 @@
 /** Repeats a probe until told to stop, and says when its verdict changes. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as after } from 'node:timers/promises';
 import type { Probe } from './pod.ts';
 import type { Outcome } from './probe-action.ts';
 
@@ -8,6 +8,8 @@ export type ProbeEvents = {
   /** Called on the first verdict and whenever it changes; a failing probe with a threshold reached says why. */
   readonly verdict: (healthy: boolean, why: string) => void;
   readonly failure: (why: string) => void;
+  /** Waits; rejects when the signal aborts. Default: by the clock. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 };
 
 /**
@@ -16,10 +18,11 @@ export type ProbeEvents = {
  */
 export async function probeLoop(probe: Probe, events: ProbeEvents, signal: AbortSignal): Promise<void> {
   const periodMs = Math.max(1, probe.periodSeconds ?? 10) * 1000;
+  const sleep = events.sleep ?? ((ms: number) => after(ms, undefined, { signal }));
   let successes = 0;
   let failures = 0;
   try {
-    await sleep((probe.initialDelaySeconds ?? 0) * 1000, undefined, { signal });
+    await sleep((probe.initialDelaySeconds ?? 0) * 1000, signal);
     while (!signal.aborted) {
       const outcome = await events.look();
       if (signal.aborted) return;
@@ -35,7 +38,7 @@ export async function probeLoop(probe: Probe, events: ProbeEvents, signal: Abort
           failures = 0; // a container that is restarted and fails again reaches the threshold again
         }
       }
-      await sleep(periodMs, undefined, { signal });
+      await sleep(periodMs, signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
