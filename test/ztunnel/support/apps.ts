@@ -22,15 +22,21 @@ export async function readToEnd(socket: Socket): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Whether a call is answered. Refusals show as an end or a reset without a byte; silence is neither and rejects. */
+/** Whether a call is answered. A refusal, an end or a reset without a byte is a no; silence is neither and rejects. */
 export async function isAnswered(from: TestHost, to: Target): Promise<boolean> {
   try {
     return (await call(from, to)) !== '';
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE'))
-      return false;
+    if (isRefusal(error)) return false;
     throw error;
   }
+}
+
+/** What callers see when a ztunnel, or nobody, is there for them. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
+  );
 }
 
 /** Says who called, as the server sees it, and ends. */

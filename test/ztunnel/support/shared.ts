@@ -22,7 +22,7 @@ export function inWorld<W extends AsyncDisposable>(
     });
   }
   return (name, scenario) =>
-    test(name, { skip: needsRoot, timeout: SCENARIO_DEADLINE_MS }, async (t) => {
+    alone(name, async (t) => {
       if (world === undefined) throw new Error('there is no world to run in');
       try {
         await scenario(world, t);
@@ -30,4 +30,9 @@ export function inWorld<W extends AsyncDisposable>(
         await restore(world);
       }
     });
+}
+
+/** A scenario that makes what it needs by itself. */
+export function alone(name: string, scenario: (t: TestContext) => Promise<void>): void {
+  test(name, { skip: needsRoot, timeout: SCENARIO_DEADLINE_MS }, scenario);
 }

@@ -64,20 +64,30 @@ export class ZtunnelProcess implements AsyncDisposable {
 
   /** The first complete line of a connection with these values that was or will be logged from line `since` on. */
   access(wanted: Readonly<Record<string, string | RegExp>>, since = 0): Promise<LogLine> {
-    const lines = () =>
-      this.log
-        .slice(since)
-        .find((line) => line.scope === 'access' && line.message === 'connection complete' && hasFields(line, wanted));
-    return eventually(`an access line with ${JSON.stringify(wanted, showPattern)}`, lines, LOG_DEADLINE_MS).catch(
-      (error) => {
-        throw new Error(`${error.message}; the log is:\n${this.#output.slice(-20).join('\n')}`);
-      },
-    );
+    return this.#line(wanted, since, ['connection complete']);
+  }
+
+  /** The first access line with an error and these values, whether or not the connection ever got as far as to be tracked. */
+  denial(wanted: Readonly<Record<string, string | RegExp>>, since = 0): Promise<LogLine> {
+    return this.#line({ ...wanted, error: /./ }, since, ['connection complete', 'connection failed']);
   }
 
   async get(port: 15000 | 15020 | 15021, path: string): Promise<{ readonly status: number; readonly body: string }> {
     const socket = await dialTcp({ netns: this.#host.netns, to: { ip: '127.0.0.1', port }, timeoutMs: 2_000 });
     return httpGet(socket, path);
+  }
+
+  #line(
+    wanted: Readonly<Record<string, string | RegExp>>,
+    since: number,
+    messages: readonly string[],
+  ): Promise<LogLine> {
+    const isIt = (line: LogLine) =>
+      line.scope === 'access' && messages.includes(line.message) && hasFields(line, wanted);
+    const what = `an access line with ${JSON.stringify(wanted, showPattern)}`;
+    return eventually(what, () => this.log.slice(since).find(isIt), LOG_DEADLINE_MS).catch((error) => {
+      throw new Error(`${error.message}; the log ends:\n${this.#output.slice(-20).join('\n')}`);
+    });
   }
 
   /** Resolves with the metrics as text. */
