@@ -17,7 +17,8 @@ export type Started = {
   readonly process: ContainerProcess;
   readonly log: ContainerLog;
   readonly id: string;
-  readonly image: string;
+  /** What it left at its `terminationMessagePath`. */
+  readonly lastWords: () => string;
 };
 export type EventType = 'Normal' | 'Warning';
 
@@ -191,12 +192,14 @@ export class ContainerRunner {
     this.#current = undefined;
     this.#ready = false;
     this.#killedBy = undefined;
+    const message = started.lastWords();
     const reason = exit.oomKilled ? 'OOMKilled' : exit.code === 0 ? 'Completed' : 'Error';
     const { code: exitCode, signal } = exit;
     const ended = {
       exitCode,
       ...(signal !== undefined && { signal }),
       reason,
+      ...(message !== '' && { message }),
       startedAt,
       finishedAt: new Date().toISOString(),
     };

@@ -4,7 +4,7 @@
  *     preparing (volumes, sandbox, init containers) --> running --> ended (nothing runs) --> removed
  *          \------------------ asked to go, at any time: stop what runs ----------/
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNotFound, RESOURCES } from '../../core/kube/index.ts';
@@ -27,6 +27,8 @@ import { parseQuantity } from './quantity.ts';
 import { createSandbox, hostSandbox, type Sandbox } from './sandbox.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 
+/** Of a container's termination message; upstream's limit. */
+const MAX_LAST_WORDS = 4096;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
 
@@ -146,7 +148,11 @@ export class PodWorker {
     this.#limitPod();
     const deadline = this.#deadline();
     this.#changed();
-    await this.#retrying('FailedMount', () => this.#volumes.prepare());
+    await this.#retrying(
+      'FailedMount',
+      () => this.#volumes.prepare(),
+      () => this.#volumes.changed,
+    );
     await this.#retrying('FailedCreatePodSandBox', async () => {
       this.#sandbox = await this.#makeSandbox();
     });
@@ -239,8 +245,8 @@ export class PodWorker {
     });
   }
 
-  /** Until it works or the pod is asked to go. */
-  async #retrying(reason: string, work: () => Promise<void>): Promise<void> {
+  /** Until it works or the pod is asked to go; `sooner` ends a wait before its time. */
+  async #retrying(reason: string, work: () => Promise<void>, sooner?: () => Promise<void>): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS; !this.#stopped; waitMs = Math.min(MAX_RETRY_MS, waitMs * 2)) {
       try {
         return await work();
@@ -248,7 +254,8 @@ export class PodWorker {
         const message = error instanceof Error ? error.message : String(error);
         this.#context.events.record(this.#pod, 'Warning', reason, message);
         this.#context.log.warn('pod cannot be prepared yet', { pod: this.#name, reason, error: message });
-        await sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => {}); // asked to go: the loop sees it
+        const waited = sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => {}); // asked to go: the loop sees it
+        await (sooner === undefined ? waited : Promise.race([waited, sooner()]));
       }
     }
   }
@@ -284,7 +291,6 @@ export class PodWorker {
     write('hostname', `${hostname}\n`);
     write('hosts', hostsFile(this.#pod, hostname, this.#facts.podIps));
     write('resolv.conf', resolvConf(this.#pod, config.dns, readFileSync('/etc/resolv.conf', 'utf8')));
-    write('termination-log', '');
   }
 
   #runnerDeps(container: Container): RunnerDeps {
@@ -333,6 +339,9 @@ export class PodWorker {
     const layersPath = join(this.#directory, 'containers', container.name, String(attempt));
     const cgroup = this.#cgroup.child(container.name);
     const file = (of: string) => join(this.#directory, of);
+    const lastWords = file(`last-words-${container.name}`);
+    writeFileSync(lastWords, '', { mode: 0o666 });
+    chmodSync(lastWords, 0o666); // whoever the container runs as
     const plan = containerPlan({
       pod: this.#pod,
       container,
@@ -345,7 +354,7 @@ export class PodWorker {
         '/etc/hosts': file('hosts'),
         '/etc/resolv.conf': file('resolv.conf'),
         '/etc/hostname': file('hostname'),
-        '/dev/termination-log': file('termination-log'),
+        [container.terminationMessagePath ?? '/dev/termination-log']: lastWords,
       },
       volumePath: (volume) => this.#volumes.path(volume),
     });
@@ -361,7 +370,7 @@ export class PodWorker {
         tty: container.tty === true,
       });
       this.#plans.set(container.name, plan);
-      return { process, log, id, image: image.name };
+      return { process, log, id, lastWords: () => readFileSync(lastWords, 'utf8').slice(0, MAX_LAST_WORDS) };
     } catch (error) {
       log[Symbol.dispose]();
       throw error;

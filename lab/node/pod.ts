@@ -92,6 +92,7 @@ export type Container = {
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;
   readonly tty?: boolean;
+  readonly terminationMessagePath?: string;
 };
 
 export type Item = { readonly key: string; readonly path: string; readonly mode?: number };

@@ -68,6 +68,19 @@ test('a ConfigMap that changes reaches the running container', { skip }, async (
   await eventually('the file changes', async () => (await lab.sh('reader', 'cat /words/word')) === 'second', 10_000);
 });
 
+test('a pod waits for a ConfigMap that is not there yet, and starts when it comes', { skip }, async () => {
+  const volumes = [{ name: 'late', configMap: { name: 'late' } }];
+  await lab.apply(
+    pod('patient', { container: { volumeMounts: [{ name: 'late', mountPath: '/late' }] }, spec: { volumes } }),
+  );
+  await eventually('it says what it waits for', async () =>
+    (await lab.kubectl(['get', 'events'])).includes('configmap "late" not found'),
+  );
+  await lab.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late' }, data: { word: 'here' } });
+  await lab.ready('patient');
+  assert.equal(await lab.sh('patient', 'cat /late/word'), 'here');
+});
+
 test('a container whose liveness probe fails is started again', { skip }, async () => {
   const livenessProbe = {
     exec: { command: ['test', '!', '-e', '/tmp/broken'] },

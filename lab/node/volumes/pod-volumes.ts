@@ -30,6 +30,7 @@ export class PodVolumes implements Disposable {
   #projected: readonly Projected[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #nextChange = Promise.withResolvers<void>();
 
   constructor(directory: string, pod: Pod, facts: PodFacts, deps: VolumeDeps) {
     this.#directory = directory;
@@ -56,6 +57,11 @@ export class PodVolumes implements Disposable {
     await this.#followObjects();
     await this.#refreshTokens();
     this.#write(false);
+  }
+
+  /** Resolves when an object that a volume is made of has come or changed: a good moment to try `prepare` again. */
+  get changed(): Promise<void> {
+    return this.#nextChange.promise;
   }
 
   /** The pod's object changed (labels and annotations may be in files). */
@@ -112,12 +118,18 @@ export class PodVolumes implements Disposable {
         if (this.#subscriptions.has(key)) return;
         const subscription = await this.#deps.objects.follow(kind, this.#pod.metadata.namespace, name, () => {
           // One turn later: all objects of the same burst are written together.
-          setImmediate(() => this.#write(true));
+          setImmediate(() => this.#objectChanged());
         });
         if (this.#closed || this.#subscriptions.has(key)) subscription[Symbol.dispose]();
         else this.#subscriptions.set(key, subscription);
       }),
     );
+  }
+
+  #objectChanged(): void {
+    this.#nextChange.resolve();
+    this.#nextChange = Promise.withResolvers();
+    this.#write(true);
   }
 
   get #tokenSources(): readonly TokenSource[] {
