@@ -1,9 +1,8 @@
 /** Finds the network namespace of a pod: by the path that the runtime names, or among the running processes. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { join, normalize } from 'node:path';
 import { NetnsRef } from '../../core/net/index.ts';
-import { type IpAddress, MeshError, parseIp } from '../../mesh/index.ts';
+import { type IpAddress, ipFromBytes, MeshError, parseIp } from '../../mesh/index.ts';
 import { podUidOfCgroup } from './cgroup.ts';
 
 export type NetnsFinderOptions = {
@@ -142,15 +141,34 @@ export class NetnsFinder {
   }
 }
 
-/** Addresses on the interfaces of a namespace. The call is one synchronous exchange with the kernel. */
+/**
+ * Addresses of a namespace, from the kernel's tables. (`os.networkInterfaces` leaves out interfaces whose carrier the kernel
+ * has not noticed yet, which is the state of a pod's interface when the plugin has just made it.)
+ */
 function addressesIn(netns: NetnsRef): ReadonlySet<IpAddress> {
-  const interfaces = netns.run(() => networkInterfaces());
+  // thread-self: the namespace is this thread's, and /proc/self would show the process's
+  const tables = netns.run(() => ({
+    v4: readFileSync('/proc/thread-self/net/fib_trie', 'utf8'),
+    v6: readIfPresent('/proc/thread-self/net/if_inet6'),
+  }));
   const found = new Set<IpAddress>();
-  for (const { address } of Object.values(interfaces).flatMap((list) => list ?? [])) {
-    const ip = parseIp(address);
+  for (const [, text = ''] of tables.v4.matchAll(/\|-- ([0-9.]+)\s+\/32 host LOCAL/g)) {
+    const ip = parseIp(text);
+    if (ip !== undefined) found.add(ip);
+  }
+  for (const [hex] of tables.v6.matchAll(/^[0-9a-f]{32}/gm)) {
+    const ip = ipFromBytes(Buffer.from(hex, 'hex'));
     if (ip !== undefined) found.add(ip);
   }
   return found;
+}
+
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // a kernel without IPv6
+  }
 }
 
 /** Field 22 of `stat`, in clock ticks since boot. The second field is a name in brackets that may hold anything. */
