@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import { NetnsRef } from '../core/net/index.ts';
 import { MeshError } from '../mesh/index.ts';
 import { nodesOf } from './addresses.ts';
+import { currentKubectl } from './api/index.ts';
 import { runCapture } from './capture/index.ts';
 import { down } from './down.ts';
 import { builtInImages } from './images/image.ts';
@@ -17,7 +18,7 @@ const HELP = `
 Examples:
   ambit lab up --nodes 2
   export KUBECONFIG=$(ambit lab kubeconfig)
-  kubectl get nodes
+  ambit lab kubectl get nodes
   ambit lab capture --node node-1 --count 20
   ambit lab image add hello ./my-static-program
   ambit lab down
@@ -39,6 +40,7 @@ type Output = { readonly output?: 'json' | 'yaml' };
 const program = new Command('ambit lab')
   .description('A Kubernetes-like cluster on this machine, without Docker: nodes and pods are namespaces.')
   .addHelpText('after', HELP)
+  .enablePositionalOptions()
   .exitOverride();
 
 program
@@ -112,6 +114,19 @@ image
     if (!removeImage(labs, imageName))
       throw new MeshError('IMAGE_UNKNOWN', `there is no image "${imageName}" to remove`);
     say(`image "${imageName}" is forgotten`);
+  });
+
+program
+  .command('kubectl')
+  .argument('[arguments...]')
+  .description('the real kubectl against a lab: one from PATH, or fetched at first use')
+  .addOption(name())
+  .passThroughOptions()
+  .action(async (args: readonly string[], o: Named) => {
+    const { kubeconfig } = running(o.name);
+    const kubectl = await currentKubectl({ env: process.env, onProgress: say });
+    const env = Object.entries({ ...process.env, KUBECONFIG: kubeconfig }).filter(([, value]) => value !== undefined);
+    process.execve?.(kubectl, [kubectl, ...args], Object.fromEntries(env));
   });
 
 program

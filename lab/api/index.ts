@@ -24,5 +24,5 @@
  * Users of lab components: `system:node:NAME` in group `system:nodes`, `system:kube-scheduler`,
  * `system:kube-controller-manager`; each has the usual bootstrap ClusterRole. Anything in `system:masters` may do all.
  */
-export { ensureKubectl, type KubectlOptions } from './kubectl.ts';
+export { currentKubectl, ensureKubectl, type KubectlOptions } from './kubectl.ts';
 export { ApiServer, type ApiServerOptions, type Listener } from './server.ts';

@@ -56,6 +56,19 @@ export async function ensureKubectl(options: KubectlOptions): Promise<string> {
   throw new Error(`the kubectl of ${PACKAGE}@${VERSION} does not run here`);
 }
 
+/** Minor versions that agree with the lab's API, which is 1.35 (kubectl promises one to either side). */
+const CURRENT_MINOR = 34;
+
+/** As `ensureKubectl`, but rather a current one that has to be fetched than an older one from PATH, when there is a choice. */
+export async function currentKubectl(options: Omit<KubectlOptions, 'minimumMinor'>): Promise<string> {
+  try {
+    return await ensureKubectl({ ...options, minimumMinor: CURRENT_MINOR });
+  } catch (error) {
+    options.onProgress?.(`${error instanceof Error ? error.message : String(error)}; looking for an older one`);
+    return ensureKubectl(options);
+  }
+}
+
 async function findOnPath(env: NodeJS.ProcessEnv, minimum: number): Promise<string | undefined> {
   for (const dir of (env['PATH'] ?? '').split(':')) {
     const path = join(dir, 'kubectl');

@@ -7,7 +7,7 @@
  *   npm run demo -- --keep       the lab stays up, and the end says how to go on by hand
  */
 import { parseArgs } from 'node:util';
-import { ensureKubectl } from '../../lab/api/kubectl.ts';
+import { currentKubectl } from '../../lab/api/index.ts';
 import { run } from '../support/shell.ts';
 import { World } from '../support/world.ts';
 import { play } from './play.ts';
@@ -23,7 +23,7 @@ if (process.getuid?.() !== 0) {
   process.exit(1);
 }
 
-const kubectl = await ensureKubectl({ env: process.env });
+const kubectl = await currentKubectl({ env: process.env });
 using world = new World(values.name, kubectl);
 let failed = false;
 try {

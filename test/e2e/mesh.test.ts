@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ensureKubectl } from '../../lab/api/kubectl.ts';
+import { currentKubectl } from '../../lab/api/index.ts';
 import { startsTlsRecord } from '../../lab/capture/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import { captured } from '../support/capture.ts';
@@ -36,7 +36,7 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
 
   before(
     async () => {
-      world = new World(`e2e-${process.pid}`, await ensureKubectl({ env: process.env }));
+      world = new World(`e2e-${process.pid}`, await currentKubectl({ env: process.env }));
       await world.ambit(['lab', 'up', '--name', world.lab, '--nodes', '2']);
       world.useKubeconfig((await world.ambit(['lab', 'kubeconfig', '--name', world.lab])).trim());
       await Promise.all([world.ambit(['install']), world.deploySamples('node-1', 'node-2')]);
