@@ -91,7 +91,10 @@ export async function sendAll(leg: Leg, recorder: Recorder, payload: Uint8Array,
     reused.fill(0xee);
     if (goOn) continue;
     stops += 1;
-    await recorder.until('writable', () => recorder.events.filter((event) => event === 'writable').length > before);
+    const isOver = () => recorder.ends.some((event) => event !== 'end');
+    const hasRoom = () => recorder.events.filter((event) => event === 'writable').length > before;
+    await recorder.until('writable', () => hasRoom() || isOver());
+    if (isOver()) break;
   }
   return stops;
 }
@@ -232,6 +235,20 @@ export function legContract(name: string, contract: LegContract): void {
       await Promise.all([t.near.wasReset(), t.nearLeg.closed]);
       t.farLeg.resume();
       await t.far.wasReset();
+    });
+
+    it('tells a writer that waits when the reader leaves after its own end', async () => {
+      await using t = await open(contract);
+      t.nearLeg.deliver(t.near);
+      t.farLeg.deliver(t.far);
+      t.farLeg.pause();
+      t.farLeg.end();
+      await t.near.ended();
+      const stalled = sendAll(t.nearLeg, t.near, Buffer.alloc(BIG));
+      await Promise.race([stalled, waitABit()]);
+      t.farLeg.reset('connect-error');
+      await Promise.all([t.near.wasReset(), stalled]);
+      assert.equal(t.near.ends.length, 2);
     });
 
     it('is relayed with half-close, and the bytes are counted by direction', async () => {

@@ -3,6 +3,12 @@ import type { Duplex } from 'node:stream';
 import type { Leg, LegEvents, ResetCode } from './leg.ts';
 import { LegGate } from './leg-gate.ts';
 
+/**
+ * The chunk that a Node stream is delivering right now. Node allocates each chunk and never touches it again, so who writes
+ * this very view onwards to another Node stream need not copy it.
+ */
+let delivering: Buffer | undefined;
+
 /** A leg over a Node stream that was paused when it was handed over. Owns the stream. */
 export abstract class NodeLeg<S extends Duplex> implements Leg {
   readonly closed: Promise<void>;
@@ -12,6 +18,8 @@ export abstract class NodeLeg<S extends Duplex> implements Leg {
   #peerEnded = false;
   #ended = false;
   #gone = false;
+  /** The writer was told to stop and waits for `writable`. */
+  #isBlocked = false;
 
   constructor(stream: S) {
     this.stream = stream;
@@ -30,14 +38,24 @@ export abstract class NodeLeg<S extends Duplex> implements Leg {
       this.#peerEnded = true;
       this.#gate.end();
     });
-    stream.on('drain', () => this.#gate.writable());
+    stream.on('drain', () => {
+      this.#isBlocked = false;
+      this.#gate.writable();
+    });
     stream.once('close', onClose);
     if (stream.closed) queueMicrotask(onClose);
   }
 
   deliver(to: LegEvents): void {
     this.#gate.deliver(to);
-    this.stream.on('data', (chunk: Buffer) => this.#gate.data(chunk));
+    this.stream.on('data', (chunk: Buffer) => {
+      delivering = chunk;
+      try {
+        this.#gate.data(chunk);
+      } finally {
+        delivering = undefined;
+      }
+    });
     if (!this.#paused) this.stream.resume();
   }
 
@@ -48,8 +66,10 @@ export abstract class NodeLeg<S extends Duplex> implements Leg {
       if (this.#peerEnded) this.#gate.reset('cancel');
       return true;
     }
-    // A copy: the view is the caller's, and Node keeps what the kernel did not take at once.
-    return this.stream.write(Buffer.from(view));
+    // Else a copy: the view is the caller's, and Node keeps what the kernel did not take at once.
+    const goOn = this.stream.write(view === delivering ? view : Buffer.from(view));
+    this.#isBlocked = !goOn;
+    return goOn;
   }
 
   pause(): void {
@@ -84,7 +104,8 @@ export abstract class NodeLeg<S extends Duplex> implements Leg {
 
   #onClose(): void {
     if (this.#peerEnded && this.#ended && this.stream.writableFinished) return;
-    if (this.#peerEnded && this.peerMayLeave()) return;
+    // What nobody will read any more is noticed at the next write; a writer that waits would wait for ever.
+    if (this.#peerEnded && this.peerMayLeave() && !this.#isBlocked) return;
     this.#gate.reset(this.reason());
   }
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { SpiffeId } from '../../mesh/index.ts';
 import { HboneError, tlsFault } from './errors.ts';
+import type { Leg } from './leg.ts';
 import { asTunnelSocket, cutSession, plainHeaders, resetSoon, sessionOptions, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { ALPN, contextFor } from './tls-context.ts';
@@ -106,15 +107,15 @@ export class Tunnel {
     }
     stream.once('close', over);
     const leg = streamLeg(stream);
-    const responseHeaders = await this.#reply(stream, o);
+    const responseHeaders = await this.#reply(stream, leg, o);
     return { leg, responseHeaders, peer: this.peer };
   }
 
-  #reply(stream: ClientHttp2Stream, o: OpenOptions): Promise<ReadonlyMap<string, string>> {
+  #reply(stream: ClientHttp2Stream, leg: Leg, o: OpenOptions): Promise<ReadonlyMap<string, string>> {
     const { promise, resolve, reject } = Promise.withResolvers<ReadonlyMap<string, string>>();
     const giveUp = (reason: unknown) => {
       reject(reason);
-      stream.close(constants.NGHTTP2_CANCEL);
+      leg.reset('cancel');
     };
     const onAbort = () => giveUp(o.signal?.reason);
     const timer = setTimeout(() => {

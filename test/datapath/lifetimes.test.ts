@@ -56,7 +56,7 @@ describe('how connections end', { skip: needsRoot }, () => {
   }
 
   it('a connection without a byte for too long is cut', async () => {
-    await using mesh = await DataMesh.create({ ...twoPods, config: { idleTimeoutMs: 200 } });
+    await using mesh = await DataMesh.create({ ...twoPods, config: { idleTimeoutMs: 1_000 } });
     const { client } = await through(mesh);
     assert.equal(await ending(client), 'ECONNRESET');
     assert.match((await mesh.pod('cart').observer.over()).result.error ?? '', /no byte/);
