@@ -4,31 +4,23 @@
  *     preparing (volumes, sandbox, init containers) --> running --> ended (nothing runs) --> removed
  *          \------------------ asked to go, at any time: stop what runs ----------/
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNotFound, RESOURCES } from '../../core/kube/index.ts';
 import type { Cgroup } from '../cgroups.ts';
-import { findImage } from '../images/image.ts';
-import { ContainerLog } from './container-log.ts';
-import { containerPlan } from './container-plan.ts';
-import { ContainerProcess, makeLayers } from './container-process.ts';
-import { ContainerRunner, logPath, type RunnerDeps, type Started } from './container-runner.ts';
-import { buildEnv } from './env-vars.ts';
+import { ContainerRunner, type RunnerDeps } from './container-runner.ts';
+import { limitContainers, startContainer, writePodFiles } from './container-start.ts';
 import { type ExecTarget, execAndWait } from './exec.ts';
 import type { PodFacts } from './field-ref.ts';
 import type { InitPlan } from './init/plan.ts';
 import { NODE } from './layout.ts';
 import type { NodeContext } from './node-context.ts';
 import { type Container, isSidecar, isTerminal, type Pod } from './pod.ts';
-import { hostsFile, podHostname, resolvConf } from './pod-files.ts';
 import { podStatus } from './pod-status.ts';
-import { parseQuantity } from './quantity.ts';
 import { createSandbox, hostSandbox, type Sandbox } from './sandbox.ts';
 import { PodVolumes } from './volumes/pod-volumes.ts';
 
-/** Of a container's termination message; upstream's limit. */
-const MAX_LAST_WORDS = 4096;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
 
@@ -145,7 +137,9 @@ export class PodWorker {
     if (this.#pod.metadata.deletionTimestamp !== undefined) this.update(this.#pod);
     mkdirSync(this.#directory, { recursive: true });
     this.#cgroup.create();
-    this.#limitPod();
+    limitContainers(this.#pod, this.#cgroup, (message) =>
+      this.#context.events.record(this.#pod, 'Warning', 'LimitNotEnforced', message),
+    );
     const deadline = this.#deadline();
     this.#changed();
     await this.#retrying(
@@ -158,7 +152,7 @@ export class PodWorker {
     });
     if (this.#stopped) return;
     this.#volumes.update(this.#pod, this.#facts); // podIP may be in a file
-    this.#writeFiles();
+    writePodFiles(this.#directory, this.#pod, this.#facts, this.#context.config);
     this.#changed();
     const sidecars = await this.#initialize();
     if (this.#initialized) {
@@ -270,29 +264,6 @@ export class PodWorker {
     }, seconds * 1000);
   }
 
-  #limitPod(): void {
-    for (const container of [...this.#pod.spec.containers, ...(this.#pod.spec.initContainers ?? [])]) {
-      const group = this.#cgroup.child(container.name).create();
-      const { memory, cpu } = container.resources?.limits ?? {};
-      const missed = group.limit({
-        ...(memory !== undefined && { memoryBytes: Math.round(parseQuantity(memory)) }),
-        ...(cpu !== undefined && { cpuMillis: Math.round(parseQuantity(cpu) * 1000) }),
-      });
-      if (missed.length === 0) continue;
-      const message = `this machine has no cgroup controller to enforce limits of container ${container.name} on: ${missed.join(', ')}`;
-      this.#context.events.record(this.#pod, 'Warning', 'LimitNotEnforced', message);
-    }
-  }
-
-  #writeFiles(): void {
-    const { config } = this.#context;
-    const hostname = podHostname(this.#pod, config.node.name);
-    const write = (name: string, text: string) => writeFileSync(join(this.#directory, name), text);
-    write('hostname', `${hostname}\n`);
-    write('hosts', hostsFile(this.#pod, hostname, this.#facts.podIps));
-    write('resolv.conf', resolvConf(this.#pod, config.dns, readFileSync('/etc/resolv.conf', 'utf8')));
-  }
-
   #runnerDeps(container: Container): RunnerDeps {
     const { events } = this.#context;
     const worker = this;
@@ -301,7 +272,21 @@ export class PodWorker {
     const before = [...(this.#pod.status?.containerStatuses ?? []), ...(this.#pod.status?.initContainerStatuses ?? [])];
     const known = before.find((status) => status.name === container.name);
     return {
-      start: (attempt) => this.#startContainer(container, attempt),
+      start: async (attempt) => {
+        const started = await startContainer({
+          pod: this.#pod,
+          container,
+          attempt,
+          facts: this.#facts,
+          directory: this.#directory,
+          cgroup: this.#cgroup.child(container.name),
+          netns: this.#sandbox?.netns,
+          volumePath: (volume) => this.#volumes.path(volume),
+          context: this.#context,
+        });
+        this.#plans.set(container.name, started.plan);
+        return started;
+      },
       restartPolicy: init && policy === 'Always' ? 'OnFailure' : policy,
       changed: () => this.#changed(),
       event: (type, reason, message) => events.record(this.#pod, type, reason, message, container.name),
@@ -319,62 +304,6 @@ export class PodWorker {
       // A node that was restarted runs its pods anew: one more restart for each container that had run before.
       restartCount: known?.containerID === undefined ? 0 : known.restartCount + 1,
     };
-  }
-
-  async #startContainer(container: Container, attempt: number): Promise<Started> {
-    const { config, objects, serviceEnv } = this.#context;
-    const { namespace, name, uid } = this.#pod.metadata;
-    const image = findImage(container.image, config.labs, NODE.machine);
-    const hostname = podHostname(this.#pod, config.node.name);
-    const env = await buildEnv({
-      pod: this.#pod,
-      container,
-      facts: this.#facts,
-      image: image.env,
-      services: serviceEnv(namespace),
-      hostname,
-      read: (kind, object) => objects.read(kind, namespace, object),
-    });
-    const id = `${uid.replaceAll('-', '').slice(0, 12)}-${container.name}-${attempt}`;
-    const layersPath = join(this.#directory, 'containers', container.name, String(attempt));
-    const cgroup = this.#cgroup.child(container.name);
-    const file = (of: string) => join(this.#directory, of);
-    const lastWords = file(`last-words-${container.name}`);
-    writeFileSync(lastWords, '', { mode: 0o666 });
-    chmodSync(lastWords, 0o666); // whoever the container runs as
-    const plan = containerPlan({
-      pod: this.#pod,
-      container,
-      image,
-      env,
-      hostname,
-      cgroups: cgroup.directories,
-      layers: makeLayers(layersPath),
-      files: {
-        '/etc/hosts': file('hosts'),
-        '/etc/resolv.conf': file('resolv.conf'),
-        '/etc/hostname': file('hostname'),
-        [container.terminationMessagePath ?? '/dev/termination-log']: lastWords,
-      },
-      volumePath: (volume) => this.#volumes.path(volume),
-    });
-    const log = new ContainerLog(logPath(join(NODE.logs, `${namespace}_${name}_${uid}`), container.name, attempt));
-    try {
-      const process = await ContainerProcess.start({
-        plan,
-        netns: this.#sandbox?.netns,
-        cgroup,
-        log,
-        layersPath,
-        stdin: container.stdin === true,
-        tty: container.tty === true,
-      });
-      this.#plans.set(container.name, plan);
-      return { process, log, id, lastWords: () => readFileSync(lastWords, 'utf8').slice(0, MAX_LAST_WORDS) };
-    } catch (error) {
-      log[Symbol.dispose]();
-      throw error;
-    }
   }
 
   /** Something to tell: the status is written soon, once for all that happens meanwhile. */
