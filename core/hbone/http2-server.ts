@@ -8,9 +8,10 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { mustParseIp, type SocketAddress, type SpiffeId, spiffeParts } from '../../mesh/index.ts';
+import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
 import { HboneError } from './errors.ts';
-import { asTunnelSocket, cutSession, plainHeaders, resetSoon, sessionOptions, watchLiveness } from './session.ts';
+import { type Ends, endsOf, Handshake } from './handshake.ts';
+import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 import {
@@ -27,8 +28,6 @@ import { verifyPeer } from './verify-peer.ts';
 export function createHboneServer(options: HboneServerOptions): HboneServer {
   return new Http2HboneServer(options);
 }
-
-type Ends = { readonly from: SocketAddress; readonly to: SocketAddress };
 
 class Http2HboneServer implements HboneServer {
   readonly #options: HboneServerOptions;
@@ -195,58 +194,4 @@ class Http2HboneServer implements HboneServer {
       failed();
     }
   }
-}
-
-/** From an accepted socket to running HTTP/2, with one deadline over all of it. */
-class Handshake {
-  readonly socket: Socket;
-  readonly ends: Ends;
-  readonly #over: (error?: HboneError) => void;
-  readonly #timer: NodeJS.Timeout;
-  readonly #onClose = () => this.fail(new HboneError('TLS_FAILED', 'the peer hung up during the handshake'));
-  isOver = false;
-
-  constructor(socket: Socket, ends: Ends, timeoutMs: number, over: (error?: HboneError) => void) {
-    this.socket = socket;
-    this.ends = ends;
-    this.#over = over;
-    this.#timer = setTimeout(() => {
-      this.fail(new HboneError('HANDSHAKE_TIMEOUT', `TLS and SETTINGS took more than ${timeoutMs} ms`));
-    }, timeoutMs);
-    socket.once('close', this.#onClose);
-  }
-
-  succeed(): void {
-    this.#finish();
-  }
-
-  /** Harmless when it is over already. */
-  fail(error: HboneError): void {
-    if (this.isOver) return;
-    this.#finish(error);
-    resetSoon(this.socket);
-  }
-
-  #finish(error?: HboneError): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    clearTimeout(this.#timer);
-    this.socket.off('close', this.#onClose);
-    this.#over(error);
-  }
-}
-
-function endsOf(socket: Socket): Ends | undefined {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  // All absent when the peer has already left.
-  if (remoteAddress === undefined || remotePort === undefined || localAddress === undefined || !localPort)
-    return undefined;
-  return {
-    from: { ip: mustParseIp(withoutZone(remoteAddress)), port: remotePort },
-    to: { ip: mustParseIp(withoutZone(localAddress)), port: localPort },
-  };
-}
-
-function withoutZone(address: string): string {
-  return address.split('%')[0] ?? address;
 }

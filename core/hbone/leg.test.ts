@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { TestCa } from '../../test/support/certificates.ts';
-import { tunnelPair } from './contract.ts';
+import { tunnelPair } from './contract-stand.ts';
 import { createHboneClient, createHboneServer, memoryLegs, socketLeg } from './index.ts';
 import { legContract, Recorder } from './leg-contract.ts';
 

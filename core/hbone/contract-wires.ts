@@ -1,0 +1,74 @@
+/** Peers and wires that misbehave. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer as createTcpServer, connect as dial, type Socket } from 'node:net';
+
+export async function silentServer(): Promise<AsyncDisposable & { dial: () => Promise<Socket> }> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => void sockets.add(socket.on('error', () => {})));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    dial: async () => {
+      const socket = dial({ port: address.port, host: '127.0.0.1' });
+      await once(socket, 'connect');
+      return socket;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** A wire between client and server that can go dead without either end being told, or break after so many bytes. */
+export async function cuttableWire(onward: () => Promise<Socket>, bytes = Number.POSITIVE_INFINITY) {
+  const sockets = new Set<Socket>();
+  const { promise: broken, resolve } = Promise.withResolvers<void>();
+  let isCut = false;
+  let left = bytes;
+  const server = createTcpServer(async (near) => {
+    const far = await onward();
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('data', (chunk: Buffer) => {
+        if (isCut) return;
+        to.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left > 0) return;
+        for (const socket of sockets) socket.destroy();
+        resolve();
+      });
+      from.resume();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    broken,
+    cut: () => {
+      isCut = true;
+    },
+    dial: async () => {
+      const socket = dial({ port: address.port, host: '127.0.0.1' });
+      await once(socket, 'connect');
+      return socket;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
