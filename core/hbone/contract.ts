@@ -1,9 +1,9 @@
 /** What every implementation of the tunnel must do, as client with any server and as server with any client. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect as dial, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
+import { type ConnectionOptions, createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
 import { AUTHORITY, type ContractCa, echo, type Implementation, rejection, Stand } from './contract-stand.ts';
 import { cuttableWire, silentServer } from './contract-wires.ts';
 import { HboneError, type HboneErrorCode } from './errors.ts';
@@ -326,6 +326,40 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
         assert.equal(stand.requests.length, 0);
       });
     }
+
+    it('a server sees TLS 1.3, h2, a certificate and no server name', async () => {
+      const { key, chain, roots } = await ca.material(cart);
+      const seen: unknown[] = [];
+      const options = {
+        key,
+        cert: chain,
+        ca: roots,
+        ALPNProtocols: ['h2'],
+        requestCert: true,
+        maxVersion: 'TLSv1.3',
+      } as const;
+      const server = createTlsServer(options, (socket) => {
+        const { servername, alpnProtocol, authorized } = socket;
+        seen.push(servername, alpnProtocol, authorized, socket.getProtocol(), socket.isSessionReused());
+        socket.destroy();
+      });
+      await using stand = await Stand.create(ca, impl);
+      for (let i = 0; i < 2; i++) {
+        const connect = async () => {
+          server.listen(0, '127.0.0.1');
+          await once(server, 'listening');
+          const address = server.address();
+          assert.ok(typeof address === 'object' && address !== null);
+          const socket = dial({ port: address.port, host: '127.0.0.1' });
+          await once(socket, 'connect');
+          server.close();
+          return socket;
+        };
+        await rejection(stand.open({ connect }));
+      }
+      const anew = [false, 'h2', true, 'TLSv1.3', false];
+      assert.deepEqual(seen, [...anew, ...anew]);
+    });
 
     it('one of several expected identities will do', async () => {
       await using stand = await Stand.create(ca, impl);

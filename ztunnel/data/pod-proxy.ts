@@ -64,7 +64,12 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   };
   const capture = (reporter: Reporter, serve: (pod: Pod, socket: Socket) => Promise<void>) => (socket: Socket) => {
     sockets.add(socket, reporter);
-    if (config.keepAlive && !socket.destroyed) setKeepAlive(socket, config.keepAlive);
+    try {
+      if (config.keepAlive) setKeepAlive(socket, config.keepAlive);
+    } catch {
+      socket.destroy(); // its peer left before we came to it
+      return;
+    }
     void serve(pod, socket); // tells its failures to the observer
   };
   let listeners: Listeners;
