@@ -17,6 +17,15 @@ const USAGE =
   'use: call http://HOST:PORT/PATH | tcp://HOST:PORT TEXT | grpc://HOST:PORT TEXT [--timeout 3s] [--for DURATION]';
 const PAUSE_MS = 20;
 
+/** As `parseArgs`, with a wrong flag said in one line. */
+const parse: typeof parseArgs = (config) => {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+};
+
 function seconds(text: string, flag: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text);
   if (!match) fail(`${flag} wants a duration such as 3s, not ${text}`);
@@ -92,10 +101,19 @@ async function callFor(url: URL, text: string, timeoutMs: number, durationMs: nu
   return failed === 0 && answered > 0 ? 0 : 1;
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = parse({
   allowPositionals: true,
-  options: { timeout: { type: 'string', default: '3s' }, for: { type: 'string' } },
+  options: {
+    timeout: { type: 'string', default: '3s' },
+    for: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+  strict: true,
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const [target, text = 'hello'] = positionals;
 if (target === undefined || !URL.canParse(target)) fail(`not an address: ${target ?? '(none)'}`);
 const url = new URL(target);

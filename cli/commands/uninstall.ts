@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { RESOURCES } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
@@ -70,9 +71,11 @@ async function unenrolAll(cluster: Cluster, options: UninstallOptions, say: (lin
   }
 }
 
-type EnrolledAnswer = {
-  readonly pods?: readonly { readonly namespace: string; readonly name: string; readonly rules: boolean }[];
-};
+/** What the agent's `/enrolled` says: every pod of its node that is enrolled or whose namespace holds rules. */
+const enrolledAnswer = z.looseObject({
+  pods: z.array(z.looseObject({ namespace: z.string(), name: z.string(), rules: z.boolean() })),
+  pending: z.number(),
+});
 
 /** Asks every node's agent what it finds in its pods' namespaces; the annotation alone is not proof. */
 async function checkNoRuleLeft(
@@ -87,31 +90,32 @@ async function checkNoRuleLeft(
   const problems: string[] = [];
   for (const agent of agents.filter(isLive)) {
     const node = (agent['spec'] as { nodeName?: string }).nodeName ?? '?';
-    try {
-      const answer = JSON.parse(
-        await cluster.podHttp(
-          { namespace: options.namespace, name: agent.metadata.name },
-          AGENT_HEALTH_PORT,
-          '/enrolled',
-        ),
-      ) as EnrolledAnswer;
-      const dirty = (answer.pods ?? []).filter((pod) => pod.rules);
-      if (dirty.length === 0) say(`node ${node}: no rule is left in any pod`);
-      for (const pod of dirty) problems.push(`node ${node}: rules are left in pod ${pod.namespace}/${pod.name}`);
-    } catch (error) {
-      problems.push(
-        `node ${node}: its agent did not answer: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
+    const wrong = await askAgent(cluster, { namespace: options.namespace, name: agent.metadata.name });
+    if (wrong.length === 0) say(`node ${node}: no rule is left in any pod`);
+    for (const problem of wrong) problems.push(`node ${node}: ${problem}`);
   }
   if (problems.length === 0) return;
-  if (options.force) {
-    for (const problem of problems) say(`${problem} (going on: --force)`);
-    return;
+  if (!options.force) {
+    throw new CliError(
+      `agent and ztunnel were kept, since removing them now would cut these pods off:\n  ${problems.join('\n  ')}`,
+    );
   }
-  throw new CliError(
-    `agent and ztunnel were kept, since removing them now would cut these pods off:\n  ${problems.join('\n  ')}`,
-  );
+  for (const problem of problems) say(`${problem} (going on: --force)`);
+}
+
+/** What speaks against removing this agent. An answer that cannot be understood does, too. */
+async function askAgent(
+  cluster: Cluster,
+  agent: { readonly namespace: string; readonly name: string },
+): Promise<string[]> {
+  try {
+    const text = await cluster.podHttp(agent, AGENT_HEALTH_PORT, '/enrolled');
+    const { pods, pending } = enrolledAnswer.parse(JSON.parse(text));
+    const dirty = pods.filter((pod) => pod.rules).map((pod) => `rules are left in pod ${pod.namespace}/${pod.name}`);
+    return pending === 0 ? dirty : [...dirty, `${pending} pods are still being changed`];
+  } catch (error) {
+    return [`its agent did not answer: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }
 
 async function remove(cluster: Cluster, options: UninstallOptions, say: (line: string) => void): Promise<void> {
