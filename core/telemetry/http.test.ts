@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { request } from 'undici';
@@ -99,4 +101,38 @@ test('a handler that fails is a 500 with its text, and the server lives on', asy
 test('a taken port is refused at start', async () => {
   await using first = await serveHttp({ port: 0, host: '127.0.0.1', routes: {} });
   await assert.rejects(serveHttp({ port: first.port, host: '127.0.0.1', routes: {} }), { code: 'EADDRINUSE' });
+});
+
+test('a request path that is no path is answered with 400, and the process goes on', async () => {
+  await using server = await serveHttp({ port: 0, host: '127.0.0.1', routes: { '/': () => ({ body: 'here' }) } });
+  const ask = async (path: string): Promise<string> => {
+    const socket = connect(server.port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    await once(socket, 'close');
+    return answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length);
+  };
+  for (const path of ['//', 'http://', 'http://[', '//:80', '/\\\\', 'http://a:99999/']) {
+    assert.match(await ask(path), /400|404/, path);
+  }
+  assert.equal(await ask('/'), '200');
+});
+
+test('a neighbour that opens connections and says nothing does not take all descriptors of the process', async () => {
+  await using server = await serveHttp({ port: 0, host: '127.0.0.1', routes: { '/': () => ({ body: 'here' }) } });
+  const { promise: refused, resolve } = Promise.withResolvers<void>();
+  let closed = 0;
+  const silent = Array.from({ length: 1_030 }, () =>
+    connect(server.port, '127.0.0.1')
+      .on('error', () => {})
+      .on('close', () => {
+        closed += 1;
+        if (closed === 6) resolve();
+      }),
+  );
+  await refused; // those beyond 1,024
+  for (const socket of silent) socket.destroy();
 });

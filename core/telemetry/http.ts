@@ -42,6 +42,9 @@ export interface HttpEndpoint extends AsyncDisposable {
 }
 
 const HEADER_TIMEOUT_MS = 2_000; // the reference's admin server waits this long for the head of a request
+const TIMEOUT_CHECK_MS = 1_000; // Node looks every 30 s otherwise
+/** Of each server; further ones are closed. Without it a neighbour could take all descriptors of the process. */
+const MAX_CONNECTIONS = 1_024;
 
 /** Listens, then resolves; rejects when a port is taken. Disposing stops accepting and closes what is open. */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpEndpoint> {
@@ -53,9 +56,16 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpEndpoint
   try {
     for (const host of hostsOf(options.host)) {
       const server = createServer(
-        { headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 8_192 },
+        {
+          headersTimeout: HEADER_TIMEOUT_MS,
+          connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+          requestTimeout: 30_000,
+          keepAliveTimeout: 5_000,
+          maxHeaderSize: 8_192,
+        },
         (request, response) => void respond(options, request, response),
       );
+      server.maxConnections = MAX_CONNECTIONS;
       try {
         await listen(server, port, host.address);
       } catch (error) {
@@ -106,13 +116,13 @@ function closeServer(server: Server): Promise<void> {
 
 async function respond(options: ServeHttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   // The authority of a request to us carries no information; only path and query are read.
-  const url = new URL(request.url ?? '/', 'http://localhost');
+  const url = URL.parse(request.url ?? '/', 'http://localhost');
   const method = request.method ?? 'GET';
   let reply: HttpReply;
   try {
-    reply = await answer(options, request, method, url);
+    reply = url === null ? { status: 400, body: 'not a request path\n' } : await answer(options, request, method, url);
   } catch (error) {
-    options.onError?.(error, url.pathname);
+    options.onError?.(error, url?.pathname ?? '');
     reply = { status: 500, body: `${describeError(error)}\n` };
   }
   if (response.destroyed) return;

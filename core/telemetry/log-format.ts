@@ -53,10 +53,18 @@ export function describeError(error: unknown): string {
   return parts.join(': ');
 }
 
+/** C0, DEL, C1 and the Unicode line separators: what ends a line, or makes a terminal do something. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+function withoutControls(text: string): string {
+  return text.replace(CONTROLS, (c) => (c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+}
+
 function plainValue(value: Exclude<FieldValue, null | undefined>): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value instanceof Bare) return value.text;
-  if (value instanceof Error) return JSON.stringify(describeError(value));
+  if (typeof value === 'string') return withoutControls(JSON.stringify(value));
+  if (value instanceof Bare) return withoutControls(value.text);
+  if (value instanceof Error) return withoutControls(JSON.stringify(describeError(value)));
   return String(value);
 }
 
@@ -64,7 +72,7 @@ function plainFields(fields: Fields): string {
   let out = '';
   for (const [key, value] of Object.entries(fields)) {
     if (value === undefined || value === null) continue;
-    out += `${out === '' ? '' : ' '}${key}=${plainValue(value)}`;
+    out += `${out === '' ? '' : ' '}${withoutControls(key)}=${plainValue(value)}`;
   }
   return out;
 }
@@ -75,7 +83,7 @@ function formatPlain(record: LogRecord, root: string): string {
   for (const span of record.spans) scope += `:${span.name}{${plainFields(span.fields)}}`;
   const fields = plainFields(record.fields);
   // A message is ours, yet it may carry an error's text: a line must stay one line.
-  const message = record.message.replaceAll('\n', '\\n');
+  const message = withoutControls(record.message);
   const line = `${formatTime(record.timeMs)}\t${record.level}\t${scope}\t${message}`;
   return fields === '' ? line : `${line}\t${fields}`;
 }

@@ -39,6 +39,13 @@ test('a line stays one line whatever a peer puts into its text', () => {
   assert.equal(lines[0]?.split('\n').length, 2);
 });
 
+test('no text, name or address from outside reaches a terminal as a control character', () => {
+  const { lines, log } = capture('plain');
+  log.info('a\r\u001b[2K\u009b', { 'k\r\n\u2028': 'v\u007f\u009b31m', at: bare('1.2.3.4\n') });
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  assert.doesNotMatch(lines[0]?.slice(0, -1).replaceAll('\t', '') ?? '', /[\u0000-\u001f\u007f-\u009f\u2028]/);
+});
+
 test('a JSON line has level, time, full scope and message, dotted fields, then spans', () => {
   const { lines, log } = capture('json');
   log
