@@ -34,7 +34,7 @@ function dumpWorkload(w: Workload): Json {
     ...(w.waypoint && { waypoint: dumpGateway(w.waypoint) }),
     ...(w.networkGateway && { networkGateway: dumpGateway(w.networkGateway) }),
     protocol: w.tunnelProtocol === 'HBONE' ? 'HBONE' : 'TCP',
-    ...(w.networkMode === 'HOST_NETWORK' && { networkMode: 'HostNetwork' }),
+    networkMode: w.networkMode === 'HOST_NETWORK' ? 'HostNetwork' : 'Standard', // shown also where it is the default
     uid: w.uid,
     name: w.name,
     namespace: w.namespace,
@@ -98,7 +98,7 @@ function dumpService(view: View, s: Service): Json {
     }),
     ports: Object.fromEntries(s.ports.map((p) => [String(p.servicePort), p.targetPort])),
     endpoints,
-    ...(s.subjectAltNames.length > 0 && { subjectAltNames: [...s.subjectAltNames] }),
+    subjectAltNames: [...s.subjectAltNames],
     ...(s.waypoint && { waypoint: dumpGateway(s.waypoint) }),
     ...(s.weightedWaypoints.length > 0 && {
       weightedWaypoints: s.weightedWaypoints.map((w) => ({
@@ -114,7 +114,7 @@ function dumpService(view: View, s: Service): Json {
       },
     }),
     ...(families && { ipFamilies: families }),
-    ...(s.canonical && { canonical: true }),
+    canonical: s.canonical,
     visibility: title(s.visibility),
   };
 }
@@ -131,7 +131,7 @@ function dumpPolicy(p: Authorization): Json {
     scope: p.scope.split('_').map(title).join(''),
     action: title(p.action),
     rules: p.rules.map((rule) => rule.clauses.map((clause) => clause.matches.map(dumpMatch))),
-    ...(p.dryRun && { dryRun: true }),
+    dryRun: p.dryRun,
   };
 }
 

@@ -135,6 +135,15 @@ export class ControlPlane implements AsyncDisposable {
     setAuthorization(this.#authorizations, authorization);
   }
 
+  /** Whatever bytes, in place of an address. */
+  setAddressBytes(name: string, bytes: Uint8Array): void {
+    this.#addresses.set(name, bytes);
+  }
+
+  removeAddress(name: string): void {
+    this.#addresses.delete(name);
+  }
+
   removeWorkload(workload: Workload): void {
     this.#addresses.delete(workload.uid);
   }

@@ -22,12 +22,16 @@ export async function connect(o: HboneCall): Promise<number | string> {
   return (await connectAndRead(o)).status;
 }
 
-export async function connectAndRead(
-  o: HboneCall,
-): Promise<{ readonly status: number | string; readonly said: string }> {
+export type Outcome = {
+  readonly status: number | string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly said: string;
+};
+
+export async function connectAndRead(o: HboneCall): Promise<Outcome> {
   await using client = createHboneClient({});
   try {
-    const { leg } = await client.open({
+    const { leg, responseHeaders } = await client.open({
       dial: { ip: mustParseIp(o.to.ip4), port: 15008 },
       source: o.source,
       expected: [parseSpiffeId(identityOf(o.account ?? o.to.name))],
@@ -37,9 +41,10 @@ export async function connectAndRead(
       poolKey: 'the only one',
       signal: AbortSignal.timeout(8_000),
     });
-    return { status: 200, said: await converse(leg) };
+    return { status: 200, headers: responseHeaders, said: await converse(leg) };
   } catch (error) {
-    if (error instanceof HboneError) return { status: error.status ?? error.code, said: '' };
+    if (error instanceof HboneError)
+      return { status: error.status ?? error.code, headers: error.headers ?? new Map(), said: '' };
     throw error;
   }
 }
