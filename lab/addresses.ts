@@ -28,6 +28,8 @@ export type NodeAddresses = {
   readonly name: string;
   readonly ip4: string;
   readonly ip6: string;
+  /** Of its link to the others: the same for ever, as with a machine, or its neighbours would look for the old one for a minute. */
+  readonly mac: string;
   readonly podCidr4: string;
   readonly podCidr6: string;
   /** The node's own address towards its pods. */
@@ -42,6 +44,7 @@ export function nodeAddresses(index: number): NodeAddresses {
     name: `node-${index}`,
     ip4: `172.30.0.${10 + index}`,
     ip6: `fd00:30::${10 + index}`,
+    mac: `02:00:ac:1e:00:${(10 + index).toString(16).padStart(2, '0')}`,
     podCidr4: `10.244.${index}.0/24`,
     podCidr6: `fd00:244:${index}::/64`,
     gateway4: `10.244.${index}.1`,

@@ -9,6 +9,7 @@ const address = z.object({
   name: z.string(),
   ip4: z.string(),
   ip6: z.string(),
+  mac: z.string(),
   podCidr4: z.string(),
   podCidr6: z.string(),
   gateway4: z.string(),

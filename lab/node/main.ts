@@ -1,5 +1,5 @@
 /** PID 1 of a node: the kubelet, the service rules, and the duties of an init process. */
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kubeClient, RESOURCES } from '../../core/kube/index.ts';
 import { createLogger } from '../../core/telemetry/index.ts';
@@ -89,5 +89,7 @@ function installCni({ node }: NodeConfig): void {
       },
     ],
   };
-  writeFileSync(join(NODE.cniConfig, CONFLIST), `${JSON.stringify(conflist, undefined, 2)}\n`, { mode: 0o644 });
+  const file = join(NODE.cniConfig, CONFLIST);
+  // After a restart it is there, with what others have put into the chain.
+  if (!existsSync(file)) writeFileSync(file, `${JSON.stringify(conflist, undefined, 2)}\n`, { mode: 0o644 });
 }

@@ -1,9 +1,16 @@
 /** What a node's file system and process look like at its start. */
 
+import { join } from 'node:path';
 import { NODE_CONFIG_FILE, type NodeConfig } from '../node/config.ts';
 import type { InitPlan, Step } from '../node/init/plan.ts';
 import { NODE } from '../node/layout.ts';
 import { machineEtc, machinePrograms } from '../node/machine-steps.ts';
+
+/**
+ * What outlives the end of a node, as a machine's disk does. A node that came back with a fresh CNI chain would start pods
+ * outside the mesh until the agent has put its plugin into the chain again.
+ */
+export const ON_DISK: readonly string[] = [NODE.cniConfig, NODE.cniBin];
 
 export type NodePlace = {
   /** An empty directory for the node's root. */
@@ -12,6 +19,8 @@ export type NodePlace = {
   readonly checkout: string;
   /** Where this node's container logs go. */
   readonly logs: string;
+  /** Where the paths `ON_DISK` are. */
+  readonly disk: string;
 };
 
 export function nodePlan(config: NodeConfig, place: NodePlace, cgroups: readonly string[]): InitPlan {
@@ -38,8 +47,7 @@ export function nodePlan(config: NodeConfig, place: NodePlace, cgroups: readonly
       do: 'mount',
       mount: { source: 'tmpfs', target: '/tmp', type: 'tmpfs', flags: ['nosuid', 'nodev'], data: 'mode=1777' },
     },
-    { do: 'mkdir', path: NODE.cniConfig },
-    { do: 'mkdir', path: NODE.cniBin },
+    ...ON_DISK.map((path) => bind(join(place.disk, path), path, false)),
     { do: 'mkdir', path: NODE.pods, mode: 0o750 },
     { do: 'mkdir', path: NODE.ipam },
     { do: 'mkdir', path: NODE.compileCache },

@@ -11,7 +11,7 @@ import type { NodeConfig } from '../node/config.ts';
 import { start } from '../node/init/start.ts';
 import type { LabPaths } from '../paths.ts';
 import { ended } from '../run.ts';
-import { nodePlan } from './node-plan.ts';
+import { nodePlan, ON_DISK } from './node-plan.ts';
 import { machineTree } from './private-mounts.ts';
 import { createNodeNetwork, netnsPath } from './underlay.ts';
 
@@ -29,7 +29,7 @@ const START_DEADLINE_MS = 30_000;
 
 /**
  * Keeps the node running for the life of the lab. Killing a node's first process ends everything in it; here it comes back
- * with a fresh network and file system, and its kubelet starts the pods that are assigned to it anew.
+ * with a fresh network and file system but for what is `ON_DISK`, and its kubelet starts its pods anew.
  */
 export async function keepNode(options: NodeProcessOptions, signal: AbortSignal): Promise<void> {
   const { node, log } = options;
@@ -56,8 +56,10 @@ async function startNode({ paths, node, all, config, cgroup }: NodeProcessOption
   const logs = join(paths.logs, node.name);
   mkdirSync(root, { recursive: true });
   mkdirSync(join(logs, 'pods'), { recursive: true });
+  const disk = join(paths.scratch, `${node.name}-disk`);
+  for (const path of ON_DISK) mkdirSync(join(disk, path), { recursive: true });
   const group = cgroup.child('kubelet').create();
-  const place = { root, machine: machineTree(paths), checkout: config.checkout, logs: join(logs, 'pods') };
+  const place = { root, machine: machineTree(paths), checkout: config.checkout, logs: join(logs, 'pods'), disk };
   const output = openSync(join(logs, 'kubelet.log'), 'a');
   try {
     using netns = NetnsRef.open(netnsPath(node));

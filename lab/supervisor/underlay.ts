@@ -28,7 +28,7 @@ export async function createNodeNetwork(node: NodeAddresses, all: readonly NodeA
     [],
     [
       `netns add ${node.name}`,
-      `link add ${port} type veth peer name eth0 netns ${node.name}`,
+      `link add ${port} type veth peer name eth0 address ${node.mac} netns ${node.name}`,
       `link set ${port} master ${UNDERLAY.bridge} up`,
     ],
   );
