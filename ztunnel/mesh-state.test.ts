@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, encodeAddress, encodeAuthorization } from '../core/xds/index.ts';
-import { type Address, mustParseIp, View, type Workload } from '../mesh/index.ts';
+import {
+  ADDRESS_TYPE,
+  AUTHORIZATION_TYPE,
+  encodeAddress,
+  encodeAuthorization,
+  type Rejection,
+} from '../core/xds/index.ts';
+import { type Address, type Authorization, evaluate, mustParseIp, View, type Workload } from '../mesh/index.ts';
 import { FakeClock } from './fake-clock.ts';
 import { MeshState } from './mesh-state.ts';
 
@@ -157,4 +163,75 @@ test('a large push lets connections have their turn while it is applied', async 
   assert.ok(turns >= 3, `${turns} turns`);
   assert.equal([...state.view.workloads()].length, 999);
   assert.deepEqual(events, ['changed']);
+});
+
+const policies = (
+  state: MeshState,
+  upserted: readonly (readonly [name: string, bytes: Uint8Array])[],
+  removed: readonly string[] = [],
+) =>
+  state.onUpdate(AUTHORIZATION_TYPE, {
+    upserted: upserted.map(([name, bytes]) => ({ name, version: '1', bytes })),
+    removed,
+  }) as readonly Rejection[];
+
+/** An Authorization with one rule whose source range has three bytes. */
+const unreadableRule = (scope: Authorization['scope'], action: Authorization['action'], dryRun = false) => {
+  const good = encodeAuthorization({ name: 'p', namespace: 'shop', scope, action, rules: [], dryRun });
+  return Buffer.concat([good, Buffer.from('2a0b0a0912072a050a03010203', 'hex')]);
+};
+
+test('a policy that cannot be read, and of which nothing is held, denies as far as it reaches', () => {
+  const verdictFor = (namespace: string, bytes: Uint8Array, name = 'shop/p') => {
+    const { state } = world();
+    const other = workload({ uid: 'o', name: 'other', namespace });
+    state.onUpdate(ADDRESS_TYPE, {
+      upserted: [{ name: 'o', version: '', bytes: encodeAddress({ kind: 'workload', workload: other }) }],
+      removed: [],
+    });
+    const rejected = policies(state, [[name, bytes]]);
+    assert.equal(rejected.length, 1);
+    const facts = { from: at('10.0.0.9'), to: at('10.0.0.1') };
+    return evaluate(state.view.policyScope(other), facts).verdict;
+  };
+  const at = (ip: string) => ({ ip: mustParseIp(ip), port: 80 });
+  const rows: readonly [string, Uint8Array, inShop: string, elsewhere: string][] = [
+    ['ALLOW of a namespace', unreadableRule('NAMESPACE', 'ALLOW'), 'deny', 'allow'],
+    ['DENY of a namespace', unreadableRule('NAMESPACE', 'DENY'), 'deny', 'allow'],
+    ['ALLOW of the mesh', unreadableRule('GLOBAL', 'ALLOW'), 'deny', 'deny'],
+    ['DENY of the mesh', unreadableRule('GLOBAL', 'DENY'), 'deny', 'deny'],
+    ['a dry run', unreadableRule('GLOBAL', 'DENY', true), 'allow', 'allow'],
+    ['for those who name it', unreadableRule('WORKLOAD_SELECTOR', 'DENY'), 'allow', 'allow'],
+    ['no message at all', Buffer.from('ffff', 'hex'), 'deny', 'deny'],
+    ['a scope of the future', Buffer.from('0a0170120473686f701809', 'hex'), 'deny', 'deny'],
+  ];
+  for (const [name, bytes, inShop, elsewhere] of rows) {
+    assert.deepEqual([verdictFor('shop', bytes), verdictFor('bar', bytes)], [inShop, elsewhere], name);
+  }
+  assert.equal(verdictFor('bar', Buffer.from('ff', 'hex'), 'a name without a slash'), 'deny');
+});
+
+test('what stands in for an unreadable policy goes when the policy can be read or is removed', () => {
+  const { state } = world();
+  const held = () => [...state.view.authorizations()].map((p) => `${p.namespace}/${p.name} ${p.scope} ${p.action}`);
+  policies(state, [['shop/p', Buffer.from('ff', 'hex')]]);
+  assert.deepEqual(held(), ['shop/p GLOBAL DENY']);
+  const good = encodeAuthorization({
+    name: 'p',
+    namespace: 'shop',
+    scope: 'NAMESPACE',
+    action: 'ALLOW',
+    rules: [],
+    dryRun: false,
+  });
+  policies(state, [['shop/p', good]]);
+  assert.deepEqual(held(), ['shop/p NAMESPACE ALLOW']);
+  const [refusal] = policies(state, [['shop/p', Buffer.from('ff', 'hex')]]);
+  assert.match(refusal?.reason ?? '', /its last version stays in force/);
+  assert.deepEqual(held(), ['shop/p NAMESPACE ALLOW']);
+  policies(state, [['odd', Buffer.from('ff', 'hex')]]);
+  policies(state, [], ['odd', 'shop/p']);
+  assert.deepEqual(held(), []);
+  state.onUpdate(AUTHORIZATION_TYPE, { upserted: [], removed: [], unreadable: [{ name: 'a/b', reason: 'missing' }] });
+  assert.deepEqual(held(), ['a/b GLOBAL DENY']);
 });

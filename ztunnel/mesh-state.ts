@@ -11,15 +11,28 @@ import {
   decodeAuthorization,
   type ReceivedResource,
   type Rejection,
+  standInForAuthorization,
   type Update,
 } from '../core/xds/index.ts';
-import { type Address, MeshError, type SpiffeId, spiffeId, type View, type Workload } from '../mesh/index.ts';
+import {
+  type Address,
+  authorizationKey,
+  MeshError,
+  type SpiffeId,
+  spiffeId,
+  type View,
+  type Workload,
+} from '../mesh/index.ts';
 import type { Clock } from './clock.ts';
 
 /** How long a pod waits for its own record. */
 const WORKLOAD_WAIT_MS = 5_000;
 /** Addresses applied in one go: about 4 ms of work. */
 const SLICE = 256;
+
+const STAND_IN = '; until it can be read, all that it may concern is denied';
+/** No message: a field of a wire type that does not exist. */
+const UNREADABLE = Uint8Array.of(0x0f);
 
 export type MeshStateOptions = {
   readonly view: View;
@@ -36,6 +49,8 @@ export class MeshState implements DeltaHandlers {
   readonly view: View;
   readonly #options: MeshStateOptions;
   readonly #listeners = new Set<() => void>();
+  /** Names of refused policies, and the keys of what holds in their place. */
+  readonly #standIns = new Map<string, string>();
   /** Workloads of this node by identity. */
   readonly #local = new Map<SpiffeId, Set<string>>();
 
@@ -52,14 +67,46 @@ export class MeshState implements DeltaHandlers {
   }
 
   /** Policies apply at once: half a set of them could let in what the whole set denies. */
-  #applyPolicies({ upserted, removed }: Update): readonly Rejection[] {
+  #applyPolicies({ upserted, removed, unreadable = [] }: Update): readonly Rejection[] {
     const rejected: Rejection[] = [];
     for (const resource of upserted) {
-      attempt(rejected, resource, () => this.view.upsertAuthorization(decodeAuthorization(resource.bytes)));
+      try {
+        const policy = decodeAuthorization(resource.bytes);
+        this.view.upsertAuthorization(policy);
+        if (this.#standIns.get(resource.name) === authorizationKey(policy)) this.#standIns.delete(resource.name);
+        else this.#dropStandIn(resource.name);
+      } catch (error) {
+        const effect = this.#standInFor(resource);
+        rejected.push({ name: resource.name, reason: `${reasonOf(error)}${effect}` });
+      }
     }
-    for (const name of removed) this.view.removeAuthorization(name);
+    for (const { name } of unreadable) this.#standInFor({ name, version: '', bytes: UNREADABLE });
+    for (const name of removed) {
+      this.#dropStandIn(name);
+      this.view.removeAuthorization(name);
+    }
     this.#notify();
     return rejected;
+  }
+
+  /** A refused policy must not count for nothing. Says what holds in its place, for the refusal. */
+  #standInFor(resource: ReceivedResource): string {
+    if (this.#standIns.has(resource.name)) return STAND_IN;
+    const policy = standInForAuthorization(resource.name, resource.bytes);
+    if (this.view.authorizationByKey(resource.name) !== undefined) return '; its last version stays in force';
+    if (policy === undefined) return '';
+    const key = authorizationKey(policy);
+    if (this.view.authorizationByKey(key) !== undefined) return '; its last version stays in force';
+    this.view.upsertAuthorization(policy);
+    this.#standIns.set(resource.name, key);
+    return STAND_IN;
+  }
+
+  #dropStandIn(name: string): void {
+    const key = this.#standIns.get(name);
+    if (key === undefined) return;
+    this.#standIns.delete(name);
+    this.view.removeAuthorization(key);
   }
 
   #applyAddresses(batch: Batch): readonly Rejection[] {

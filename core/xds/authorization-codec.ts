@@ -36,7 +36,8 @@ export function encodeAuthorization(a: Authorization): Uint8Array {
 
 /**
  * Throws `XDS_RESOURCE_INVALID` with `field: reason`. Stricter than the reference, which drops a range or a string match
- * that it cannot read and so may turn a constraint into none: here the policy is refused and its last version stays.
+ * that it cannot read and so may turn a constraint into none: here the policy is refused and its last version stays. Where
+ * there is none, {@link standInForAuthorization} says what holds.
  */
 export function decodeAuthorization(bytes: Uint8Array): Authorization {
   const m = parse(bytes);
@@ -49,6 +50,40 @@ export function decodeAuthorization(bytes: Uint8Array): Authorization {
       clauses: rule.clauses.map((clause) => ({ matches: clause.matches.map(decodeMatch) })),
     })),
     dryRun: m.dryRun,
+  };
+}
+
+/**
+ * What to enforce in the place of a policy that cannot be read and of which no earlier version is held, so that it does not
+ * silently count for nothing: an ALLOW policy allows nothing, any other denies everything, as far as it reaches; one that does
+ * not even say how far reaches everywhere. Undefined where nothing is needed: workloads name policies with a selector, and a
+ * named one that is missing denies; a dry run enforces nothing.
+ */
+export function standInForAuthorization(resourceName: string, bytes: Uint8Array): Authorization | undefined {
+  const slash = resourceName.indexOf('/');
+  const named = { namespace: resourceName.slice(0, Math.max(slash, 0)), name: resourceName.slice(slash + 1) };
+  const denyAll: Authorization = {
+    ...named,
+    scope: 'GLOBAL',
+    action: 'DENY',
+    rules: [{ clauses: [] }],
+    dryRun: false,
+  };
+  let m: ReturnType<typeof parse>;
+  try {
+    m = parse(bytes);
+  } catch {
+    return denyAll; // the refusal of this resource has said why
+  }
+  const scope = SCOPES[m.scope];
+  if (m.dryRun || scope === 'WORKLOAD_SELECTOR') return undefined;
+  const allows = ACTIONS[m.action] === 'ALLOW';
+  return {
+    ...denyAll,
+    name: m.name,
+    namespace: m.namespace,
+    ...(scope && { scope }),
+    ...(allows && { action: 'ALLOW', rules: [] }),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Discovery and certificates on the wire: the protobuf types, client and server of both. */
 export { decodeAddress, encodeAddress, encodeWorkload } from './address-codec.ts';
-export { decodeAuthorization, encodeAuthorization } from './authorization-codec.ts';
+export { decodeAuthorization, encodeAuthorization, standInForAuthorization } from './authorization-codec.ts';
 export { Backoff, type TerminationReason } from './backoff.ts';
 export { CaClient } from './ca-client.ts';
 export {

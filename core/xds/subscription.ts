@@ -16,7 +16,12 @@ export type DeltaRequest = MessageShape<typeof DeltaDiscoveryRequestSchema>;
 
 export type ReceivedResource = { readonly name: string; readonly version: string; readonly bytes: Uint8Array };
 /** What one response changes: first what is there, then what is gone. A name in both is gone. */
-export type Update = { readonly upserted: readonly ReceivedResource[]; readonly removed: readonly string[] };
+export type Update = {
+  readonly upserted: readonly ReceivedResource[];
+  readonly removed: readonly string[];
+  /** Resources that came without anything to decode; they are refused already. */
+  readonly unreadable?: readonly Rejection[];
+};
 export type Rejection = { readonly name: string; readonly reason: string };
 
 export type TypeSubscription = {
@@ -73,7 +78,7 @@ export class Subscription {
       else if (resource.typeUrl !== this.typeUrl) rejected.push({ name, reason: `resource: is a ${resource.typeUrl}` });
       else upserted.push({ name, version, bytes: resource.value });
     }
-    return { update: { upserted, removed: response.removedResources }, rejected };
+    return { update: { upserted, removed: response.removedResources, unreadable: rejected }, rejected };
   }
 
   /**
