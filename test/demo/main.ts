@@ -23,7 +23,7 @@ if (process.getuid?.() !== 0) {
   process.exit(1);
 }
 
-const kubectl = await currentKubectl({ env: process.env });
+const kubectl = await currentKubectl({ env: process.env, onProgress: (line) => console.log(line) });
 using world = new World(values.name, kubectl);
 let failed = false;
 try {

@@ -25,7 +25,7 @@ export class Script {
 
   /** What came back. */
   evidence(text: string): void {
-    for (const line of text.trimEnd().split('\n')) this.#write(`     ${line}\n`);
+    for (const line of text.trimEnd().split('\n')) for (const part of wrap(line)) this.#write(`     ${part}\n`);
   }
 
   /** An expectation: said when it holds, thrown when it does not. */
@@ -43,4 +43,22 @@ export class Script {
   #paint(code: string, text: string): string {
     return this.#colour ? `\u001b[${code}m${text}\u001b[0m` : text;
   }
+}
+
+const WIDTH = 140;
+
+/** Long log lines, cut between words; what fits is left as it is. */
+function wrap(line: string): readonly string[] {
+  if (line.length <= WIDTH) return [line];
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    if (current.length + word.length > WIDTH) {
+      lines.push(current);
+      current = `  ${word}`;
+    } else {
+      current += current === '' ? word : ` ${word}`;
+    }
+  }
+  return [...lines, current];
 }
