@@ -5,9 +5,31 @@ import { call } from './support/apps.ts';
 import { connectAndRead } from './support/hbone-caller.ts';
 import { forEachPair } from './support/implementation.ts';
 import { MeshWorld } from './support/mesh-world.ts';
+import { parseMetrics } from './support/metrics.ts';
 import { authorization, hostnameOf, identityOf, match, portsOf, service, workload } from './support/resources.ts';
 import { inWorld } from './support/shared.ts';
 import type { ZtunnelProcess } from './support/ztunnel-process.ts';
+
+/** Of everything that is counted for a connection, in order (ztunnel.md 8.1). */
+const LABELS = [
+  'reporter',
+  ...[
+    'workload',
+    'canonical_service',
+    'canonical_revision',
+    'workload_namespace',
+    'principal',
+    'app',
+    'version',
+    'cluster',
+  ].map((label) => `source_${label}`),
+  ...['service', 'service_namespace', 'service_name', 'workload', 'canonical_service', 'canonical_revision'].map(
+    (label) => `destination_${label}`,
+  ),
+  ...['workload_namespace', 'principal', 'app', 'version', 'cluster'].map((label) => `destination_${label}`),
+  ...['request_protocol', 'response_flags', 'connection_security_policy'],
+  ...['source_region', 'source_zone', 'destination_region', 'destination_zone'],
+];
 
 forEachPair((pair) => {
   const scenario = inWorld(
@@ -163,6 +185,8 @@ forEachPair((pair) => {
         assert.match(text, new RegExp(`^istio_tcp_${name}_total{reporter="(source|destination)",`, 'm'));
         assert.doesNotMatch(text, new RegExp(`^# HELP istio_tcp_${name} .*unstable`, 'm'));
       }
+      const sample = parseMetrics(text).find(({ name }) => name === 'istio_tcp_connections_opened_total');
+      assert.deepEqual(Object.keys(sample?.labels ?? {}), LABELS);
       assert.match(text, /^istio_build{component="ztunnel",tag="unknown"} 1$/m);
       for (const type of ['workload.Address', 'security.Authorization']) {
         assert.match(text, new RegExp(`^istio_xds_message_total{url="type.googleapis.com/istio.${type}"} [1-9]`, 'm'));

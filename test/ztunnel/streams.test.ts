@@ -9,6 +9,7 @@ import { MeshWorld } from './support/mesh-world.ts';
 import { inWorld } from './support/shared.ts';
 
 const CONNECTIONS = 200;
+const OPEN_TOGETHER = 1_000;
 const BYTES_EACH = 64 << 10;
 const LARGE_BYTES = 32 << 20;
 
@@ -47,13 +48,38 @@ forEachPair((pair) => {
     assert.equal(await withDeadline(heard.promise, 'the end of the caller'), 'but I have more to say');
   });
 
-  scenario(`${CONNECTIONS} connections at once carry every byte in order`, async (world) => {
+  scenario(`${CONNECTIONS} connections at once carry every byte in order, and nothing of them stays`, async (world) => {
     const calls = Array.from({ length: CONNECTIONS }, () =>
       echoed(world.host('client'), echo(world), randomBytes(BYTES_EACH)),
     );
     await Promise.all(calls);
     await Promise.all([world.a.quiet(), world.b.quiet()]);
   });
+
+  scenario(
+    `${OPEN_TOGETHER} connections that are open together all go on, and nothing of them stays`,
+    async (world) => {
+      const client = world.host('client');
+      await using all = new AsyncDisposableStack();
+      const open: Conversation[] = [];
+      while (open.length < OPEN_TOGETHER) {
+        // not more at once than the backlog of a listener takes
+        const dialled = Array.from({ length: 100 }, () => Conversation.open(client, echo(world)));
+        for (const conversation of await Promise.all(dialled)) open.push(all.use(conversation));
+      }
+      const [a, b] = await Promise.all([world.a.connections(), world.b.connections()]);
+      assert.equal(a.outbound, OPEN_TOGETHER);
+      // the reference shows the streams of one tunnel to one port as one
+      if (world.b.isOurs) assert.equal(b.inbound, OPEN_TOGETHER);
+      else assert.ok(b.inbound > 0);
+      await Promise.all(
+        open.map((conversation, i) => conversation.say(`line ${i} of ${randomBytes(200).toString('hex')}`)),
+      );
+      for (const { socket } of open) socket.end();
+      await Promise.all(open.map((conversation) => conversation.ended()));
+      await Promise.all([world.a.quiet(), world.b.quiet()]);
+    },
+  );
 
   scenario('one connection carries much more than any window, both ways at once', async (world) => {
     await echoed(world.host('client'), echo(world), randomBytes(LARGE_BYTES));

@@ -95,13 +95,19 @@ export class ZtunnelProcess implements AsyncDisposable {
     return (await this.get(15020, '/metrics')).body;
   }
 
+  /** How many connections of its pods are open. */
+  async connections(): Promise<{ readonly inbound: number; readonly outbound: number }> {
+    const dump = JSON.parse((await this.get(15000, '/config_dump')).body) as ConnectionsDump;
+    const open = Object.values(dump.workloadState).map(({ connections }) => connections);
+    const count = (way: 'inbound' | 'outbound') => open.reduce((sum, of) => sum + (of?.[way].length ?? 0), 0);
+    return { inbound: count('inbound'), outbound: count('outbound') };
+  }
+
   /** Resolves once no connection of any pod is open in it. */
   async quiet(): Promise<void> {
     await eventually('no connection is open', async () => {
-      const dump = JSON.parse((await this.get(15000, '/config_dump')).body) as ConnectionsDump;
-      return Object.values(dump.workloadState).every(
-        ({ connections }) => !connections?.inbound.length && !connections?.outbound.length,
-      );
+      const { inbound, outbound } = await this.connections();
+      return inbound + outbound === 0;
     });
   }
 
