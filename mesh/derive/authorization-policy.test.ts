@@ -48,9 +48,9 @@ test('where a policy holds follows from its namespace and its selector', () => {
     ],
     ['AUDIT', 'app/p', { action: 'AUDIT' }, 'False UnsupportedValue'],
     ['CUSTOM', 'app/p', { action: 'CUSTOM' }, 'False UnsupportedValue'],
-    ['selector that is none', 'app/p', { selector: 'x' }, 'False Invalid'],
-    ['labels that are none', 'app/p', { selector: { matchLabels: { a: 1 } } }, 'False Invalid'],
-    ['rules that are none', 'app/p', { rules: {} }, 'False Invalid'],
+    ['selector that is none', 'app/p', { selector: 'x' }, 'NAMESPACE'],
+    ['labels that are none', 'app/p', { selector: { matchLabels: { a: 1 } } }, 'NAMESPACE'],
+    ['labels that are none, for the mesh', 'istio-system/p', { selector: { matchLabels: [] } }, 'GLOBAL'],
   ];
   for (const [name, path, spec, want] of rows) {
     const r = read(spec, path);
@@ -61,6 +61,23 @@ test('where a policy holds follows from its namespace and its selector', () => {
           ? `${r.status.status} ${r.status.reason}`
           : [r.authorization.scope, r.selector && JSON.stringify(r.selector)].filter(Boolean).join(' ');
     assert.equal(got, want, name);
+  }
+});
+
+test('a policy that is unreadable as a whole denies what it may have been about, and says so', () => {
+  const rows: readonly [string, Record<string, unknown>, action: 'ALLOW' | 'DENY', rules: unknown][] = [
+    ['ALLOW for a selector that is none', { selector: 'x', rules: [{}] }, 'ALLOW', []],
+    ['DENY for a selector that is none', { selector: 'x', action: 'DENY', rules: [] }, 'DENY', [{ clauses: [] }]],
+    ['ALLOW with rules that are none', { rules: {} }, 'ALLOW', []],
+    ['DENY with rules that are none', { action: 'DENY', rules: 'x' }, 'DENY', [{ clauses: [] }]],
+    ['an action that is none', { action: 'BLOCK', rules: [] }, 'DENY', [{ clauses: [] }]],
+  ];
+  for (const [name, spec, action, rules] of rows) {
+    const r = read(spec, 'app/p');
+    assert.ok(r.kind === 'policy', name);
+    assert.deepEqual([r.authorization.action, r.authorization.rules], [action, rules], name);
+    assert.deepEqual([r.status.status, r.status.reason], ['False', 'Invalid'], name);
+    assert.match(r.status.message, /^spec\.(selector|rules|action).*until it is corrected/, name);
   }
 });
 

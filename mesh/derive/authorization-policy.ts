@@ -1,6 +1,7 @@
 /**
  * AuthorizationPolicy to the L4 policy that ztunnels enforce. What L4 can not see, and what can not be read, never admits
  * anything: a rule of an ALLOW policy that has such a part is left out, in a DENY policy the part is, so that it denies more.
+ * A policy that is unreadable as a whole allows nothing or denies everything, in all of its namespace if need be.
  */
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import type { Authorization } from '../model.ts';
@@ -42,33 +43,49 @@ export function readAuthorizationPolicy(object: KubeObject, config: MeshConfig):
     return { kind: 'elsewhere' };
   }
   const action = spec['action'] ?? 'ALLOW';
-  if (action !== 'ALLOW' && action !== 'DENY') {
+  if (action === 'CUSTOM' || action === 'AUDIT') {
     return refused('UnsupportedValue', `spec.action: ztunnel does not support ${JSON.stringify(action)}`);
   }
   const selector = readSelector(spec['selector']);
-  if (selector === 'malformed') return refused('Invalid', 'spec.selector.matchLabels: not a map of labels');
   const rules = spec['rules'] ?? [];
-  if (!Array.isArray(rules)) return refused('Invalid', 'spec.rules: not a list');
+  const malformed = problemOf(action, selector, rules);
+  const known = action === 'ALLOW' ? 'ALLOW' : 'DENY';
 
-  const translation = new RuleTranslation(action, namespace, config);
-  for (const [index, rule] of rules.entries()) translation.add(rule, index);
+  const translation = new RuleTranslation(known, namespace, config);
+  const readable = malformed === undefined && Array.isArray(rules) ? rules : [];
+  for (const [index, rule] of readable.entries()) translation.add(rule, index);
   const problem = translation.problem();
   const dryRun = isTrue(annotations?.['istio.io/dry-run']);
-  const good = action === 'DENY' && rules.length === 0 ? NO_EFFECT : dryRun ? DRY_RUN : ACCEPTED;
+  const good = known === 'DENY' && readable.length === 0 ? NO_EFFECT : dryRun ? DRY_RUN : ACCEPTED;
+  const labels = selector === 'malformed' ? undefined : selector;
   return {
     kind: 'policy',
     authorization: {
       name,
       namespace,
-      scope: selector ? 'WORKLOAD_SELECTOR' : namespace === config.rootNamespace ? 'GLOBAL' : 'NAMESPACE',
-      action,
-      rules: translation.rules,
+      scope: labels ? 'WORKLOAD_SELECTOR' : namespace === config.rootNamespace ? 'GLOBAL' : 'NAMESPACE',
+      action: known,
+      rules: malformed !== undefined && known === 'DENY' ? [{ clauses: [] }] : translation.rules,
       dryRun,
     },
-    selector,
+    selector: labels,
     writtenRules: translation.writtenRules,
-    status: problem === undefined ? good : { status: 'True', ...problem },
+    status: malformed ?? (problem === undefined ? good : { status: 'True', ...problem }),
   };
+}
+
+/** What makes the policy as a whole unreadable. It must not count for nothing then: it denies what it may have been about. */
+function problemOf(action: unknown, selector: Labels | undefined | 'malformed', rules: unknown) {
+  const invalid = (what: string): PolicyStatus => ({
+    status: 'False',
+    reason: 'Invalid',
+    message: `${what}; until it is corrected, ${action === 'ALLOW' ? 'this policy allows nothing' : 'everything is denied'} ${
+      selector === undefined || selector === 'malformed' ? 'in all of its namespace' : 'to what it selects'
+    }`,
+  });
+  if (action !== 'ALLOW' && action !== 'DENY') return invalid(`spec.action: ${JSON.stringify(action)} is no action`);
+  if (selector === 'malformed') return invalid('spec.selector.matchLabels: not a map of labels');
+  return Array.isArray(rules) ? undefined : invalid('spec.rules: not a list');
 }
 
 function refused(reason: string, message: string): PolicyReading {
