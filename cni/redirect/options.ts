@@ -23,8 +23,10 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const),
 ]);
 
-/** Linux: up to 15 bytes, no slash, no white space; ours also without what would end a quoted string in nft. */
-const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/"\\*:]{1,15}$/;
+/** Linux: up to 15 bytes, no slash, no white space; ours also printable ASCII without what means more than itself in nft. */
+const INTERFACE_NAME = /^(?!\.{1,2}$)(?!.*["\\*:/])[\x21-\x7e]{1,15}$/;
+/** Each costs two rules, and an annotation has room for a hundred thousand. */
+const MAX_INTERFACES = 16;
 
 /** The options of one pod by its annotations; one that can't be read is left out and reported. */
 export function podOptions(
@@ -36,20 +38,26 @@ export function podOptions(
     const text = annotations[name];
     if (text === undefined) return fallback;
     const value = BOOLEANS.get(text);
-    if (value === undefined) warnings.push(`annotation ${name}="${text}": must be true or false`);
+    if (value === undefined)
+      warnings.push(`annotation ${name}=${JSON.stringify(text.slice(0, 64))}: must be true or false`);
     return value ?? fallback;
   };
-  const virtualInterfaces: string[] = [];
+  const interfaces = new Set<string>();
   for (const name of (annotations[REROUTE] ?? '').split(',').map((part) => part.trim())) {
-    if (INTERFACE_NAME.test(name)) virtualInterfaces.push(name);
-    else if (name !== '') warnings.push(`annotation ${REROUTE}: "${name}" can't be the name of an interface`);
+    if (name === '' || interfaces.has(name)) continue;
+    if (interfaces.size === MAX_INTERFACES || warnings.length > MAX_INTERFACES) {
+      warnings.push(`annotation ${REROUTE}: only ${MAX_INTERFACES} interfaces are read`);
+      break;
+    }
+    if (INTERFACE_NAME.test(name)) interfaces.add(name);
+    else warnings.push(`annotation ${REROUTE}: ${JSON.stringify(name.slice(0, 64))} can't be the name of an interface`);
   }
   return {
     options: {
       ipv6: defaults.ipv6,
       dnsCapture: flag(DNS_CAPTURE, defaults.dnsCapture),
       bypassInbound: flag(BYPASS_INBOUND, false),
-      virtualInterfaces,
+      virtualInterfaces: [...interfaces],
     },
     warnings,
   };

@@ -81,7 +81,21 @@ const ANNOTATIONS: readonly Row[] = [
     'an interface that could end the rule is left out and told',
     { [REROUTE]: 'br0,x" accept' },
     { virtualInterfaces: ['br0'] },
-    /x" accept/,
+    /x\\" accept/,
+  ],
+  ['an interface of control characters', { [REROUTE]: 'a\u0000b' }, { virtualInterfaces: [] }, /a\\u0000b/],
+  ['an interface of 15 characters and 30 bytes', { [REROUTE]: 'ü'.repeat(15) }, { virtualInterfaces: [] }, /ü/],
+  [
+    'interfaces without end',
+    { [REROUTE]: Array.from({ length: 100_000 }, (_, i) => `i${i}`).join() },
+    { virtualInterfaces: Array.from({ length: 16 }, (_, i) => `i${i}`) },
+    /only 16 interfaces/,
+  ],
+  [
+    'names without end that are none',
+    { [REROUTE]: Array.from({ length: 100_000 }, (_, i) => `/${i}`).join() },
+    { virtualInterfaces: [] },
+    /only 16 interfaces/,
   ],
   ['an interface of 16 bytes', { [REROUTE]: '0123456789abcdef' }, { virtualInterfaces: [] }, /0123456789abcdef/],
 ];
