@@ -1,4 +1,4 @@
-/** The configuration as `/config_dump` and the start-up line show it: the reference's keys, and never the token. */
+/** The configuration as `/config_dump` and the start-up line show it: the reference's keys, and never a token. */
 import { ILLEGAL_PORTS } from '../../mesh/index.ts';
 import type { ControlPlaneConfig, RootSource, ZtunnelConfig } from '../config.ts';
 import type { Json } from './mesh-dump.ts';
@@ -67,8 +67,9 @@ function seconds(ms: number): Json {
   return { secs: Math.floor(ms / 1_000), nanos: Math.round((ms % 1_000) * 1e6) };
 }
 
+/** Names only: who needs a header towards the control plane may well have put a credential into it. */
 function headers({ headers: given }: ControlPlaneConfig): Json {
-  return { ...given };
+  return Object.fromEntries(Object.keys(given).map((name) => [name, '<redacted>']));
 }
 
 function roots(source: RootSource): Json {
