@@ -1,9 +1,10 @@
 import { Command, CommanderError } from 'commander';
+import { ownVersion } from '../core/config/index.ts';
 import { addInstall } from './commands/install.ts';
 import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
 import { addUninstall } from './commands/uninstall.ts';
-import { addVersion, ownVersion } from './commands/version.ts';
+import { addVersion } from './commands/version.ts';
 import { addZtunnelConfig } from './commands/ztunnel-config.ts';
 import type { CliContext } from './context.ts';
 import { CliError, UsageError } from './errors.ts';

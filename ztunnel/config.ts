@@ -14,6 +14,7 @@ import {
   envInteger,
   envOptionalText,
   envText,
+  ownVersion,
   parseEnv,
   secret,
 } from '../core/config/index.ts';
@@ -237,7 +238,7 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
     logAllowedConnections: v.AUTHZ_POLICY_INFO_LOGGING === 'true',
     logFormat: v.LOG_FORMAT,
     logLevel: v.RUST_LOG,
-    version: v.ISTIO_META_ISTIO_VERSION ?? 'unknown',
+    version: v.ISTIO_META_ISTIO_VERSION ?? ownVersion(),
     proxyMetadata: metadata.text,
     jsonMetadata: metadata.json,
     warnings,

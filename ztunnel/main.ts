@@ -1,6 +1,6 @@
 /** The ztunnel's process. First argument: `proxy` (the default), `version`, or `help`. */
 import { readFileSync } from 'node:fs';
-import { onShutdown } from '../core/config/index.ts';
+import { onShutdown, ownVersion } from '../core/config/index.ts';
 import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
 import { createLogger, describeError } from '../core/telemetry/index.ts';
 import { configView } from './admin/config-view.ts';
@@ -42,7 +42,7 @@ function readFile(path: string): string | undefined {
 }
 
 const command = process.argv[2] ?? 'proxy';
-if (command === 'version') console.log(process.env['ISTIO_META_ISTIO_VERSION'] ?? 'unknown');
+if (command === 'version') console.log(process.env['ISTIO_META_ISTIO_VERSION'] ?? ownVersion());
 else if (command === 'proxy') {
   try {
     await proxy();

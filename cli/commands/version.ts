@@ -1,17 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
+import { ownVersion } from '../../core/config/index.ts';
 import { RESOURCES } from '../../core/kube/index.ts';
 import type { CliContext } from '../context.ts';
 import { isLive } from '../enrolment.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { parseOutputFormat, render } from '../output.ts';
-
-/** The version of this package. */
-export function ownVersion(): string {
-  const text = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 export function addVersion(program: Command, context: CliContext): void {
   program

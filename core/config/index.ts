@@ -14,3 +14,4 @@ export {
   secret,
 } from './env.ts';
 export { onShutdown, type Shutdown } from './shutdown.ts';
+export { ownVersion } from './version.ts';
