@@ -49,6 +49,21 @@ for (const crd of [AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD]) {
     walk(schemaOf(crd), '');
     assert.deepEqual(problems, []);
   });
+
+  test(`kubectl explain describes every field of ${crd.metadata.name}`, () => {
+    const silent: string[] = [];
+    const walk = (schema: Schema, path: string): void => {
+      for (const [name, inner] of Object.entries((schema['properties'] ?? {}) as { [name: string]: Schema })) {
+        if (typeof inner['description'] !== 'string') silent.push(`${path}.${name}`);
+        walk(inner, `${path}.${name}`);
+      }
+      for (const word of ['items', 'additionalProperties']) {
+        if (word in schema) walk(schema[word] as Schema, path);
+      }
+    };
+    walk(schemaOf(crd), '');
+    assert.deepEqual(silent, []);
+  });
 }
 
 test('limits, enums and rules reach the API server', () => {

@@ -4,20 +4,27 @@ import type { KubeObject } from '../../../mesh/index.ts';
 import { structuralSchema } from './openapi.ts';
 import { status } from './shared.ts';
 
-export type PrinterColumn = {
+type PrinterColumn = {
   readonly name: string;
   readonly type: 'string' | 'date';
   readonly jsonPath: string;
   readonly description: string;
 };
 
-export type Definition = {
+export const AGE: PrinterColumn = {
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+  description: 'Time since creation.',
+};
+
+/** What differs from kind to kind. */
+type Definition = {
   readonly group: string;
   readonly kind: string;
+  readonly description: string;
   readonly plural: string;
-  readonly singular: string;
   readonly shortNames: readonly string[];
-  readonly categories: readonly string[];
   readonly versions: readonly string[];
   readonly columns: readonly PrinterColumn[];
   readonly spec: z.ZodType;
@@ -26,6 +33,7 @@ export type Definition = {
 export function customResourceDefinition(d: Definition): KubeObject {
   const openAPIV3Schema = {
     type: 'object',
+    description: d.description,
     properties: { spec: structuralSchema(d.spec), status: structuralSchema(status) },
   };
   return {
@@ -42,9 +50,9 @@ export function customResourceDefinition(d: Definition): KubeObject {
         kind: d.kind,
         listKind: `${d.kind}List`,
         plural: d.plural,
-        singular: d.singular,
+        singular: d.kind.toLowerCase(),
         shortNames: d.shortNames,
-        categories: d.categories,
+        categories: ['istio-io', `${d.group.split('.')[0]}-istio-io`],
       },
       scope: 'Namespaced',
       versions: d.versions.map((name, index) => ({

@@ -1,10 +1,17 @@
 /** PeerAuthentication: whether callers must use mutual TLS (crds.md section 3). */
 import { z } from 'zod';
-import { customResourceDefinition } from './definition.ts';
+import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
 import { workloadSelector } from './shared.ts';
 
-const mutualTls = z.object({ mode: z.enum(['UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT']).optional() });
+const mutualTls = z.object({
+  mode: z
+    .enum(['UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT'])
+    .optional()
+    .describe(
+      'STRICT: only mutual TLS. PERMISSIVE, DISABLE: plaintext as well. UNSET or absent: as the wider scope says.',
+    ),
+});
 
 export const peerAuthenticationSpec = z
   .object({
@@ -22,6 +29,7 @@ export const peerAuthenticationSpec = z
         }),
       }),
   })
+  .describe('Which pods it is about, and how they may be called.')
   .meta(
     cel({
       rule: 'has(self.portLevelMtls) ? has(self.selector) && has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0 : true',
@@ -34,14 +42,10 @@ export type PeerAuthenticationSpec = z.infer<typeof peerAuthenticationSpec>;
 export const PEER_AUTHENTICATION_CRD = customResourceDefinition({
   group: 'security.istio.io',
   kind: 'PeerAuthentication',
+  description: 'Whether pods take plaintext, or mutual TLS only.',
   plural: 'peerauthentications',
-  singular: 'peerauthentication',
   shortNames: ['pa'],
-  categories: ['istio-io', 'security-istio-io'],
   versions: ['v1', 'v1beta1'],
-  columns: [
-    { name: 'Mode', type: 'string', jsonPath: '.spec.mtls.mode', description: 'The mode for all ports.' },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Time since creation.' },
-  ],
+  columns: [{ name: 'Mode', type: 'string', jsonPath: '.spec.mtls.mode', description: 'The mode for all ports.' }, AGE],
   spec: peerAuthenticationSpec,
 });

@@ -30,51 +30,61 @@ export const workloadSelector = z
   })
   .describe('The pods that this policy is about; absent: the whole namespace, or in the root namespace the mesh.');
 
-export const targetRef = z.object({
-  group: z
-    .string()
-    .max(253)
-    .regex(/^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
-    .optional(),
-  kind: z
-    .string()
-    .min(1)
-    .max(63)
-    .regex(/^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/),
-  name: z.string().min(1).max(253),
-  namespace: z
-    .string()
-    .optional()
-    .meta(cel({ rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported' })),
+export const targetRef = z
+  .object({
+    group: z
+      .string()
+      .max(253)
+      .regex(/^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
+      .optional()
+      .describe('The API group of the target; empty: the core group.'),
+    kind: z
+      .string()
+      .min(1)
+      .max(63)
+      .regex(/^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/)
+      .describe('The kind of the target: Service, ServiceEntry, Gateway or GatewayClass.'),
+    name: z.string().min(1).max(253).describe('The name of the target.'),
+    namespace: z
+      .string()
+      .optional()
+      .describe('Stays empty: a target is in the namespace of the policy.')
+      .meta(cel({ rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported' })),
+  })
+  .describe('The one service or gateway that this policy is about, in place of a selector; a waypoint enforces it.');
+
+const intOrString = z.union([z.int(), z.string()]).meta({ 'x-kubernetes-int-or-string': true });
+const time = () => text().optional().meta({ format: 'date-time' });
+const generation = intOrString.optional().describe('The generation of the object that this was found for.');
+
+const condition = z.object({
+  type: text().optional().describe('What the condition is about.'),
+  status: text().optional().describe('True, False or Unknown.'),
+  reason: text().optional().describe('Why, in one word for programs.'),
+  message: text().optional().describe('Why, for people.'),
+  lastProbeTime: time().describe('When it was last looked at.'),
+  lastTransitionTime: time().describe('When the status last changed.'),
+  observedGeneration: generation,
 });
 
-export const intOrString = z.union([z.int(), z.string()]).meta({ 'x-kubernetes-int-or-string': true });
+const validationMessage = z.object({
+  level: z.enum(['UNKNOWN', 'ERROR', 'WARNING', 'INFO']).optional().describe('How serious it is.'),
+  documentationUrl: text().optional().describe('Where more is written about it.'),
+  type: z
+    .object({
+      code: text().optional().describe('The code of the problem, such as IST0101.'),
+      name: text().optional().describe('The name of the problem.'),
+    })
+    .optional()
+    .describe('Which problem it is.'),
+});
 
 /** The same for every kind; what others add to it is kept. */
 export const status = z
   .object({
-    conditions: z
-      .array(
-        z.object({
-          type: text().optional(),
-          status: text().optional(),
-          reason: text().optional(),
-          message: text().optional(),
-          lastProbeTime: text().optional().meta({ format: 'date-time' }),
-          lastTransitionTime: text().optional().meta({ format: 'date-time' }),
-          observedGeneration: intOrString.optional(),
-        }),
-      )
-      .optional(),
-    observedGeneration: intOrString.optional(),
-    validationMessages: z
-      .array(
-        z.object({
-          level: z.enum(['UNKNOWN', 'ERROR', 'WARNING', 'INFO']).optional(),
-          documentationUrl: text().optional(),
-          type: z.object({ code: text().optional(), name: text().optional() }).optional(),
-        }),
-      )
-      .optional(),
+    conditions: z.array(condition).optional().describe('How the mesh took the object.'),
+    observedGeneration: generation,
+    validationMessages: z.array(validationMessage).optional().describe('Problems found in the object.'),
   })
+  .describe('What the mesh made of the object; written by the controller.')
   .meta({ 'x-kubernetes-preserve-unknown-fields': true });
