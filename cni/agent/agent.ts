@@ -95,7 +95,8 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
     }),
   );
 
-  stack.use(await serveUnix(`${config.runDir}/log.sock`, { '/log': logRoute(log.scope('plugin')) }));
+  const onStranger = (uid: number) => log.warn('a caller that is not root was refused', { 'peer.uid': uid });
+  stack.use(await serveUnix(`${config.runDir}/log.sock`, { '/log': logRoute(log.scope('plugin')) }, onStranger));
   const host = await startHostRules(config, finder, log);
   const zds: ZdsServer = stack.use(
     new ZdsServer({
@@ -128,7 +129,7 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
   namespaces.start();
   await Promise.all([pods.synced, namespaces.synced]);
   await dataPlane.restore(enrolledBefore(pods.list(), config.systemNamespace), config.reapplyRulesAtStart);
-  stack.use(await serveUnix(`${config.runDir}/pluginevent.sock`, { '/cmdadd': events }));
+  stack.use(await serveUnix(`${config.runDir}/pluginevent.sock`, { '/cmdadd': events }, onStranger));
   reconciler.start();
   zds.start();
   serving.ready();

@@ -1,7 +1,10 @@
 /** A small HTTP server on a UNIX socket, for the plugin. */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { peerOfSocket } from '../../core/net/index.ts';
+import { privateFolder } from './private-folder.ts';
 
 export type UnixReply = { readonly status: number; readonly body: string };
 export type UnixRoute = (body: string) => Promise<UnixReply>;
@@ -12,15 +15,26 @@ const MAX_CONNECTIONS = 256;
 
 /**
  * Serves POST requests by path on a socket file, in place of whatever was left there. The folder is 0700 and the socket
- * 0600: only root's processes, such as the container runtime's, get in.
+ * 0600, and who connects is asked for, as a descriptor may be passed on: only root's processes, such as the container
+ * runtime's, get in. `onStranger` hears of the uid of anybody else.
  */
-export async function serveUnix(path: string, routes: Readonly<Record<string, UnixRoute>>): Promise<AsyncDisposable> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+export async function serveUnix(
+  path: string,
+  routes: Readonly<Record<string, UnixRoute>>,
+  onStranger: (uid: number) => void = () => {},
+): Promise<AsyncDisposable> {
+  privateFolder(dirname(path));
   rmSync(path, { force: true });
   const server = createServer({ headersTimeout: 2_000, requestTimeout: 10_000 }, (request, response) => {
     void respond(routes, request, response);
   });
   server.maxConnections = MAX_CONNECTIONS;
+  server.prependListener('connection', (socket: Socket) => {
+    const uid = peerOfSocket(socket)?.uid;
+    if (uid === 0) return;
+    if (uid !== undefined) onStranger(uid);
+    socket.destroy();
+  });
   await listen(server, path);
   return {
     async [Symbol.asyncDispose]() {

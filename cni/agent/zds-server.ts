@@ -1,10 +1,10 @@
 /** The agent's ZDS server: which node proxies are connected, and who is told what. */
 
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type NetnsRef, type SeqpacketConnection, SeqpacketServer } from '../../core/net/index.ts';
 import type { Logger } from '../../core/telemetry/index.ts';
 import { MeshError } from '../../mesh/index.ts';
+import { privateFolder } from './private-folder.ts';
 import { ZDS_DEADLINE_MS, ZdsConnection, type ZdsWorkload } from './zds-connection.ts';
 
 /** At most five new connections a second (cni.md 1.5), and few that wait for their turn. */
@@ -32,7 +32,7 @@ export class ZdsServer implements AsyncDisposable {
   /** Listens at once, so that proxies can connect; they are served after `start`. */
   constructor(options: ZdsServerOptions) {
     this.#o = options;
-    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    privateFolder(dirname(options.path));
     this.#server = SeqpacketServer.listen(options.path);
   }
 

@@ -30,6 +30,7 @@ export {
   MAX_PACKET_BYTES,
   type Packet,
   type Peer,
+  peerOfSocket,
   SeqpacketConnection,
   SeqpacketServer,
 } from './seqpacket.ts';

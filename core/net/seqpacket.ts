@@ -1,9 +1,11 @@
 /** SOCK_SEQPACKET over UNIX sockets, with descriptors: what carries ZDS. One packet is one message. */
 import { chmodSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { KernelError, must } from './errors.ts';
 import * as k from './kernel.ts';
 import { MAX_PACKET_FDS, Message } from './message.ts';
 import { encodeUnixSockaddr } from './sockaddr.ts';
+import { fdOf } from './socket-options.ts';
 import { DISCONNECT, READABLE, Watch, WRITABLE } from './watch.ts';
 
 /** Both ends of ZDS read into 1024 bytes and refuse what is longer (cni.md 1.5). */
@@ -198,6 +200,12 @@ function peerOf(fd: number): Peer {
   const credentials = Buffer.alloc(12); // struct ucred
   must(k.sys.getsockopt(fd, k.SOL_SOCKET, k.SO_PEERCRED, credentials, k.int(12)), 'getsockopt', 'SO_PEERCRED');
   return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4), gid: credentials.readUInt32LE(8) };
+}
+
+/** Who connected to (or serves) a UNIX socket of Node's; undefined when it is closed already. @throws KernelError */
+export function peerOfSocket(socket: Socket): Peer | undefined {
+  const fd = fdOf(socket);
+  return fd === undefined ? undefined : peerOf(fd);
 }
 
 /** Connections waiting to be accepted. */
