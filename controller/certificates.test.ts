@@ -238,15 +238,22 @@ function meshConfig(api: TestMesh['api'], mesh: string): void {
   });
 }
 
-test('a flood of callers is sent away before it floods the API server', async () => {
+test('a flood of callers is sent away before it floods the API server, and one address leaves room for the others', async () => {
   const reviews = new Reviews();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const running = Array.from({ length: 128 }, () => reviews.run(() => promise));
-  await assert.rejects(
-    reviews.run(async () => {}),
-    { code: status.RESOURCE_EXHAUSTED },
-  );
+  const flood = (peer: string, many: number) =>
+    Array.from({ length: many }, (_, i) => reviews.run(`${peer}:${40_000 + i}`, () => promise));
+  const isFull = (peer: string) =>
+    assert.rejects(
+      reviews.run(peer, async () => {}),
+      { code: status.RESOURCE_EXHAUSTED },
+    );
+  const running = flood('10.0.0.1', 32);
+  await isFull('10.0.0.1:1');
+  await reviews.run('10.0.0.2:1', async () => {});
+  for (const peer of ['10.0.0.2', 'fd00::1', 'fd00::2']) running.push(...flood(peer, 32));
+  await isFull('10.0.0.9:1');
   resolve();
   await Promise.all(running);
-  await reviews.run(async () => {});
+  await reviews.run('10.0.0.1:1', async () => {});
 });

@@ -40,26 +40,37 @@ type Review = {
 
 /** Anybody who can reach the port can make us ask the API server: this many questions at a time, the rest is sent away. */
 const MAX_REVIEWS = 128;
+/** Of one address, so that one pod cannot keep every ztunnel out. (A ztunnel asks for 8 certificates at a time.) */
+const MAX_REVIEWS_OF_ONE = 32;
 
 /** How many callers are being proven now. One for all services of a server. */
 export class Reviews {
   #running = 0;
+  readonly #byAddress = new Map<string, number>();
 
-  /** Throws RpcError RESOURCE_EXHAUSTED when too many run. */
-  async run<T>(review: () => Promise<T>): Promise<T> {
-    if (this.#running >= MAX_REVIEWS) throw new RpcError(status.RESOURCE_EXHAUSTED, 'too many callers at once');
+  /** Throws RpcError RESOURCE_EXHAUSTED when too many run. `peer` is `address:port`. */
+  async run<T>(peer: string, review: () => Promise<T>): Promise<T> {
+    const address = peer.slice(0, Math.max(peer.lastIndexOf(':'), 0));
+    const ofOne = this.#byAddress.get(address) ?? 0;
+    if (this.#running >= MAX_REVIEWS || ofOne >= MAX_REVIEWS_OF_ONE) {
+      throw new RpcError(status.RESOURCE_EXHAUSTED, 'too many callers at once');
+    }
     this.#running += 1;
+    this.#byAddress.set(address, ofOne + 1);
     try {
       return await review();
     } finally {
       this.#running -= 1;
+      const left = (this.#byAddress.get(address) ?? 1) - 1;
+      if (left === 0) this.#byAddress.delete(address);
+      else this.#byAddress.set(address, left);
     }
   }
 }
 
 /** Resolves with the caller, or throws RpcError UNAUTHENTICATED (RESOURCE_EXHAUSTED when too many call). */
 export async function authenticate(options: AuthenticatorOptions, metadata: Metadata, peer: string): Promise<Caller> {
-  const verdict = await options.reviews.run(() => identify(options, metadata));
+  const verdict = await options.reviews.run(peer, () => identify(options, metadata));
   if (typeof verdict === 'object') return verdict;
   options.onRefusal(verdict, peer);
   throw new RpcError(status.UNAUTHENTICATED, REFUSED);
