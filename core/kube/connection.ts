@@ -4,17 +4,9 @@ import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { MeshError } from '../../mesh/index.ts';
 import { KubeError } from './kube-error.ts';
-import { type KubeconfigEntry, readKubeconfig } from './kubeconfig.ts';
+import { type KubeconfigEntry, readKubeconfig, type TlsSettings } from './kubeconfig.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
-
-export type TlsSettings = {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
-  readonly rejectUnauthorized: boolean;
-};
 
 export type Connection = {
   /** Base URL without a final slash. */

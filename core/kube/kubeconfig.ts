@@ -4,7 +4,15 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { MeshError } from '../../mesh/index.ts';
-import type { TlsSettings } from './connection.ts';
+
+/** How to reach a server by TLS; PEM throughout. */
+export type TlsSettings = {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+  readonly rejectUnauthorized: boolean;
+};
 
 export type KubeconfigEntry = {
   readonly server: string;

@@ -1,8 +1,9 @@
 /** HTTP towards the API server: one pool, credentials on each request, polite retries. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher, errors } from 'undici';
-import type { Connection, ConnectionSource, TlsSettings } from './connection.ts';
+import type { Connection, ConnectionSource } from './connection.ts';
 import { errorFromAnswer, KubeError } from './kube-error.ts';
+import type { TlsSettings } from './kubeconfig.ts';
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

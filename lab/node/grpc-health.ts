@@ -1,6 +1,6 @@
 /** The gRPC health checking protocol: `grpc.health.v1.Health/Check`. */
 import { Client, credentials } from '@grpc/grpc-js';
-import type { Outcome } from './probe-action.ts';
+import { failed, OK, type Outcome } from './probe-outcome.ts';
 
 const SERVING = 1;
 
@@ -17,8 +17,8 @@ export function checkGrpcHealth(host: string, port: number, service: string, tim
     { deadline: Date.now() + timeoutMs },
     (error, state) => {
       client.close();
-      if (error) resolve({ ok: false, why: error.message });
-      else resolve(state === SERVING ? { ok: true } : { ok: false, why: `the service reports state ${state}` });
+      if (error) resolve(failed(error.message));
+      else resolve(state === SERVING ? OK : failed(`the service reports state ${state}`));
     },
   );
   return promise;

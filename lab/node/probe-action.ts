@@ -4,10 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Handler, HttpGet } from './pod.ts';
-
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly why: string };
-const OK: Outcome = { ok: true };
-const failed = (why: string): Outcome => ({ ok: false, why });
+import { failed, OK, type Outcome } from './probe-outcome.ts';
 
 export type ActionContext = {
   readonly container: Container;

@@ -1,7 +1,7 @@
 /** Repeats a probe until told to stop, and says when its verdict changes. */
 import { setTimeout as after } from 'node:timers/promises';
 import type { Probe } from './pod.ts';
-import type { Outcome } from './probe-action.ts';
+import type { Outcome } from './probe-outcome.ts';
 
 export type ProbeEvents = {
   readonly look: () => Promise<Outcome>;

@@ -1,8 +1,8 @@
 /** The SQLite side of the store: one row per object, a log of events, one counter; every write is one transaction. */
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { EventType } from './store.ts';
 
+export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 export type ObjectRow = { readonly resource: string; readonly body: string };
 export type EventRow = {
   readonly revision: number;

@@ -5,9 +5,7 @@
  */
 import { type ApiObject, deepFreeze } from '../object.ts';
 import { expired } from '../pure/index.ts';
-import { Database } from './database.ts';
-
-export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+import { Database, type EventType } from './database.ts';
 
 /** One change. A deletion carries the last state with the deletion's own resourceVersion. */
 export type StoreEvent = {
