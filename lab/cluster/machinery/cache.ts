@@ -55,6 +55,12 @@ export class Cache<T extends KubeObject> implements AsyncDisposable {
     return this.#objects.get(key);
   }
 
+  /** The same object as it is now; undefined also when another one has taken its name. */
+  latest(object: T): T | undefined {
+    const latest = this.#objects.get(objectKey(object));
+    return latest?.metadata.uid === object.metadata.uid ? latest : undefined;
+  }
+
   list(): readonly T[] {
     return [...this.#objects.values()];
   }

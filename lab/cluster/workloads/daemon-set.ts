@@ -1,43 +1,28 @@
 /** Carries out what `planDaemonSet` finds, and keeps the history of templates in ControllerRevisions. */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Cache,
-  claim,
-  claimants,
-  controllerReference,
-  type EventRecorder,
-  isControlledBy,
-  ownerKey,
-  WorkQueue,
-} from '../machinery/index.ts';
-import type { ControllerRevision, DaemonSet, Node, Pod } from '../types.ts';
+import { objectKey } from '../../../core/kube/index.ts';
+import { type Cache, claim, claimants, controllerReference, isControlledBy, OwnerQueue } from '../machinery/index.ts';
+import type { ControllerRevision, DaemonSet, Node } from '../types.ts';
 import { planDaemonSet, podSpecFor, REVISION_HASH } from './daemon-set-plan.ts';
-import { templateHash } from './pods.ts';
+import { createPod, deletePod, podFromTemplate, recordFailedCreate, type WorkloadDeps } from './owned-pods.ts';
+import { templateHash, withLabels } from './pods.ts';
 
-export type DaemonSetDeps = {
+type DaemonSetDeps = WorkloadDeps & {
   readonly daemonSets: Cache<DaemonSet>;
   readonly revisions: Cache<ControllerRevision>;
-  readonly pods: Cache<Pod>;
   readonly nodes: Cache<Node>;
-  readonly events: EventRecorder;
-  readonly now: () => Date;
-  readonly onProblem: (key: string, error: unknown) => void;
 };
 
 export class DaemonSetController implements AsyncDisposable {
   readonly #deps: DaemonSetDeps;
-  readonly #queue: WorkQueue;
+  readonly #queue: OwnerQueue<DaemonSet>;
 
   constructor(deps: DaemonSetDeps) {
     this.#deps = deps;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), deps.onProblem);
-    deps.daemonSets.onChange((set) => this.#queue.add(`${set.metadata.namespace}/${set.metadata.name}`));
-    deps.pods.onChange((pod, old) => {
-      for (const key of [ownerKey(pod, 'DaemonSet'), old && ownerKey(old, 'DaemonSet')]) if (key) this.#queue.add(key);
-      for (const key of claimants(deps.daemonSets.list(), pod)) this.#queue.add(key);
-    });
+    this.#queue = new OwnerQueue(deps.daemonSets, (set) => this.#reconcile(set), deps.onProblem);
+    this.#queue.follow(deps.pods, (pod) => claimants(deps.daemonSets.list(), pod));
     deps.nodes.onChange(() => {
-      for (const set of deps.daemonSets.list()) this.#queue.add(`${set.metadata.namespace}/${set.metadata.name}`);
+      for (const set of deps.daemonSets.list()) this.#queue.add(objectKey(set));
     });
   }
 
@@ -45,10 +30,8 @@ export class DaemonSetController implements AsyncDisposable {
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  async #reconcile(key: string): Promise<number | undefined> {
-    const { daemonSets, pods, nodes, events, now } = this.#deps;
-    const set = daemonSets.get(key);
-    if (set === undefined) return undefined;
+  async #reconcile(set: DaemonSet): Promise<number | undefined> {
+    const { pods, nodes, now } = this.#deps;
     const hash = templateHash(set.spec.template);
     const plan = () => {
       const own = pods.list().filter((pod) => isControlledBy(pod, set));
@@ -57,43 +40,23 @@ export class DaemonSetController implements AsyncDisposable {
     await claim(pods, set);
     const { create, remove } = plan();
     if (set.metadata.deletionTimestamp === undefined) await this.#keepHistory(set, hash);
-    for (const pod of remove) {
-      await pods.delete(pod);
-      events.record(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`);
-    }
+    for (const pod of remove) await deletePod(this.#deps, set, pod);
     try {
       await Promise.all(create.map((node) => this.#create(set, node, hash)));
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      events.record(set, 'Warning', 'FailedCreate', `Error creating: ${message}`);
+      recordFailedCreate(this.#deps, set, error);
       throw error;
     } finally {
-      await this.#writeStatus(key, set, plan().status);
+      await this.#writeStatus(set, plan().status);
     }
     return plan().againMs;
   }
 
   async #create(set: DaemonSet, node: string, hash: string): Promise<void> {
-    const { template } = set.spec;
-    const { namespace, name } = set.metadata;
-    const pod = await this.#deps.pods.create({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        ...template.metadata,
-        name: '',
-        generateName: `${name.slice(0, 57)}-`,
-        ...(namespace === undefined ? {} : { namespace }),
-        labels: {
-          ...template.metadata?.labels,
-          [REVISION_HASH]: hash,
-          'pod-template-generation': String(set.metadata.generation ?? 1),
-        },
-        ownerReferences: [controllerReference(set)],
-      },
-      spec: podSpecFor(template, node),
-    });
-    this.#deps.events.record(set, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
+    const generation = String(set.metadata.generation ?? 1);
+    const template = withLabels(set.spec.template, { [REVISION_HASH]: hash, 'pod-template-generation': generation });
+    const pod = podFromTemplate({ ...set, spec: { template } });
+    await createPod(this.#deps, set, { ...pod, spec: podSpecFor(template, node) });
   }
 
   /** One revision for each template there was: `kubectl rollout history` and `undo` live on them. */
@@ -112,9 +75,9 @@ export class DaemonSetController implements AsyncDisposable {
     for (const revision of old.slice(0, surplus)) await revisions.delete(revision);
   }
 
-  async #writeStatus(key: string, set: DaemonSet, status: unknown): Promise<void> {
-    const latest = this.#deps.daemonSets.get(key);
-    if (latest === undefined || latest.metadata.uid !== set.metadata.uid) return;
+  async #writeStatus(set: DaemonSet, status: unknown): Promise<void> {
+    const latest = this.#deps.daemonSets.latest(set);
+    if (latest === undefined) return;
     if (!isDeepStrictEqual(status, latest.status)) await this.#deps.daemonSets.replaceStatus(latest, status);
   }
 }

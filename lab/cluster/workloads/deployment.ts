@@ -5,23 +5,19 @@ import {
   claim,
   claimants,
   controllerReference,
-  type EventRecorder,
   isControlledBy,
+  OwnerQueue,
   ownerKey,
-  WorkQueue,
 } from '../machinery/index.ts';
 import type { Deployment, Pod, ReplicaSet } from '../types.ts';
 import { planDeployment, REVISION, rollingBounds, TEMPLATE_HASH } from './deployment-plan.ts';
 import { deploymentStatus } from './deployment-status.ts';
+import type { WorkloadDeps } from './owned-pods.ts';
 import { isFinished, templateHash, withLabels } from './pods.ts';
 
-export type DeploymentDeps = {
+type DeploymentDeps = WorkloadDeps & {
   readonly deployments: Cache<Deployment>;
   readonly replicaSets: Cache<ReplicaSet>;
-  readonly pods: Cache<Pod>;
-  readonly events: EventRecorder;
-  readonly now: () => Date;
-  readonly onProblem: (key: string, error: unknown) => void;
 };
 
 const DESIRED = 'deployment.kubernetes.io/desired-replicas';
@@ -36,17 +32,12 @@ const OWN_ANNOTATIONS: ReadonlySet<string> = new Set([
 
 export class DeploymentController implements AsyncDisposable {
   readonly #deps: DeploymentDeps;
-  readonly #queue: WorkQueue;
+  readonly #queue: OwnerQueue<Deployment>;
 
   constructor(deps: DeploymentDeps) {
     this.#deps = deps;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), deps.onProblem);
-    deps.deployments.onChange((d) => this.#queue.add(`${d.metadata.namespace}/${d.metadata.name}`));
-    deps.replicaSets.onChange((set, old) => {
-      for (const key of [ownerKey(set, 'Deployment'), old && ownerKey(old, 'Deployment')])
-        if (key) this.#queue.add(key);
-      for (const key of claimants(deps.deployments.list(), set)) this.#queue.add(key);
-    });
+    this.#queue = new OwnerQueue(deps.deployments, (deployment) => this.#reconcile(deployment), deps.onProblem);
+    this.#queue.follow(deps.replicaSets, (set) => claimants(deps.deployments.list(), set));
     deps.pods.onChange((pod, _old, kind) => {
       if (kind === 'delete') this.#oldPodGone(pod); // Recreate waits for the last one
     });
@@ -63,10 +54,8 @@ export class DeploymentController implements AsyncDisposable {
     if (key !== undefined) this.#queue.add(key);
   }
 
-  async #reconcile(key: string): Promise<number | undefined> {
-    const { deployments, replicaSets, events } = this.#deps;
-    const deployment = deployments.get(key);
-    if (deployment === undefined) return undefined;
+  async #reconcile(deployment: Deployment): Promise<number | undefined> {
+    const { replicaSets, events } = this.#deps;
     await claim(replicaSets, deployment);
     const plan = this.#plan(deployment);
     if (deployment.metadata.deletionTimestamp === undefined) {
@@ -81,7 +70,7 @@ export class DeploymentController implements AsyncDisposable {
       for (const set of plan.forget) await replicaSets.delete(set);
       if (plan.current !== undefined) await this.#annotate(deployment, plan.current, plan.revision);
     }
-    return this.#writeStatus(key);
+    return this.#writeStatus(deployment);
   }
 
   #plan(deployment: Deployment) {
@@ -137,9 +126,9 @@ export class DeploymentController implements AsyncDisposable {
     await deployments.patch(deployment, { metadata: { annotations: { [REVISION]: String(revision) } } });
   }
 
-  async #writeStatus(key: string): Promise<number | undefined> {
+  async #writeStatus(deployment: Deployment): Promise<number | undefined> {
     const { deployments, now } = this.#deps;
-    const latest = deployments.get(key);
+    const latest = deployments.latest(deployment);
     if (latest === undefined) return undefined;
     const { status, againMs } = deploymentStatus(latest, this.#plan(latest), now());
     if (!isDeepStrictEqual(status, latest.status)) await deployments.replaceStatus(latest, status);

@@ -1,16 +1,15 @@
 /** Keeps as many pods as a ReplicaSet wants. */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Cache,
-  claim,
-  claimants,
-  controllerReference,
-  type EventRecorder,
-  isControlledBy,
-  ownerKey,
-  WorkQueue,
-} from '../machinery/index.ts';
+import { type Cache, claim, claimants, isControlledBy, OwnerQueue } from '../machinery/index.ts';
 import type { Condition, Pod, ReplicaSet, ReplicaSetStatus } from '../types.ts';
+import {
+  createPod,
+  deletePod,
+  messageOf,
+  podFromTemplate,
+  recordFailedCreate,
+  type WorkloadDeps,
+} from './owned-pods.ts';
 import { byDispensability, isActive, isAvailable, isPodReady, nextAvailableMs, withCondition } from './pods.ts';
 
 export type ReplicaSetPlan = {
@@ -47,64 +46,33 @@ export function planReplicaSet(set: ReplicaSet, pods: readonly Pod[], now: Date)
   };
 }
 
-/** The pod that a template makes under this owner; the server finds the rest of the name. */
-export function podFromTemplate(owner: ReplicaSet, generateName: string): Pod {
-  const { metadata = {}, spec } = owner.spec.template;
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      ...metadata,
-      name: '',
-      generateName,
-      ...(owner.metadata.namespace === undefined ? {} : { namespace: owner.metadata.namespace }),
-      ownerReferences: [controllerReference(owner)],
-    },
-    spec,
-  };
-}
-
-export type ReplicaSetDeps = {
-  readonly replicaSets: Cache<ReplicaSet>;
-  readonly pods: Cache<Pod>;
-  readonly events: EventRecorder;
-  readonly now: () => Date;
-  readonly onProblem: (key: string, error: unknown) => void;
-};
+type ReplicaSetDeps = WorkloadDeps & { readonly replicaSets: Cache<ReplicaSet> };
 
 export class ReplicaSetController implements AsyncDisposable {
   readonly #deps: ReplicaSetDeps;
-  readonly #queue: WorkQueue;
+  readonly #queue: OwnerQueue<ReplicaSet>;
 
   constructor(deps: ReplicaSetDeps) {
     this.#deps = deps;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), deps.onProblem);
-    deps.replicaSets.onChange((set) => this.#queue.add(`${set.metadata.namespace}/${set.metadata.name}`));
-    deps.pods.onChange((pod, old) => {
-      for (const key of [ownerKey(pod, 'ReplicaSet'), old && ownerKey(old, 'ReplicaSet')])
-        if (key) this.#queue.add(key);
-      for (const key of claimants(deps.replicaSets.list(), pod)) this.#queue.add(key);
-    });
+    this.#queue = new OwnerQueue(deps.replicaSets, (set) => this.#reconcile(set), deps.onProblem);
+    this.#queue.follow(deps.pods, (pod) => claimants(deps.replicaSets.list(), pod));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  async #reconcile(key: string): Promise<number | undefined> {
-    const { replicaSets, pods, now } = this.#deps;
-    const set = replicaSets.get(key);
-    if (set === undefined) return undefined;
+  async #reconcile(set: ReplicaSet): Promise<number | undefined> {
+    const { pods, now } = this.#deps;
     const plan = planReplicaSet(set, await claim(pods, set), now());
     const own = () => pods.list().filter((pod) => isControlledBy(pod, set));
     let failure: unknown;
     try {
-      await Promise.all(plan.remove.map((pod) => this.#remove(set, pod)));
-      await createPods(plan.create, () => this.#create(set));
+      await Promise.all(plan.remove.map((pod) => deletePod(this.#deps, set, pod)));
+      await createPods(plan.create, () => createPod(this.#deps, set, podFromTemplate(set)));
     } catch (error) {
       failure = error;
-      if (plan.create > 0)
-        this.#deps.events.record(set, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
+      if (plan.create > 0) recordFailedCreate(this.#deps, set, error);
     }
     const { status, againMs } = planReplicaSet(set, own(), now());
     await this.#writeStatus(set, status, failure);
@@ -112,20 +80,10 @@ export class ReplicaSetController implements AsyncDisposable {
     return againMs;
   }
 
-  async #create(set: ReplicaSet): Promise<void> {
-    const pod = await this.#deps.pods.create(podFromTemplate(set, `${set.metadata.name.slice(0, 57)}-`));
-    this.#deps.events.record(set, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
-  }
-
-  async #remove(set: ReplicaSet, pod: Pod): Promise<void> {
-    await this.#deps.pods.delete(pod);
-    this.#deps.events.record(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`);
-  }
-
   async #writeStatus(set: ReplicaSet, status: ReplicaSetPlan['status'], failure: unknown): Promise<void> {
     const { replicaSets, now } = this.#deps;
-    const latest = replicaSets.get(`${set.metadata.namespace}/${set.metadata.name}`);
-    if (latest === undefined || latest.metadata.uid !== set.metadata.uid) return;
+    const latest = replicaSets.latest(set);
+    if (latest === undefined) return;
     const others = (latest.status?.conditions ?? []).filter(({ type }) => type !== 'ReplicaFailure');
     const failed: Condition = {
       type: 'ReplicaFailure',
@@ -139,10 +97,8 @@ export class ReplicaSetController implements AsyncDisposable {
   }
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 /** Makes pods in growing batches, so that one that is refused does not stand for hundreds of refusals. */
-export async function createPods(count: number, create: () => Promise<void>): Promise<void> {
+async function createPods(count: number, create: () => Promise<void>): Promise<void> {
   let batch = 1;
   for (let done = 0; done < count; batch *= 2) {
     const size = Math.min(batch, count - done);
