@@ -34,7 +34,7 @@ const LABELS = [
 forEachPair((pair) => {
   const scenario = inWorld(
     async () => {
-      const world = await MeshWorld.create(pair);
+      const world = await MeshWorld.create({ ...pair, env: { ISTIO_META_ISTIO_VERSION: 'tested' } });
       await world.host('server').listenEcho(8080);
       return world;
     },
@@ -187,7 +187,7 @@ forEachPair((pair) => {
       }
       const sample = parseMetrics(text).find(({ name }) => name === 'istio_tcp_connections_opened_total');
       assert.deepEqual(Object.keys(sample?.labels ?? {}), LABELS);
-      assert.match(text, /^istio_build{component="ztunnel",tag="unknown"} 1$/m);
+      assert.match(text, /^istio_build{component="ztunnel",tag="tested"} 1$/m);
       for (const type of ['workload.Address', 'security.Authorization']) {
         assert.match(text, new RegExp(`^istio_xds_message_total{url="type.googleapis.com/istio.${type}"} [1-9]`, 'm'));
       }

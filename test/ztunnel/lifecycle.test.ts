@@ -97,3 +97,32 @@ forEachImplementation((implementation) => {
     assert.equal(await withDeadline(world.b.exited, 'the end of the process'), 0);
   });
 });
+
+forEachPair(({ a: old, b: young }) => {
+  alone('a new ztunnel takes the place of the old one of its node, and no caller notices', async () => {
+    await using world = await MeshWorld.create({ a: old, b: old });
+    await world.host('server').listenEcho(8080);
+    using tunnel = await Conversation.open(world.host('client'), server(world));
+    using plaintext = await Conversation.open(world.host('outside'), server(world));
+    await using successor = await world.successor('b', young);
+    world.b.terminate();
+    for (let i = 0; i < 50; i++) {
+      for (const from of ['client', 'near', 'outside'] as const) {
+        const ask = (deadlineMs?: number) => call(world.host(from), server(world), `call ${i}`, deadlineMs);
+        if (old.name === 'ours') assert.equal(await ask(), `call ${i}`, `call ${i} from ${from}`);
+        // what reaches a reference that has just begun to drain may hang until its deadline
+        else await eventually('an answer', () => ask(500).then(Boolean, () => false), 12_000);
+      }
+    }
+    for (const from of ['client', 'near'] as const) {
+      await successor.access({ direction: 'inbound', 'src.identity': identityOf(from) });
+    }
+    for (const open of [tunnel, plaintext]) {
+      await open.say('still here');
+      open.socket.end();
+      assert.equal(await open.ended(), 'end');
+    }
+    assert.equal(await withDeadline(world.b.exited, 'the end of the old process'), 0);
+    assert.equal(await call(world.host('client'), server(world)), 'hello');
+  });
+});

@@ -8,9 +8,9 @@ const CALL_DEADLINE_MS = 8_000;
 export type Target = { readonly ip: string; readonly port: number };
 
 /** Sends text, ends, and gives the whole answer. Rejects when the connection breaks. */
-export async function call(from: TestHost, to: Target, text = 'hello'): Promise<string> {
+export async function call(from: TestHost, to: Target, text = 'hello', deadlineMs = CALL_DEADLINE_MS): Promise<string> {
   const socket = await from.dial(to);
-  socket.setTimeout(CALL_DEADLINE_MS, () => socket.destroy(new Error(`no answer of ${to.ip} port ${to.port}`)));
+  socket.setTimeout(deadlineMs, () => socket.destroy(new Error(`no answer of ${to.ip} port ${to.port}`)));
   socket.end(text);
   return readToEnd(socket);
 }

@@ -12,7 +12,7 @@ import { applyRules, planRules } from '../../../cni/redirect/index.ts';
 import type { Workload } from '../../../mesh/index.ts';
 import { type TestHost, TestNet } from '../../support/netns.ts';
 import { ControlPlane } from './control-plane.ts';
-import type { Pair } from './implementation.ts';
+import type { Implementation, Pair } from './implementation.ts';
 import { NAMESPACE, workload } from './resources.ts';
 import { type AgentLink, type AgentPod, ZdsAgent } from './zds-agent.ts';
 import { ZtunnelProcess } from './ztunnel-process.ts';
@@ -55,7 +55,17 @@ export class MeshWorld implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const scratch = mkdtempSync(join(tmpdir(), 'ambit-ztunnel-'));
     stack.defer(() => rmSync(scratch, { recursive: true, force: true }));
-    const hosts = { plane: {}, 'node-a': {}, 'node-b': {}, client: {}, near: {}, server: {}, other: {}, outside: {} };
+    const hosts = {
+      plane: {},
+      'node-a': {},
+      'node-b': {},
+      spare: {},
+      client: {},
+      near: {},
+      server: {},
+      other: {},
+      outside: {},
+    };
     const net = stack.use(await TestNet.create({ hosts }));
     const plane = stack.use(await ControlPlane.start({ host: net.host('plane'), scratch }));
     for (const name of podNames) plane.setWorkload(workloadOf(net, name));
@@ -75,14 +85,27 @@ export class MeshWorld implements AsyncDisposable {
     );
     const nodes = new Map<NodeName, Node>();
     for (const { name, ...node } of starting) {
-      const link = await node.agent.link().catch((error) => {
-        throw new Error(`${error.message}; the ztunnel said:\n${node.ztunnel.output}`);
-      });
+      const link = await node.ztunnel.orItsEnd(node.agent.link());
       await link.snapshot(podNames.filter((pod) => PODS[pod] === name).map((pod) => agentPod(net, pod)));
       await node.ztunnel.ready();
       nodes.set(name, { ...node, link });
     }
     return new MeshWorld(net, plane, nodes, stack.move());
+  }
+
+  /** A second ztunnel for a node, which knows the node's pods and is ready; to be disposed by who asked for it. */
+  async successor(name: NodeName, implementation: Implementation): Promise<ZtunnelProcess> {
+    const { agent } = this.node(name);
+    await using stack = new AsyncDisposableStack();
+    const host = this.net.host('spare');
+    const ztunnel = stack.use(
+      new ZtunnelProcess({ implementation, host, node: name, plane: this.plane, zdsPath: agent.path }),
+    );
+    const link = await ztunnel.orItsEnd(agent.link());
+    await link.snapshot(podNames.filter((pod) => PODS[pod] === name).map((pod) => this.agentPod(pod)));
+    await ztunnel.ready();
+    stack.move();
+    return ztunnel;
   }
 
   node(name: NodeName): Node {

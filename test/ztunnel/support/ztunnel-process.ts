@@ -58,6 +58,16 @@ export class ZtunnelProcess implements AsyncDisposable {
     return this.implementation.name === 'ours';
   }
 
+  /** What is waited for; rejects at once if the process ends instead, and in any case with what it said. */
+  orItsEnd<T>(wait: Promise<T>): Promise<T> {
+    const ended = this.exited.then((code) => {
+      throw new Error(`the ztunnel has ended with ${code}`);
+    });
+    return Promise.race([wait, ended]).catch((error) => {
+      throw new Error(`${error.message}; it said:\n${this.output}`);
+    });
+  }
+
   get output(): string {
     return this.#output.join('\n');
   }
