@@ -13,7 +13,7 @@ export function podEnrolment(pod: KubeObject, namespaceLabels: Readonly<Record<s
   const annotation = pod.metadata.annotations?.[REDIRECTION];
   const wanted = enrolled(pod, namespaceLabels, { excludedNamespaces: ['kube-system'] }).enrolled;
   if (annotation === 'enabled') return wanted ? 'enrolled' : 'leaving';
-  if (annotation === 'pending') return 'pending';
+  if (annotation === 'pending') return wanted ? 'pending' : 'leaving';
   return wanted ? 'missing' : 'outside';
 }
 

@@ -81,6 +81,12 @@ function callOnce(url: URL, text: string, timeoutMs: number): Promise<string> {
   }
 }
 
+/** A name with several addresses fails with one error for each, and none of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function callFor(url: URL, text: string, timeoutMs: number, durationMs: number): Promise<number> {
   const end = performance.now() + durationMs;
   let answered = 0;
@@ -90,7 +96,7 @@ async function callFor(url: URL, text: string, timeoutMs: number, durationMs: nu
       await callOnce(url, text, timeoutMs);
       answered += 1;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       failures.set(reason, (failures.get(reason) ?? 0) + 1);
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -124,7 +130,7 @@ if (values.for !== undefined) {
   try {
     console.log(await callOnce(url, text, timeoutMs));
   } catch (error) {
-    console.error(`call: ${target} failed: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`call: ${target} failed: ${reasonOf(error)}`);
     process.exitCode = 1;
   }
 }

@@ -59,8 +59,9 @@ test('labelling a namespace enrols its running pods, and unlabelling leaves noth
   await eventually('the annotation to go', () => node.annotation(1) === undefined);
   assert.equal(ztunnel.kinds.at(-1), `del ${uidOf(1)}`);
   assert.equal(await node.tables('pod1'), '');
-  const report = await (await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`)).json();
-  assert.deepEqual(report, { node: 'node-1', pods: [], pending: 0, failing: [] });
+  const report = async () => (await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`)).json();
+  await eventually('nothing under way', async () => ((await report()) as { pending: number }).pending === 0);
+  assert.deepEqual(await report(), { node: 'node-1', pods: [], pending: 0, failing: [] });
 });
 
 test('a new pod is enrolled before its start, with the addresses of the event', root, async () => {

@@ -31,6 +31,7 @@ async function stage() {
       step('annotate', ` ${value}`);
       return '100';
     },
+    farewellMs: 1,
     log: createLogger({ format: 'plain', level: 'error', write: () => {} }),
   });
   const pod = (): Pod => podOf(node.api.get(RESOURCES.Pod, 'shop/pod1') ?? assert.fail('no pod'));
@@ -67,10 +68,18 @@ test('a ztunnel that is not there leaves the pod captured and pending', root, as
   assert.ok(s.dataPlane.isComplete(uidOf(1)));
 });
 
+test('peers hear that a pod leaves while it is still served', root, async () => {
+  await using s = await stage();
+  await s.dataPlane.add(s.pod());
+  s.steps.length = 0;
+  await s.dataPlane.remove(s.pod(), false);
+  assert.deepEqual(s.steps, ['annotate pending', 'host remove', 'zds remove', 'annotate undefined']);
+});
+
 test('a removal that fails after the rules went is completed by the next try', root, async () => {
   await using s = await stage();
   await s.dataPlane.add(s.pod());
-  s.failing.add('annotate');
+  s.failing.add('zds remove');
   await assert.rejects(s.dataPlane.remove(s.pod(), false));
   assert.equal(await s.rules(), '');
   assert.ok(s.dataPlane.knows(uidOf(1)));
@@ -94,7 +103,7 @@ test('rules whose removal fails are not forgotten', root, async () => {
   assert.equal(await s.rules(), '');
 });
 
-test('a pod whose rules can not be set is not announced, and nothing of it stays', root, async () => {
+test('a pod whose rules can not be set is taken back from the proxy, and nothing of it stays', root, async () => {
   await using s = await stage();
   const path = process.env['PATH'] ?? '';
   process.env['PATH'] = '/nowhere';
@@ -103,7 +112,7 @@ test('a pod whose rules can not be set is not announced, and nothing of it stays
   } finally {
     process.env['PATH'] = path;
   }
-  assert.deepEqual([s.steps, s.dataPlane.knows(uidOf(1))], [[], false]);
+  assert.deepEqual([s.steps, s.dataPlane.knows(uidOf(1))], [['zds add', 'zds remove'], false]);
 });
 
 test('the rules of a pod that has ended go with its namespace, and its annotation is no obstacle', root, async () => {

@@ -1,7 +1,9 @@
 /**
- * Brings one pod into the mesh and out of it, in the order of cni.md 1.6. Every step may be repeated; what a failure
- * leaves behind, the next try or the next start finds and completes.
+ * Brings one pod into the mesh and out of it. Every step may be repeated; what a failure leaves behind, the next try or the
+ * next start finds and completes. The order differs from the reference's in two places, so that a pod that runs loses no new
+ * connection: the proxy listens before the rules capture anything, and peers hear of a leave before the proxy goes.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NetnsRef } from '../../core/net/index.ts';
 import type { Logger } from '../../core/telemetry/index.ts';
 import { type IpAddress, MeshError } from '../../mesh/index.ts';
@@ -11,6 +13,12 @@ import type { NetnsFinder } from './netns-finder.ts';
 import { type Pod, podKey, type Redirection } from './pod.ts';
 import type { ZdsWorkload } from './zds-connection.ts';
 import type { ZdsServer } from './zds-server.ts';
+
+/**
+ * How long a pod that leaves is served on after its annotation has ceased to say `enabled`: control plane and peers hear of
+ * it meanwhile. Longer would keep plaintext of peers that know already waiting under the policies of the mesh.
+ */
+const FAREWELL_MS = 250;
 
 export type DataPlaneOptions = {
   readonly finder: NetnsFinder;
@@ -22,6 +30,8 @@ export type DataPlaneOptions = {
    * pod that has it.
    */
   readonly annotate: (pod: Pod, value: Redirection | undefined) => Promise<string | undefined>;
+  /** Default 250. */
+  readonly farewellMs?: number;
   readonly log: Logger;
 };
 
@@ -123,12 +133,15 @@ export class DataPlane implements Disposable {
       const entry: Enrolled = { pod, ips, netns, complete: false };
       this.#pods.set(pod.uid, entry);
       try {
+        const refused = await zds.add({ uid: pod.uid, info: infoOf(pod), netns }).then(
+          () => undefined,
+          (reason: unknown) => ({ reason }),
+        );
+        // Also without a proxy: a pod of the mesh has rather no traffic than plaintext.
         await this.#program(pod, netns, before === undefined);
-        try {
-          await zds.add({ uid: pod.uid, info: infoOf(pod), netns });
-        } catch (error) {
+        if (refused !== undefined) {
           if (pod.redirection !== 'pending') await annotate(pod, 'pending');
-          throw error;
+          throw refused.reason;
         }
         await host.add(pod.uid, ips);
         entry.annotatedVersion = await annotate(pod, 'enabled');
@@ -148,6 +161,11 @@ export class DataPlane implements Disposable {
     return this.#inLane(pod.uid, async () => {
       const { zds, host, annotate, log } = this.#o;
       const entry = this.#pods.get(pod.uid);
+      if (!gone && entry?.complete === true) {
+        await annotate(pod, 'pending'); // a word that a start of the agent in between takes up
+        entry.complete = false;
+        await sleep(this.#o.farewellMs ?? FAREWELL_MS);
+      }
       await host.remove(pod.uid);
       if (!gone) await this.#clean(pod, entry);
       await zds.remove(pod.uid);
@@ -194,6 +212,12 @@ export class DataPlane implements Disposable {
     } catch (error) {
       if (isNew) {
         this.#pods.delete(pod.uid);
+        await this.#o.zds.remove(pod.uid).catch((cause) =>
+          this.#o.log.error('the proxy was not told that a pod is not enrolled', {
+            pod: podKey(pod),
+            error: String(cause),
+          }),
+        );
         await removeRules(netns).catch((cause) =>
           this.#o.log.error('rules were left in a pod', { pod: podKey(pod), error: String(cause) }),
         );
