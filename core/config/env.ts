@@ -34,59 +34,45 @@ const BOOLEANS: Readonly<Record<string, boolean>> = {
   f: false,
 };
 
-/** `true`, `1`, `t` or `false`, `0`, `f` in any case; unset means the default. */
-export const envBoolean = <D extends boolean | undefined>(fallback: D) =>
+/** A variable of which `read` makes a value, or nothing when it is not what is expected; unset or empty means the default. */
+const readText = <T, D extends T | undefined>(fallback: D, expected: string, read: (text: string) => T | undefined) =>
   z.preprocess(
     unsetWhenEmpty,
     z
       .string()
       .optional()
-      .transform((text, context): boolean | D => {
+      .transform((text, context): T | D => {
         if (text === undefined) return fallback;
-        const value = BOOLEANS[text.toLowerCase()];
+        const value = read(text);
         if (value !== undefined) return value;
-        context.addIssue({ code: 'custom', message: 'must be true or false' });
+        context.addIssue({ code: 'custom', message: `must be ${expected}` });
         return z.NEVER;
       }),
   );
 
+/** `true`, `1`, `t` or `false`, `0`, `f` in any case; unset means the default. */
+export const envBoolean = <D extends boolean | undefined>(fallback: D) =>
+  readText<boolean, D>(fallback, 'true or false', (text) => BOOLEANS[text.toLowerCase()]);
+
 /** A whole number within bounds (both inclusive); unset means the default. */
-export const envInteger = <D extends number | undefined>(fallback: D, bounds: { min?: number; max?: number } = {}) =>
-  z.preprocess(
-    unsetWhenEmpty,
-    z
-      .string()
-      .optional()
-      .transform((text, context): number | D => {
-        if (text === undefined) return fallback;
-        const min = bounds.min ?? 0;
-        const max = bounds.max ?? Number.MAX_SAFE_INTEGER;
-        const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
-        if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
-        const range = bounds.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
-        context.addIssue({ code: 'custom', message: `must be a whole number ${range}` });
-        return z.NEVER;
-      }),
-  );
+export const envInteger = <D extends number | undefined>(fallback: D, bounds: { min?: number; max?: number } = {}) => {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
+  const range = bounds.max === undefined ? `of at least ${min}` : `from ${min} to ${max}`;
+  return readText<number, D>(fallback, `a whole number ${range}`, (text) => {
+    const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+    return Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined;
+  });
+};
 
 /** A Go-style duration, as milliseconds; unset means the default (also in milliseconds). */
 export const envDuration = <D extends number | undefined>(fallback: D) =>
-  z.preprocess(
-    unsetWhenEmpty,
-    z
-      .string()
-      .optional()
-      .transform((text, context): number | D => {
-        if (text === undefined) return fallback;
-        try {
-          return parseDuration(text);
-        } catch {
-          // the only way it throws; the reason below says the same in the context of a variable
-          context.addIssue({ code: 'custom', message: 'must be a duration such as 300ms, 5s or 1h30m' });
-          return z.NEVER;
-        }
-      }),
-  );
+  readText<number, D>(fallback, 'a duration such as 300ms, 5s or 1h30m', (text) => {
+    try {
+      return parseDuration(text);
+    } catch {
+      return undefined; // the only way it throws; the reason above says the same in the context of a variable
+    }
+  });
 
 /** A comma-separated list, trimmed, without empty items. */
 export const envList = () =>

@@ -5,14 +5,20 @@ import { defaultPodSpec } from './pod-spec.ts';
 import { podSpecProblems } from './pods.ts';
 import { invalidValue, required, type Strategy } from './strategy.ts';
 
-const ROLLING = { maxUnavailable: '25%', maxSurge: '25%' } as const;
-
 function defaultTemplate(parent: JsonObject, restartPolicy?: 'Always'): void {
   const template = childOf(parent, 'template');
   const metadata = childOf(template, 'metadata');
   defaultTo(metadata, 'creationTimestamp', null);
   if (metadata['creationTimestamp'] === null) delete metadata['creationTimestamp'];
   defaultPodSpec(childOf(template, 'spec'), restartPolicy);
+}
+
+/** How a new template replaces the old one: by rolling, at this pace. */
+function defaultRollout(strategy: JsonObject, pace: Readonly<Record<string, number | string>>): void {
+  defaultTo(strategy, 'type', 'RollingUpdate');
+  if (strategy['type'] !== 'RollingUpdate') return;
+  const rolling = childOf(strategy, 'rollingUpdate');
+  for (const [field, value] of Object.entries(pace)) defaultTo(rolling, field, value);
 }
 
 function selectorProblems(object: ApiObject, old: ApiObject | undefined): readonly Cause[] {
@@ -46,13 +52,7 @@ export const deployments: Strategy = {
     defaultTo(spec, 'replicas', 1);
     defaultTo(spec, 'revisionHistoryLimit', 10);
     defaultTo(spec, 'progressDeadlineSeconds', 600);
-    const strategy = childOf(spec, 'strategy');
-    defaultTo(strategy, 'type', 'RollingUpdate');
-    if (strategy['type'] === 'RollingUpdate') {
-      const rolling = childOf(strategy, 'rollingUpdate');
-      defaultTo(rolling, 'maxUnavailable', ROLLING.maxUnavailable);
-      defaultTo(rolling, 'maxSurge', ROLLING.maxSurge);
-    }
+    defaultRollout(childOf(spec, 'strategy'), { maxUnavailable: '25%', maxSurge: '25%' });
     defaultTemplate(spec, 'Always');
   },
   validate: selectorProblems,
@@ -62,13 +62,7 @@ export const daemonSets: Strategy = {
   prepare(object) {
     const spec = childOf(object, 'spec');
     defaultTo(spec, 'revisionHistoryLimit', 10);
-    const strategy = childOf(spec, 'updateStrategy');
-    defaultTo(strategy, 'type', 'RollingUpdate');
-    if (strategy['type'] === 'RollingUpdate') {
-      const rolling = childOf(strategy, 'rollingUpdate');
-      defaultTo(rolling, 'maxUnavailable', 1);
-      defaultTo(rolling, 'maxSurge', 0);
-    }
+    defaultRollout(childOf(spec, 'updateStrategy'), { maxUnavailable: 1, maxSurge: 0 });
     defaultTemplate(spec, 'Always');
   },
   validate: selectorProblems,
@@ -89,9 +83,7 @@ export const statefulSets: Strategy = {
     defaultTo(spec, 'replicas', 1);
     defaultTo(spec, 'podManagementPolicy', 'OrderedReady');
     defaultTo(spec, 'revisionHistoryLimit', 10);
-    const strategy = childOf(spec, 'updateStrategy');
-    defaultTo(strategy, 'type', 'RollingUpdate');
-    if (strategy['type'] === 'RollingUpdate') defaultTo(childOf(strategy, 'rollingUpdate'), 'partition', 0);
+    defaultRollout(childOf(spec, 'updateStrategy'), { partition: 0 });
     defaultTemplate(spec, 'Always');
   },
   validate: selectorProblems,
