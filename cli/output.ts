@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
-export const OUTPUT_FORMATS = ['short', 'json', 'yaml'] as const;
+const OUTPUT_FORMATS = ['short', 'json', 'yaml'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** The value of `-o`. `table` is accepted for `short`. Throws UsageError. */

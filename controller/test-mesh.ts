@@ -23,8 +23,6 @@ export type TokenFacts = {
   readonly authenticated?: boolean;
 };
 
-export const ISTIO_CA = 'istio-ca';
-
 export type TestMesh = AsyncDisposable & {
   readonly api: FakeApi;
   readonly controller: Controller;

@@ -38,7 +38,7 @@ export type NodeAddresses = {
 };
 
 /** Addresses of node `index`, counted from 1. */
-export function nodeAddresses(index: number): NodeAddresses {
+function nodeAddresses(index: number): NodeAddresses {
   return {
     index,
     name: `node-${index}`,

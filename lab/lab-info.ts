@@ -37,5 +37,5 @@ export function writeLabInfo(paths: LabPaths, info: LabInfo): void {
   renameSync(next, paths.info);
 }
 
-export const supervisorOf = (info: LabInfo): ProcessId => ({ pid: info.pid, startTime: info.startTime });
+const supervisorOf = (info: LabInfo): ProcessId => ({ pid: info.pid, startTime: info.startTime });
 export const labRuns = (info: LabInfo): boolean => isRunning(supervisorOf(info));

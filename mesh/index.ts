@@ -13,8 +13,8 @@ export {
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
-export { formatGateway, type GatewayHop, resolveGateway } from './decide/gateway.ts';
-export { expectedIdentities, workloadIdentities } from './decide/identities.ts';
+export type { GatewayHop } from './decide/gateway.ts';
+export { expectedIdentities } from './decide/identities.ts';
 export {
   decideInboundHbone,
   decideInboundPlaintext,
@@ -29,10 +29,9 @@ export {
   type OutboundFlow,
   type RefuseReason,
 } from './decide/outbound.ts';
-export { type PolicyReading, type PolicyStatus, readAuthorizationPolicy } from './derive/authorization-policy.ts';
+export type { PolicyReading, PolicyStatus } from './derive/authorization-policy.ts';
 export { Deriver } from './derive/deriver.ts';
 export {
-  DEFAULT_ENABLEMENT_SELECTORS,
   DEFAULT_EXCLUDED_NAMESPACES,
   type EnablementSelector,
   type Enrolment,

@@ -4,13 +4,13 @@ import { Client, credentials, type ServiceDefinition, type ServiceError } from '
 /** Field 1, wire type 2 (length-delimited): the only field of both messages. */
 const TEXT_TAG = 0x0a;
 
-export function encodeText(text: string): Buffer {
+function encodeText(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length > 127) throw new Error('the sample message is limited to 127 bytes');
   return Buffer.concat([Buffer.from([TEXT_TAG, bytes.length]), bytes]);
 }
 
-export function decodeText(message: Buffer): string {
+function decodeText(message: Buffer): string {
   if (message.length === 0) return '';
   if (message[0] !== TEXT_TAG) throw new Error('not an Echo message');
   return message.subarray(2, 2 + (message[1] ?? 0)).toString('utf8');

@@ -91,11 +91,7 @@ function collectEnv(text: string, before: readonly EnvSetting[]): readonly EnvSe
 }
 
 /** Looks at everything first, so that a refusal changes nothing; then applies in order. */
-export async function install(
-  cluster: Cluster,
-  bundle: readonly KubeObject[],
-  say: (line: string) => void,
-): Promise<void> {
+async function install(cluster: Cluster, bundle: readonly KubeObject[], say: (line: string) => void): Promise<void> {
   say(`Kubernetes ${await cluster.version()}`);
   const steps: Step[] = [];
   for (const object of bundle) {

@@ -41,7 +41,7 @@ and are not, and policies that are not enforced as written. Exit code 1 when the
     });
 }
 
-export async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStatus> {
+async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStatus> {
   const problems: string[] = [];
   const components = [];
   for (const { kind, name } of Object.values(COMPONENTS)) {

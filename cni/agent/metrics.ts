@@ -42,5 +42,3 @@ export function agentMetrics() {
       }),
   };
 }
-
-export type AgentMetrics = ReturnType<typeof agentMetrics>;

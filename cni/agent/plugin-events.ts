@@ -59,7 +59,7 @@ export function addRoute(o: PluginEventsOptions): UnixRoute {
 }
 
 /** @throws MeshError EVENT_MALFORMED */
-export function parseEvent(body: string): AddEvent {
+function parseEvent(body: string): AddEvent {
   if (body.trim() === '') throw new MeshError('EVENT_MALFORMED', 'the request has no body');
   let value: unknown;
   try {

@@ -1,4 +1,4 @@
 /** What the host's own namespace gets, so that probes of enrolled pods work. */
 export { HostRules } from './host-rules.ts';
 export { kubeletUid } from './kubelet.ts';
-export { planHostRemoval, planHostRules } from './plan.ts';
+export { planHostRules } from './plan.ts';

@@ -4,8 +4,8 @@
  */
 import { PROBE_SOURCE } from '../redirect/index.ts';
 
-export const HOST_TABLE = 'istio-ambient-nat';
-export const PROBE_SETS = { 4: 'istio-inpod-probes-v4', 6: 'istio-inpod-probes-v6' } as const;
+const HOST_TABLE = 'istio-ambient-nat';
+const PROBE_SETS = { 4: 'istio-inpod-probes-v4', 6: 'istio-inpod-probes-v6' } as const;
 
 export type ProbeSources = { readonly v4: string; readonly v6: string };
 

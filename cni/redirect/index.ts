@@ -1,13 +1,5 @@
 /** The rules inside a pod: what they are, and how a namespace is made to follow them. */
 export { podOptions, type RedirectDefaults, type RedirectOptions } from './options.ts';
-export { PROBE_SOURCE, planRemoval, planRules, type RulePlan } from './plan.ts';
-export {
-  applyRules,
-  describeFound,
-  findRules,
-  isClean,
-  type RulesFound,
-  removeRules,
-  verifyRules,
-} from './pod-rules.ts';
-export { loadNft, runTool } from './tools.ts';
+export { PROBE_SOURCE, planRemoval, planRules } from './plan.ts';
+export { applyRules, describeFound, findRules, isClean, removeRules, verifyRules } from './pod-rules.ts';
+export { loadNft } from './tools.ts';

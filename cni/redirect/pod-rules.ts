@@ -105,7 +105,7 @@ export function describeFound(found: RulesFound): string {
 }
 
 /** Chains of our tables and how many rules each holds, out of `nft list ruleset`. A table without chains counts as one. */
-export function parseChains(listing: string): ReadonlyMap<string, number> {
+function parseChains(listing: string): ReadonlyMap<string, number> {
   const chains = new Map<string, number>();
   let table: string | undefined;
   let chain: string | undefined;

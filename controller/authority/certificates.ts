@@ -25,7 +25,7 @@ export type CertificateServiceOptions = {
 };
 
 /** Shorter lives would expire between two refreshes. */
-export const MIN_TTL_S = 60;
+const MIN_TTL_S = 60;
 
 const IMPERSONATION_REFUSED = 'request impersonation authentication failure';
 

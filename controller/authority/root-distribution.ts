@@ -4,7 +4,7 @@ import type { KubeObject } from '../../mesh/index.ts';
 import type { Clock } from '../clock.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 
-export const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
+const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
 const KEY = 'root-cert.pem';
 const LABEL = 'istio.io/config';
 const IGNORED: ReadonlySet<string> = new Set(['kube-public', 'kube-node-lease', 'local-path-storage']);

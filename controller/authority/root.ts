@@ -5,7 +5,7 @@ import { CertificateAuthority } from '../../core/identity/index.ts';
 import { isConflict, type KubeClient, RESOURCES } from '../../core/kube/index.ts';
 import { type KubeObject, MeshError } from '../../mesh/index.ts';
 
-export const CA_SECRET = 'istio-ca-secret';
+const CA_SECRET = 'istio-ca-secret';
 
 export type RootOptions = {
   readonly client: Pick<KubeClient, 'find' | 'create' | 'get'>;

@@ -95,7 +95,7 @@ export class PodIndex {
   }
 }
 
-export function podFacts(pod: KubeObject): PodFacts {
+function podFacts(pod: KubeObject): PodFacts {
   const spec = (pod['spec'] ?? {}) as { readonly serviceAccountName?: string; readonly nodeName?: string };
   const status = (pod['status'] ?? {}) as { readonly phase?: string };
   const { namespace = '', name, uid = '', annotations } = pod.metadata;

@@ -37,7 +37,7 @@ const generate = promisify(generateKeyPair);
 /** controller.md section 5.2: tolerates peers whose clocks are a little behind. */
 const BACKDATE_MS = 120_000;
 /** controller.md section 5.4. */
-export const ROOT_TTL_DAYS = 3650;
+const ROOT_TTL_DAYS = 3650;
 const DAY_MS = 86_400_000;
 /** RFC 5280 appendix A.1, ub-common-name. */
 const MAX_COMMON_NAME = 64;

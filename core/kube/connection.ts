@@ -28,7 +28,7 @@ export interface ConnectionSource {
 /** Projected tokens and CA bundles are replaced on disk while we run (kubelet renews at 80 % of the token's life). */
 const REREAD_AFTER_MS = 30_000;
 
-export const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
+const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export type ConnectionOptions = {
   readonly kubeconfig?: string | undefined;

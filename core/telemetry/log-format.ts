@@ -2,7 +2,7 @@
 import type { LogLevel } from './log-filter.ts';
 
 /** A value that the plain format prints without quotes: addresses, identifiers, durations of machines. */
-export class Bare {
+class Bare {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -36,7 +36,7 @@ export function formatRecord(format: LogFormat, record: LogRecord, root: string)
 }
 
 /** RFC 3339, UTC, six digits: the clock has milliseconds, the format microseconds. */
-export function formatTime(timeMs: number): string {
+function formatTime(timeMs: number): string {
   const iso = new Date(timeMs).toISOString();
   const micros = Math.floor((timeMs - Math.floor(timeMs)) * 1_000);
   return `${iso.slice(0, -1)}${String(micros).padStart(3, '0')}Z`;

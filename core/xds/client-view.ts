@@ -9,7 +9,6 @@ import type { ResourceStore, StoredResource } from './resource-store.ts';
 export type Visible = ((name: string) => boolean) | undefined;
 
 export type Answer = { readonly resources: readonly StoredResource[]; readonly removed: readonly string[] };
-export const NOTHING: Answer = { resources: [], removed: [] };
 
 /** What part of the pending changes to take: policies travel before the addresses that name them and leave after. */
 export type Part = 'all' | 'upserts' | 'removals';

@@ -1,7 +1,6 @@
 /** Discovery and certificates on the wire: the protobuf types, client and server of both. */
 export { decodeAddress, encodeAddress, encodeWorkload } from './address-codec.ts';
 export { decodeAuthorization, encodeAuthorization, standInForAuthorization } from './authorization-codec.ts';
-export { Backoff, type TerminationReason } from './backoff.ts';
 export { CaClient } from './ca-client.ts';
 export {
   type CertificateHandler,
@@ -9,23 +8,12 @@ export {
   certificateServiceDefinition,
   createCertificateService,
 } from './certificate-service.ts';
-export {
-  DeltaClient,
-  type DeltaClientOptions,
-  type DeltaEvent,
-  type DeltaHandlers,
-  type NodeInfo,
-} from './delta-client.ts';
-export {
-  type ConnectedClient,
-  createDiscoveryService,
-  type DiscoveryService,
-  type DiscoveryServiceOptions,
-} from './discovery-service.ts';
-export type { Access, ClientNode, TypeStatus } from './discovery-session.ts';
+export { DeltaClient, type DeltaEvent, type DeltaHandlers, type NodeInfo } from './delta-client.ts';
+export { createDiscoveryService, type DiscoveryService } from './discovery-service.ts';
+export type { Access, ClientNode } from './discovery-session.ts';
 export { type MeshStores, publishDelta, setAddress, setAuthorization } from './publish.ts';
-export { type ResourceOptions, ResourceStore, type StoredResource } from './resource-store.ts';
+export { ResourceStore } from './resource-store.ts';
 export { resourceVersion } from './resource-version.ts';
 export { type ControlPlane, RpcError, rpcStatus } from './rpc.ts';
-export type { ReceivedResource, Rejection, TypeSubscription, Update } from './subscription.ts';
+export type { ReceivedResource, Rejection, Update } from './subscription.ts';
 export { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE } from './type-urls.ts';

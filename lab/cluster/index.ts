@@ -1,4 +1,4 @@
 /** The controllers that make the lab's API a cluster: started by the supervisor; nodes take the rules for services. */
-export { type Cluster, type ClusterOptions, startCluster } from './cluster.ts';
-export { SERVICE_TABLE, serviceRules } from './service-rules.ts';
+export { type Cluster, startCluster } from './cluster.ts';
+export { serviceRules } from './service-rules.ts';
 export type { EndpointSlice, Service } from './types.ts';

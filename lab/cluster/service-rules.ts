@@ -9,7 +9,7 @@ import { isIPv6 } from 'node:net';
 import type { Endpoint, EndpointSlice, Service, ServicePort } from './types.ts';
 
 /** Everything is in this table; deleting it undoes all. */
-export const SERVICE_TABLE = 'lab-services';
+const SERVICE_TABLE = 'lab-services';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 

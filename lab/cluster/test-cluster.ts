@@ -128,7 +128,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-export function runningStatus(ip: string, isReady: boolean): unknown {
+function runningStatus(ip: string, isReady: boolean): unknown {
   const now = `${new Date().toISOString().slice(0, 19)}Z`;
   return {
     phase: 'Running',

@@ -144,7 +144,7 @@ function volumeSteps(mount: VolumeMount, input: ContainerPlanInput): readonly St
   return [bind, { do: 'mount', mount: { target, flags: ['rec', 'private'] } }];
 }
 
-export function credentials(pod: Pod, container: Container, image: Image): Credentials {
+function credentials(pod: Pod, container: Container, image: Image): Credentials {
   const own = container.securityContext ?? {};
   const shared = pod.spec.securityContext ?? {};
   const uid = own.runAsUser ?? shared.runAsUser ?? image.user;

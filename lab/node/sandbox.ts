@@ -1,5 +1,5 @@
 /** What a pod's containers share: a network namespace wired by CNI, and a process that holds it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -97,8 +97,3 @@ class NetSandbox implements Sandbox {
     await run('ip', ['netns', 'delete', this.#name]).catch(this.#deps.onProblem);
   }
 }
-
-/** For a namespace that belongs to nobody: runs a program in it. */
-export const spawnIn = (netns: NetnsRef | undefined): typeof spawn =>
-  ((command: string, args: readonly string[], options: object) =>
-    netns ? spawnInNetns(netns, command, args, options) : spawn(command, args, options)) as typeof spawn;

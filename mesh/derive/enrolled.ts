@@ -23,7 +23,7 @@ export type Enrolment = { readonly enrolled: boolean; readonly because: string }
 const MODE = 'istio.io/dataplane-mode';
 const SIDECAR = 'sidecar.istio.io/status';
 
-export const DEFAULT_ENABLEMENT_SELECTORS: readonly EnablementSelector[] = [
+const DEFAULT_ENABLEMENT_SELECTORS: readonly EnablementSelector[] = [
   { podSelector: { matchLabels: { [MODE]: 'ambient' } } },
   {
     namespaceSelector: { matchLabels: { [MODE]: 'ambient' } },

@@ -1,7 +1,7 @@
 /** Label selectors, and both directions of looking them up: who selects these labels, and whom does this selector select. */
 import type { Labels } from './read.ts';
 
-export function selects(selector: Labels, labels: Labels): boolean {
+function selects(selector: Labels, labels: Labels): boolean {
   for (const key in selector) if (labels[key] !== selector[key]) return false;
   return true;
 }

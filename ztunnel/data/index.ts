@@ -1,11 +1,9 @@
 /** The wall of the data path: the rest of the ztunnel imports from here. */
-export { type Baggage, formatBaggage, parseBaggage } from './baggage.ts';
 export type {
   ConnectionContext,
   ConnectionInfo,
   ConnectionObserver,
   ConnectionResult,
-  Direction,
   EarlyDeny,
   LiveCounters,
   OpenConnection,

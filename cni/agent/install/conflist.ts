@@ -1,7 +1,7 @@
 /** Our entry in the node's CNI configuration: which file, where in it, and out of it again. Pure. */
 import { MeshError } from '../../../mesh/index.ts';
 
-export const PLUGIN_TYPE = 'istio-cni';
+const PLUGIN_TYPE = 'istio-cni';
 
 export type ConfFile = { readonly name: string; readonly text: string };
 type Plugin = Readonly<Record<string, unknown>> & { readonly type: string };
@@ -50,13 +50,6 @@ export function hasEntry(file: ConfFile, entry: Readonly<Record<string, unknown>
   if (parsed?.kind !== 'list') return false;
   const mine = parsed.list.plugins.filter((plugin) => plugin.type === PLUGIN_TYPE);
   return mine.length === 1 && formatConf(mine[0]) === formatConf(entry) && parsed.list.plugins.at(-1) === mine[0];
-}
-
-/** Plugin types of a file, without ours. */
-export function foreignTypes(file: ConfFile): readonly string[] {
-  const parsed = parse(file);
-  if (parsed === undefined) return [];
-  return parsed.kind === 'single' ? [parsed.plugin.type] : others(parsed.list).map((plugin) => plugin.type);
 }
 
 /** The plugins of a file without ours, to tell whether another program has changed them. */

@@ -56,7 +56,7 @@ export function isCopy(from: string, to: string): boolean {
   }
 }
 
-export function removeTemporaries(path: string): void {
+function removeTemporaries(path: string): void {
   try {
     for (const name of readdirSync(dirname(path))) {
       if (name.startsWith(`${basename(path)}.tmp.`)) rmSync(join(dirname(path), name), { force: true });

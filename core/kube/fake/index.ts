@@ -1,2 +1,2 @@
 /** An API server for tests: keeps objects in memory and speaks enough of the protocol for clients and informers. */
-export { FakeApi, type FakeApiOptions, type RecordedRequest } from './fake-api.ts';
+export { FakeApi } from './fake-api.ts';

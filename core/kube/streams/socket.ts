@@ -4,7 +4,7 @@ import { errorFromAnswer, KubeError } from '../kube-error.ts';
 import { basePath, type HttpRequest, queryString, type Transport } from '../transport.ts';
 
 /** Kubernetes' channel protocol; in v5 either side can close one channel (`ff`, channel). */
-export const CHANNEL_PROTOCOL = 'v5.channel.k8s.io';
+const CHANNEL_PROTOCOL = 'v5.channel.k8s.io';
 const OLDER_PROTOCOLS = ['v4.channel.k8s.io'];
 export const CLOSE_CHANNEL = 255;
 

@@ -12,7 +12,7 @@ const NAMESPACES = storageKey('', 'namespaces');
 /** What every namespace has: the account that pods run as by default, and the root that they trust. */
 const SERVICE_ACCOUNTS = storageKey('', 'serviceaccounts');
 const CONFIG_MAPS = storageKey('', 'configmaps');
-export const ROOT_CA_NAME = 'kube-root-ca.crt';
+const ROOT_CA_NAME = 'kube-root-ca.crt';
 
 export class NamespaceController {
   readonly #context: WriteContext;

@@ -13,7 +13,7 @@ const LABEL_NAMED = new Set(['/services', '/namespaces']);
 const isRbac = (info: ResourceInfo): boolean => info.group === 'rbac.authorization.k8s.io';
 
 /** Why a name can't be used, or undefined. */
-export function nameProblem(info: ResourceInfo, name: string): string | undefined {
+function nameProblem(info: ResourceInfo, name: string): string | undefined {
   if (isRbac(info)) {
     // Roles are named like `system:node`: anything that is one step of a path.
     return name === '.' || name === '..' || /[/%]/.test(name) ? 'must be usable as one segment of a path' : undefined;

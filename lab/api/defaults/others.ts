@@ -14,7 +14,7 @@ function frozenData(object: JsonObject, old: JsonObject | undefined, fields: rea
   return causes;
 }
 
-export const secrets: Strategy = {
+const secrets: Strategy = {
   prepare(secret, old) {
     defaultTo(secret, 'type', old === undefined ? 'Opaque' : textAt(old, 'type'));
     const given = mapAt(secret, 'stringData');
@@ -38,7 +38,7 @@ export const secrets: Strategy = {
   },
 };
 
-export const configMaps: Strategy = {
+const configMaps: Strategy = {
   validate(object, old) {
     const causes: Cause[] = [...frozenData(object, old, ['data', 'binaryData'])];
     for (const [key, value] of Object.entries(mapAt(object, 'data'))) {
@@ -48,7 +48,7 @@ export const configMaps: Strategy = {
   },
 };
 
-export const namespaces: Strategy = {
+const namespaces: Strategy = {
   prepare(namespace, old) {
     const labels = childOf(namespace.metadata, 'labels');
     labels['kubernetes.io/metadata.name'] = namespace.metadata.name;
@@ -60,7 +60,7 @@ export const namespaces: Strategy = {
   },
 };
 
-export const endpointSlices: Strategy = {
+const endpointSlices: Strategy = {
   prepare(slice) {
     for (const port of listAt(slice, 'ports').filter(isObject)) {
       defaultTo(port, 'name', '');

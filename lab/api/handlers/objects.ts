@@ -100,7 +100,7 @@ function remove(r: ApiRequest): Reply {
 }
 
 /** A Status for what is gone; the object while it lingers, and for a pod. */
-export function removalBody(r: ApiRequest, removal: Removal) {
+function removalBody(r: ApiRequest, removal: Removal) {
   if (removal.kind === 'lingers' || r.info.plural === 'pods') return rendererOf(r).plain(removal.object);
   const { name, uid } = removal.object.metadata;
   const details = { name, ...(r.info.group === '' ? {} : { group: r.info.group }), kind: r.info.plural, uid };

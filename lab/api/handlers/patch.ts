@@ -52,7 +52,7 @@ export function patchObject(r: ApiRequest): Reply {
 }
 
 /** The patch applied to the object as this version shows it, and checked like any incoming object. */
-export function patched(
+function patched(
   r: ApiRequest,
   old: ApiObject,
   patch: Patch,

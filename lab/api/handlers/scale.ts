@@ -43,7 +43,7 @@ function pathsOf(r: ApiRequest): Paths {
 }
 
 /** A label selector in one line: `a=b,c in (d,e)`. */
-export function selectorText(selector: Json | undefined): string {
+function selectorText(selector: Json | undefined): string {
   if (typeof selector === 'string') return selector;
   const labels = Object.entries(mapAt(selector, 'matchLabels')).map(([key, value]) => `${key}=${String(value)}`);
   const expressions = listAt(selector, 'matchExpressions').map((e) => {

@@ -1,19 +1,12 @@
 /** The API server's decisions, free of I/O: patches, ownership of fields, decoding, selectors, schemas, tables. */
-export { type ApplyOptions, serverSideApply } from './fields/server-side-apply.ts';
-export { trackUpdate, type UpdateOptions } from './fields/track-update.ts';
+export { serverSideApply } from './fields/server-side-apply.ts';
+export { trackUpdate } from './fields/track-update.ts';
 export { applyPatch, type Patch } from './patch/apply-patch.ts';
 export { humanAge, type PrinterColumn, printerCells } from './printer.ts';
-export { type DecodedObject, decodeProtobuf } from './protobuf/decode.ts';
+export { decodeProtobuf } from './protobuf/decode.ts';
 export { type CompiledSchema, compileSchema } from './schema/compile.ts';
 export { structuralProblems } from './schema/structural.ts';
-export {
-  type LabelExpression,
-  type LabelSelector,
-  type Labels,
-  matchLabelSelector,
-  parseFieldSelector,
-  parseLabelSelector,
-} from './selectors.ts';
+export { type LabelSelector, matchLabelSelector, parseFieldSelector, parseLabelSelector } from './selectors.ts';
 export {
   ApiStatusError,
   alreadyExists,
@@ -26,7 +19,6 @@ export {
   methodNotAllowed,
   notFound,
   notImplemented,
-  type StatusDetails,
   tooManyRequests,
   unauthorized,
   unknownPath,
@@ -35,7 +27,6 @@ export {
 export {
   apiVersionOf,
   type Cause,
-  type CauseReason,
   isObject,
   type Json,
   type JsonObject,

@@ -5,7 +5,7 @@ import type { Answer, DecodedPacket, Packet } from 'dns-packet';
 import type { DnsRecord, Zone } from './zone.ts';
 
 /** Seconds; short, because the lab changes all the time. */
-export const TTL_S = 5;
+const TTL_S = 5;
 const AUTHORITATIVE = 1 << 10;
 const RECURSION_DESIRED = 1 << 8;
 const RECURSION_AVAILABLE = 1 << 7;

@@ -6,8 +6,6 @@ import { isIPv6 } from 'node:net';
 import type { Endpoint, EndpointSlice, Pod, Service } from '../types.ts';
 import { dashed, reverseName } from './names.ts';
 
-export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'PTR' | 'SRV' | 'TXT';
-
 export type DnsRecord =
   | { readonly type: 'A' | 'AAAA' | 'CNAME' | 'PTR' | 'TXT'; readonly data: string }
   | { readonly type: 'SRV'; readonly data: { readonly port: number; readonly target: string } };

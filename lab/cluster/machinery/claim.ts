@@ -6,7 +6,7 @@ import { controllerOf, controllerReference, isControlledBy } from './owners.ts';
 
 export type Selecting = KubeObject & { readonly spec: { readonly selector: LabelSelector } };
 
-export const selects = (owner: Selecting, object: KubeObject): boolean =>
+const selects = (owner: Selecting, object: KubeObject): boolean =>
   owner.metadata.namespace === object.metadata.namespace &&
   matchLabelSelector(owner.spec.selector, object.metadata.labels ?? {});
 

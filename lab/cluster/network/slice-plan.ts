@@ -14,7 +14,7 @@ const ZONE = 'topology.kubernetes.io/zone';
 const MAX_ENDPOINTS = 100;
 
 /** True for a Service whose endpoints are ours to make: it selects pods. */
-export function hasSelectedEndpoints(service: Service): boolean {
+function hasSelectedEndpoints(service: Service): boolean {
   return service.spec.type !== 'ExternalName' && Object.keys(service.spec.selector ?? {}).length > 0;
 }
 

@@ -3,7 +3,7 @@ import type { Condition, Lease, Node, Pod, Taint } from '../types.ts';
 import { timestamp, withCondition } from '../workloads/index.ts';
 
 /** A kubelet renews every 10 s; four missed renewals mean trouble (node lifecycle controller of Kubernetes). */
-export const GRACE_MS = 40_000;
+const GRACE_MS = 40_000;
 
 const UNREACHABLE = 'node.kubernetes.io/unreachable';
 const NOT_READY = 'node.kubernetes.io/not-ready';

@@ -1,3 +1,3 @@
 /** Which pod runs where. */
-export { isReady, NOT_READY, placePod, selectsNode, tolerates, UNSCHEDULABLE, whyNot } from './fit.ts';
-export { Scheduler, type SchedulerDeps } from './scheduler.ts';
+export { isReady, NOT_READY, selectsNode, tolerates, UNSCHEDULABLE } from './fit.ts';
+export { Scheduler } from './scheduler.ts';

@@ -63,7 +63,7 @@ export function podSpecFor(template: PodTemplate, node: string): PodSpec {
 }
 
 /** The node that a daemon pod is on, or was made for. */
-export function nodeOf(pod: Pod): string | undefined {
+function nodeOf(pod: Pod): string | undefined {
   if (pod.spec.nodeName) return pod.spec.nodeName;
   const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
   return terms?.flatMap((term) => term.matchFields ?? []).find(({ key }) => key === 'metadata.name')?.values?.[0];

@@ -61,7 +61,7 @@ function byAge(a: ReplicaSet, b: ReplicaSet): number {
 }
 
 /** The hash label is the set's own and does not count. */
-export function hasTemplate(set: ReplicaSet, template: PodTemplate): boolean {
+function hasTemplate(set: ReplicaSet, template: PodTemplate): boolean {
   const { [TEMPLATE_HASH]: _hash, ...labels } = set.spec.template.metadata?.labels ?? {};
   const metadata = { ...set.spec.template.metadata, labels };
   const wanted = { ...template.metadata, labels: template.metadata?.labels ?? {} };

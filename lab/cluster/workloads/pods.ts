@@ -16,7 +16,7 @@ const readyCondition = (pod: Pod): Condition | undefined =>
 export const isPodReady = (pod: Pod): boolean => readyCondition(pod)?.status === 'True';
 
 /** Milliseconds until the pod counts as available: 0 when it does, undefined while it is not ready. */
-export function availableInMs(pod: Pod, minReadySeconds: number, now: Date): number | undefined {
+function availableInMs(pod: Pod, minReadySeconds: number, now: Date): number | undefined {
   const ready = readyCondition(pod);
   if (ready?.status !== 'True') return undefined;
   if (minReadySeconds === 0) return 0;

@@ -57,7 +57,7 @@ export class Optional {
 
 const SPECIALS = [Duration, Timestamp, Url, Ip, Cidr, NamedFormat, Optional] as const;
 
-export const isSpecial = (value: CelValue): value is Special => SPECIALS.some((type) => value instanceof type);
+const isSpecial = (value: CelValue): value is Special => SPECIALS.some((type) => value instanceof type);
 export const isList = (value: CelValue): value is readonly CelValue[] => Array.isArray(value);
 export const isMap = (value: CelValue): value is CelMap =>
   typeof value === 'object' && value !== null && !isList(value) && !isSpecial(value);

@@ -32,8 +32,6 @@ export type ApplyKey = { readonly name: string; readonly fallback?: string | num
 
 /** What is not described: maps merge key by key, lists are replaced. */
 export const GRANULAR: MapTopology = { kind: 'map', fields: {}, atomic: false };
-/** A map that one manager owns as a whole. */
-export const ATOMIC_MAP: MapTopology = { kind: 'map', fields: {}, atomic: true };
 /** A list that is replaced as a whole. */
 export const ATOMIC_LIST: ListTopology = {
   kind: 'list',
