@@ -260,8 +260,11 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       await using stand = await Stand.create(ca, impl);
       const { key, chain } = await ca.material(web);
       const first = raw(stand.port, { key, cert: chain });
-      const [session] = (await once(first, 'session')) as [Buffer];
+      // A ticket would come before the first byte of HTTP/2.
+      const ticket = once(first, 'session') as Promise<[Buffer]>;
+      const [session] = await Promise.race([ticket, once(first, 'data').then(() => [undefined])]);
       first.destroy();
+      if (session === undefined) return; // nothing to resume with
       const second = raw(stand.port, { key, cert: chain, session });
       await once(second, 'secureConnect');
       assert.equal(second.isSessionReused(), false);
@@ -400,7 +403,7 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       wire.cut();
       await seen.wasReset();
       await eventually('the server dropped it', () => stand.server.stats().tunnels === 0);
-      assert.equal(stand.client.stats().tunnels, 0);
+      await eventually('the client dropped it', () => stand.client.stats().tunnels === 0);
     });
   });
 }

@@ -24,8 +24,7 @@ import {
 } from './types.ts';
 import { verifyPeer } from './verify-peer.ts';
 
-/** See {@link HboneServer}; one for each identity that is served. */
-export function createHboneServer(options: HboneServerOptions): HboneServer {
+export function createHttp2Server(options: HboneServerOptions): HboneServer {
   return new Http2HboneServer(options);
 }
 

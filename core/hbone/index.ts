@@ -1,7 +1,6 @@
 /** The wall of the tunnel: HTTP/2 CONNECT over mutual TLS, and the legs that everything is relayed over. */
+export { createHboneClient, createHboneServer } from './create.ts';
 export { HboneError, type HboneErrorCode } from './errors.ts';
-export { createHboneClient } from './http2-client.ts';
-export { createHboneServer } from './http2-server.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';
 export { socketLeg } from './socket-leg.ts';
@@ -10,6 +9,7 @@ export {
   DEFAULT_SETTINGS,
   type HboneClient,
   type HboneClientOptions,
+  type HboneImplementation,
   type HboneServer,
   type HboneServerOptions,
   type HboneSettings,

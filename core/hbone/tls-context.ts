@@ -4,6 +4,8 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import type { TlsMaterial } from './types.ts';
 
 export const ALPN = ['h2'];
+/** ztunnel.md section 3.1 */
+export const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
 
 /** TLS 1.3 only, two suites, and no tickets: each connection proves its identity anew. */
 export function contextOptions(material: TlsMaterial): SecureContextOptions {
@@ -13,7 +15,7 @@ export function contextOptions(material: TlsMaterial): SecureContextOptions {
     ca: material.roots,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
-    ciphers: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
+    ciphers: SUITES,
     // TLS 1.3 still sends a ticket then, but only the number of a session that no side keeps: nothing can be resumed.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };

@@ -1,4 +1,5 @@
 /** Who is at the other end: judged after TLS, before the first byte of HTTP/2. */
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
 import { spiffeIdsOf } from '../identity/index.ts';
@@ -15,8 +16,13 @@ export function verifyPeer(socket: TLSSocket, expectation: Expectation): SpiffeI
   if (leaf === undefined) throw new HboneError('NO_CERTIFICATE', 'the peer presented no certificate');
   // Node's `rejectUnauthorized` is off so that the reason can be told; this line is what stands in its place.
   if (socket.authorized !== true) throw chainFault(verdictOf(socket));
+  return judgeLeaf(leaf, socket.alpnProtocol, expectation);
+}
+
+/** The same for a leaf whose chain OpenSSL has found good, for its role, too. Throws HboneError. */
+export function judgeLeaf(leaf: X509Certificate, protocol: unknown, expectation: Expectation): SpiffeId {
   // RFC 9113 section 3.2: `h2` has to be agreed on.
-  if (socket.alpnProtocol !== 'h2') throw new HboneError('NO_ALPN', 'the peer does not offer the protocol h2');
+  if (protocol !== 'h2') throw new HboneError('NO_ALPN', 'the peer does not offer the protocol h2');
   // OpenSSL has checked the extended key usage for the role; an authority's certificate is no workload's.
   if (leaf.ca) throw new HboneError('WRONG_USAGE', "the peer's leaf is the certificate of an authority");
   const [peer, second] = spiffeIdsOf(leaf);

@@ -2,6 +2,7 @@
 export { type CaptureOptions, PacketCapture } from './capture.ts';
 export { type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
+export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
 export { NetnsRef } from './netns.ts';
 export { originalDst } from './original-dst.ts';
@@ -37,4 +38,6 @@ export {
 export { canonicalIp, type IpPort } from './sockaddr.ts';
 export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket, setKeepAlive } from './socket-options.ts';
 export { spawnInNetns } from './spawn.ts';
+export { TlsContext, type TlsContextOptions, TlsError } from './tls-context.ts';
+export { TlsLink, type TlsLinkEvents } from './tls-link.ts';
 export { DISCONNECT, READABLE, Watch, type WatchEvents, WRITABLE } from './watch.ts';

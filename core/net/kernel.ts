@@ -17,6 +17,7 @@ const native = ffi.dlopen(null, {
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
   accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
+  shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'i32'], return: 'i32' },
@@ -48,6 +49,7 @@ export const sys = {
   listen: (fd: number, backlog: number) => orErrno(c.listen(fd, backlog)),
   accept: (fd: number) => orErrno(c.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)),
   close: (fd: number) => orErrno(c.close(fd)),
+  shutdown: (fd: number, how: number) => orErrno(c.shutdown(fd, how)),
   duplicate: (fd: number) => orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
   getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(fd, address, length)),
   setsockopt: (fd: number, level: number, option: number, value: Buffer) =>
@@ -137,6 +139,8 @@ export const MSG_CTRUNC = 0x8;
 export const MSG_TRUNC = 0x20;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+export const SHUT_WR = 1;
 
 export const EINTR = 4;
 export const EAGAIN = 11;

@@ -55,10 +55,19 @@ export function setKeepAlive(socket: Socket, keepAlive: KeepAlive = DEFAULT_KEEP
  */
 export function resetSocket(socket: Socket): void {
   const fd = fdOf(socket);
-  if (fd !== undefined) {
-    const linger = Buffer.alloc(8);
-    linger.writeInt32LE(1, 0);
-    k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, linger); // fails only on a socket already gone
-  }
+  if (fd !== undefined) setLingerZero(fd);
   socket.destroy();
+}
+
+/** Makes the coming close of this descriptor a reset. */
+export function setLingerZero(fd: number): void {
+  const linger = Buffer.alloc(8);
+  linger.writeInt32LE(1, 0);
+  k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, linger); // fails only on a socket already gone
+}
+
+/** Makes Node leave the bytes of a socket in the kernel; `pause()` alone lets it read one chunk ahead. */
+export function stopReading(socket: Socket): void {
+  socket.pause();
+  (socket as unknown as { readonly _handle?: { readStop?(): void } | null })._handle?.readStop?.();
 }

@@ -1,0 +1,186 @@
+/** Opens tunnels on the plane: one TLS link and one HTTP/2 connection for each place of the pool. */
+import type { Socket } from 'node:net';
+import type { SpiffeId } from '../../../mesh/index.ts';
+import { type HeaderField, type TlsContext, TlsLink } from '../../net/index.ts';
+import { HboneError } from '../errors.ts';
+import { PooledClient, type PooledTunnel } from '../pool.ts';
+import { asTunnelSocket, resetSoon } from '../session.ts';
+import { NotProcessed } from '../tunnel.ts';
+import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, OpenOptions } from '../types.ts';
+import { PlaneConnection } from './connection.ts';
+import { H2 } from './faults.ts';
+import { plainFields, pseudo } from './fields.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
+import type { PlaneStream } from './stream.ts';
+
+export function createPlaneClient(options: HboneClientOptions = {}): HboneClient {
+  return new PooledClient(establish, options);
+}
+
+/** The peer's SETTINGS may come later, but within the same deadline as TLS. */
+async function establish(o: OpenOptions, settings: HboneSettings): Promise<PooledTunnel> {
+  let socket: Socket;
+  try {
+    socket = await o.connect();
+  } catch (cause) {
+    throw new HboneError('DIAL_FAILED', `no connection to ${o.dial.ip} port ${o.dial.port}`, { cause });
+  }
+  asTunnelSocket(socket);
+  socket.on('error', () => {}); // the link tells
+  let context: TlsContext;
+  try {
+    context = planeContextFor(o.source);
+  } catch (cause) {
+    resetSoon(socket);
+    throw new HboneError('MATERIAL_UNAVAILABLE', `unusable certificate of ${o.source.identity}`, { cause });
+  }
+  return shakeHands(socket, context, o, settings);
+}
+
+function shakeHands(
+  socket: Socket,
+  context: TlsContext,
+  o: OpenOptions,
+  settings: HboneSettings,
+): Promise<PlaneTunnel> {
+  const { promise, resolve, reject } = Promise.withResolvers<PlaneTunnel>();
+  let tunnel: PlaneTunnel | undefined;
+  let link: TlsLink;
+  const timer = setTimeout(() => {
+    reject(new HboneError('HANDSHAKE_TIMEOUT', `TLS and SETTINGS took more than ${settings.handshakeTimeoutMs} ms`));
+    link?.reset();
+    tunnel?.connection.lost();
+  }, settings.handshakeTimeoutMs);
+  try {
+    link = new TlsLink(socket, context, 'client', {
+      secured: () => {
+        try {
+          const peer = peerOf(link, { kind: 'identities', expected: o.expected });
+          tunnel = new PlaneTunnel(link, peer, settings, () => clearTimeout(timer));
+          resolve(tunnel);
+        } catch (error) {
+          clearTimeout(timer);
+          reject(asHboneError(error));
+          link.reset();
+        }
+      },
+      data: (view) => tunnel?.connection.feed(view),
+      drained: () => tunnel?.connection.drained(),
+      over: (error) => {
+        clearTimeout(timer);
+        reject(handshakeFault(error));
+        tunnel?.connection.lost();
+      },
+      closed: () => clearTimeout(timer),
+    });
+  } catch (cause) {
+    clearTimeout(timer);
+    reject(new HboneError('TLS_FAILED', 'the connection was lost before the handshake', { cause }));
+    resetSoon(socket);
+  }
+  return promise;
+}
+
+class PlaneTunnel implements PooledTunnel {
+  readonly peer: SpiffeId;
+  readonly connection: PlaneConnection;
+  readonly #settings: HboneSettings;
+  readonly #onClose = new Set<() => void>();
+  #isOver = false;
+
+  constructor(link: TlsLink, peer: SpiffeId, settings: HboneSettings, settled: () => void) {
+    this.peer = peer;
+    this.#settings = settings;
+    this.connection = new PlaneConnection({
+      role: 'client',
+      wire: link,
+      settings,
+      limits: DEFAULT_LIMITS,
+      events: {
+        ready: settled,
+        request: () => {}, // only servers are asked
+        over: () => {
+          settled();
+          this.#isOver = true;
+          for (const listener of this.#onClose) listener();
+        },
+      },
+    });
+  }
+
+  get isUsable(): boolean {
+    return this.connection.isUsable;
+  }
+
+  get peerStreamLimit(): number {
+    return this.connection.peerSettings.maxConcurrentStreams;
+  }
+
+  onClose(listener: () => void): void {
+    if (this.#isOver) queueMicrotask(listener);
+    else this.#onClose.add(listener);
+  }
+
+  close(): void {
+    this.connection.drain();
+  }
+
+  destroy(): void {
+    this.connection.cut();
+  }
+
+  async request(o: OpenOptions, over: () => void): Promise<OpenedStream> {
+    if (o.signal?.aborted) {
+      over();
+      throw o.signal.reason;
+    }
+    const extra: readonly HeaderField[] = Object.entries(o.headers);
+    // RFC 9113 section 8.5: CONNECT carries no :scheme or :path.
+    const stream = this.connection.open([[':method', 'CONNECT'], [':authority', o.authority], ...extra]);
+    if (stream === undefined) {
+      over();
+      throw new NotProcessed('TUNNEL_CLOSED', 'the tunnel takes no more streams');
+    }
+    const responseHeaders = await this.#reply(stream, o, over);
+    return { leg: stream, responseHeaders, peer: this.peer };
+  }
+
+  #reply(stream: PlaneStream, o: OpenOptions, over: () => void): Promise<ReadonlyMap<string, string>> {
+    const { promise, resolve, reject } = Promise.withResolvers<ReadonlyMap<string, string>>();
+    const giveUp = (reason: unknown) => {
+      reject(reason);
+      stream.reset('cancel');
+    };
+    const onAbort = () => giveUp(o.signal?.reason);
+    const timer = setTimeout(() => {
+      giveUp(new HboneError('CONNECT_TIMEOUT', `no answer to CONNECT in ${this.#settings.replyTimeoutMs} ms`));
+    }, this.#settings.replyTimeoutMs);
+    o.signal?.addEventListener('abort', onAbort, { once: true });
+    const answered = () => {
+      clearTimeout(timer);
+      o.signal?.removeEventListener('abort', onAbort);
+    };
+    stream.listen({
+      head: (fields) => {
+        answered();
+        const status = Number(pseudo(fields, ':status'));
+        const headers = plainFields(fields);
+        if (status === 200) resolve(headers);
+        else giveUp(new HboneError('CONNECT_REFUSED', `CONNECT was answered with ${status}`, { status, headers }));
+      },
+      gone: (code) => {
+        answered();
+        over();
+        reject(closedBeforeReply(code)); // harmless after the answer
+      },
+    });
+    return promise;
+  }
+}
+
+// A refused stream was not processed (RFC 9113 section 8.7).
+function closedBeforeReply(code: number | undefined): HboneError {
+  if (code === H2.REFUSED_STREAM) return new NotProcessed('TUNNEL_CLOSED', 'the peer did not take the stream');
+  return new HboneError('TUNNEL_CLOSED', `the stream ended before the answer (code ${code ?? 'none'})`);
+}

@@ -1,0 +1,324 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Recorder } from '../leg-contract.ts';
+import { DEFAULT_SETTINGS, type HboneSettings } from '../types.ts';
+import { PlaneConnection } from './connection.ts';
+import { type ConnectionFault, type FloodKind, H2 } from './faults.ts';
+import { FLAG, FRAME, type FrameHeader, FrameReader, frame, numberFrame, SETTING, settingsFrame } from './frames.ts';
+import { encodeHeaders } from './hpack.ts';
+import { DEFAULT_LIMITS, type PlaneLimits } from './limits.ts';
+import type { PlaneStream } from './stream.ts';
+
+const CONNECT = encodeHeaders([
+  [':method', 'CONNECT'],
+  [':authority', '10.0.0.1:80'],
+]);
+
+type Seen = { readonly type: number; readonly streamId: number; readonly flags: number; readonly number: number };
+
+/** A connection without a socket: bytes in, frames out, time by hand. */
+class Bench {
+  readonly sent: Seen[] = [];
+  readonly streams: PlaneStream[] = [];
+  readonly connection: PlaneConnection;
+  fault: ConnectionFault | undefined;
+  isOver = false;
+  isBlocked = false;
+  nowMs = 0;
+  readonly #reader: FrameReader;
+
+  constructor(role: 'client' | 'server' = 'server', limits = DEFAULT_LIMITS, settings = DEFAULT_SETTINGS) {
+    this.#reader = new FrameReader(
+      {
+        begin: () => {},
+        data: () => {},
+        finish: (f: FrameHeader, payload) =>
+          void this.sent.push({
+            ...f,
+            number: payload.length >= 4 ? payload.readUInt32BE(payload.length === 8 ? 4 : 0) : 0,
+          }),
+      },
+      1 << 24,
+    );
+    let skip = role === 'client' ? 1 : 0; // the preface
+    const bench = this;
+    this.connection = new PlaneConnection({
+      role,
+      settings,
+      limits,
+      now: () => this.nowMs,
+      wire: {
+        write: (bytes) => {
+          if (skip > 0) skip -= 1;
+          else this.#reader.feed(Buffer.from(bytes));
+        },
+        end: () => {},
+        get isBlocked() {
+          return bench.isBlocked;
+        },
+      },
+      events: {
+        ready: () => {},
+        request: (stream) => void this.streams.push(stream),
+        over: (fault) => {
+          this.isOver = true;
+          this.fault = fault;
+        },
+      },
+    });
+    if (role === 'server') this.connection.feed(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
+  }
+
+  static ready(role?: 'client' | 'server', limits?: PlaneLimits, settings?: HboneSettings): Bench {
+    const bench = new Bench(role, limits, settings);
+    bench.connection.feed(settingsFrame([]));
+    return bench;
+  }
+
+  feed(...frames: Buffer[]): this {
+    for (const bytes of frames) this.connection.feed(bytes);
+    return this;
+  }
+
+  connect(id: number, endStream = false): this {
+    return this.feed(frame(FRAME.HEADERS, FLAG.END_HEADERS | (endStream ? FLAG.END_STREAM : 0), id, CONNECT));
+  }
+
+  goaway(): number | undefined {
+    return this.sent.find((f) => f.type === FRAME.GOAWAY)?.number;
+  }
+
+  resetOf(id: number): number | undefined {
+    return this.sent.find((f) => f.type === FRAME.RST_STREAM && f.streamId === id)?.number;
+  }
+
+  [Symbol.dispose](): void {
+    this.connection.lost();
+  }
+}
+
+describe('a connection ends with GOAWAY when the peer breaks the rules', () => {
+  const overflow = numberFrame(FRAME.WINDOW_UPDATE, 0, 2 ** 31 - 1);
+  const rules: readonly (readonly [string, number, (bench: Bench) => void])[] = [
+    ['DATA on stream 0', H2.PROTOCOL_ERROR, (b) => b.feed(frame(FRAME.DATA, 0, 0, Buffer.alloc(1)))],
+    ['DATA on an idle stream', H2.PROTOCOL_ERROR, (b) => b.feed(frame(FRAME.DATA, 0, 5, Buffer.alloc(1)))],
+    ['a stream with an even number', H2.PROTOCOL_ERROR, (b) => b.connect(2)],
+    ['SETTINGS on a stream', H2.PROTOCOL_ERROR, (b) => b.feed(frame(FRAME.SETTINGS, 0, 1))],
+    [
+      'SETTINGS that acknowledge and set',
+      H2.FRAME_SIZE_ERROR,
+      (b) => b.feed(frame(FRAME.SETTINGS, FLAG.ACK, 0, Buffer.alloc(6))),
+    ],
+    ['PUSH_PROMISE', H2.PROTOCOL_ERROR, (b) => b.feed(frame(FRAME.PUSH_PROMISE, 0, 1, Buffer.alloc(8)))],
+    ['CONTINUATION out of nowhere', H2.PROTOCOL_ERROR, (b) => b.feed(frame(FRAME.CONTINUATION, 0, 1))],
+    [
+      'another frame inside a header block',
+      H2.PROTOCOL_ERROR,
+      (b) => b.feed(frame(FRAME.HEADERS, 0, 1, CONNECT), frame(FRAME.PING, 0, 0, Buffer.alloc(8))),
+    ],
+    ['a window that overflows', H2.FLOW_CONTROL_ERROR, (b) => b.feed(overflow)],
+    ['a window update by nothing', H2.PROTOCOL_ERROR, (b) => b.feed(numberFrame(FRAME.WINDOW_UPDATE, 0, 0))],
+    ['RST_STREAM on an idle stream', H2.PROTOCOL_ERROR, (b) => b.feed(numberFrame(FRAME.RST_STREAM, 7, 0))],
+    [
+      'a header block that is no HPACK',
+      H2.COMPRESSION_ERROR,
+      (b) => b.feed(frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, Buffer.from('ff80808001', 'hex'))),
+    ],
+    [
+      'fields on a stream that is over',
+      H2.STREAM_CLOSED,
+      (b) =>
+        b
+          .connect(1)
+          .feed(numberFrame(FRAME.RST_STREAM, 1, 8))
+          .connect(1),
+    ],
+    [
+      'an initial window that overflows',
+      H2.FLOW_CONTROL_ERROR,
+      (b) => b.feed(settingsFrame([[SETTING.INITIAL_WINDOW_SIZE, 2 ** 31]])),
+    ],
+    ['a frame size below the least', H2.PROTOCOL_ERROR, (b) => b.feed(settingsFrame([[SETTING.MAX_FRAME_SIZE, 100]]))],
+  ];
+  for (const [what, code, act] of rules) {
+    it(what, () => {
+      using bench = Bench.ready();
+      act(bench);
+      assert.equal(bench.goaway(), code);
+      assert.equal(bench.fault?.code, code);
+    });
+  }
+
+  it('anything before SETTINGS', () => {
+    using bench = new Bench().feed(frame(FRAME.PING, 0, 0, Buffer.alloc(8)));
+    assert.equal(bench.goaway(), H2.PROTOCOL_ERROR);
+  });
+
+  it('more DATA than the connection was granted', () => {
+    using bench = Bench.ready('server', DEFAULT_LIMITS, { ...DEFAULT_SETTINGS, connectionWindowBytes: 65_535 });
+    bench.connect(1).feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(65_536)));
+    assert.equal(bench.goaway(), H2.FLOW_CONTROL_ERROR);
+  });
+});
+
+describe('a stream is reset when the peer breaks its rules, and the connection lives', () => {
+  const rules: readonly (readonly [string, number, (bench: Bench) => void])[] = [
+    ['DATA after its end', H2.STREAM_CLOSED, (b) => b.connect(1, true).feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(1)))],
+    ['fields in the middle', H2.PROTOCOL_ERROR, (b) => b.connect(1).connect(1)],
+    [
+      'more DATA than its window',
+      H2.FLOW_CONTROL_ERROR,
+      (b) => b.connect(1).feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(300_000))),
+    ],
+    [
+      'a window that overflows',
+      H2.FLOW_CONTROL_ERROR,
+      (b) => b.connect(1).feed(numberFrame(FRAME.WINDOW_UPDATE, 1, 2 ** 31 - 1)),
+    ],
+    ['a window update by nothing', H2.PROTOCOL_ERROR, (b) => b.connect(1).feed(numberFrame(FRAME.WINDOW_UPDATE, 1, 0))],
+    [
+      'CONNECT with a path',
+      H2.PROTOCOL_ERROR,
+      (b) =>
+        b.feed(
+          frame(
+            FRAME.HEADERS,
+            FLAG.END_HEADERS,
+            1,
+            encodeHeaders([
+              [':method', 'CONNECT'],
+              [':authority', 'a:1'],
+              [':path', '/'],
+            ]),
+          ),
+        ),
+    ],
+  ];
+  for (const [what, code, act] of rules) {
+    it(what, () => {
+      using bench = Bench.ready();
+      act(bench);
+      assert.equal(bench.resetOf(1), code);
+      assert.equal(bench.isOver, false);
+    });
+  }
+
+  it('more streams than we said', () => {
+    using bench = Bench.ready();
+    for (let i = 0; i <= DEFAULT_SETTINGS.maxConcurrentStreams; i++) bench.connect(2 * i + 1);
+    assert.equal(bench.streams.length, DEFAULT_SETTINGS.maxConcurrentStreams);
+    assert.equal(bench.resetOf(2 * DEFAULT_SETTINGS.maxConcurrentStreams + 1), H2.REFUSED_STREAM);
+  });
+});
+
+describe('a flood ends the connection, and says which it was', () => {
+  const ping = frame(FRAME.PING, 0, 0, Buffer.alloc(8));
+  const floods: readonly (readonly [string, FloodKind, (bench: Bench, i: number) => void])[] = [
+    [
+      'streams opened and reset at once',
+      'rapid-reset',
+      (b, i) => b.connect(2 * i + 1).feed(numberFrame(FRAME.RST_STREAM, 2 * i + 1, 8)),
+    ],
+    ['PING', 'control-flood', (b) => b.feed(ping)],
+    ['SETTINGS', 'control-flood', (b) => b.feed(settingsFrame([]))],
+    ['PRIORITY', 'control-flood', (b) => b.feed(frame(FRAME.PRIORITY, 0, 1, Buffer.alloc(5)))],
+    ['frames of an unknown type', 'control-flood', (b) => b.feed(frame(77, 0, 1))],
+    ['DATA with nothing in it', 'control-flood', (b, i) => (i === 0 ? b.connect(1) : b.feed(frame(FRAME.DATA, 0, 1)))],
+    [
+      'CONTINUATION',
+      'continuation-flood',
+      (b, i) => b.feed(frame(i === 0 ? FRAME.HEADERS : FRAME.CONTINUATION, 0, 1, Buffer.alloc(1))),
+    ],
+    [
+      'a header block without end',
+      'header-flood',
+      (b, i) => b.feed(frame(i === 0 ? FRAME.HEADERS : FRAME.CONTINUATION, 0, 1, Buffer.alloc(16_000))),
+    ],
+    [
+      'malformed requests',
+      'malformed-streams',
+      (b, i) => b.feed(frame(FRAME.HEADERS, FLAG.END_HEADERS, 2 * i + 1, encodeHeaders([['x', '']]))),
+    ],
+  ];
+  for (const [what, kind, act] of floods) {
+    it(`${what}: ${kind}`, () => {
+      using bench = Bench.ready();
+      let i = 0;
+      for (; i < 2_000 && !bench.isOver; i++) act(bench, i);
+      assert.equal(bench.fault?.flood, kind);
+      assert.equal(bench.goaway(), H2.ENHANCE_YOUR_CALM);
+    });
+  }
+
+  it('answers that the peer does not read: unread-answers', () => {
+    using bench = Bench.ready();
+    bench.isBlocked = true;
+    for (let i = 0; i < 100_000 && !bench.isOver; i++) {
+      bench.nowMs += 100; // slowly, so that only the answers pile up
+      bench.feed(ping);
+    }
+    assert.equal(bench.fault?.flood, 'unread-answers');
+  });
+
+  it('the same at a decent pace is no flood', () => {
+    using bench = Bench.ready();
+    for (let i = 0; i < 3_000; i++) {
+      bench.nowMs += 20;
+      bench.feed(ping);
+    }
+    assert.equal(bench.isOver, false);
+  });
+});
+
+describe('flow control', () => {
+  it('a reader that keeps up is granted ever more, one that does not read is granted nothing', () => {
+    using bench = Bench.ready();
+    bench.connect(1).connect(3);
+    const seen = new Recorder();
+    bench.streams[0]?.deliver(seen);
+    const grants = (id: number) => bench.sent.filter((f) => f.type === FRAME.WINDOW_UPDATE && f.streamId === id);
+    for (let i = 0; i < 16; i++) bench.feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(64_000)));
+    for (let i = 0; i < 4; i++) bench.feed(frame(FRAME.DATA, 0, 3, Buffer.alloc(64_000)));
+    assert.equal(seen.bytes, 16 * 64_000);
+    assert.ok((grants(1).at(-1)?.number ?? 0) > 500_000);
+    assert.deepEqual(grants(3), []);
+  });
+
+  it('a stream waits for its window, and its neighbour does not', () => {
+    using bench = Bench.ready('client');
+    const [one, two] = [1, 2].map(() =>
+      bench.connection.open([
+        [':method', 'CONNECT'],
+        [':authority', 'a:1'],
+      ]),
+    );
+    assert.ok(one && two);
+    bench.feed(numberFrame(FRAME.WINDOW_UPDATE, 0, 1_000_000));
+    assert.equal(one.write(Buffer.alloc(100_000)), false);
+    assert.equal(two.write(Buffer.alloc(1_000)), true);
+    const sentOn = (id: number) => bench.sent.filter((f) => f.type === FRAME.DATA && f.streamId === id).length;
+    const before = sentOn(1);
+    bench.feed(numberFrame(FRAME.WINDOW_UPDATE, 1, 100_000));
+    assert.ok(sentOn(1) > before);
+  });
+
+  it('a stream without a window for too long is cut, with the memory that it held', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    using bench = Bench.ready('client');
+    const stream = bench.connection.open([
+      [':method', 'CONNECT'],
+      [':authority', 'a:1'],
+    ]);
+    assert.ok(stream);
+    const seen = new Recorder();
+    stream.deliver(seen);
+    assert.equal(stream.write(Buffer.alloc(100_000)), false);
+    bench.nowMs = DEFAULT_LIMITS.stallMs - 1;
+    t.mock.timers.tick(DEFAULT_SETTINGS.pingIntervalMs);
+    assert.equal(bench.resetOf(1), undefined);
+    bench.nowMs += 1;
+    bench.feed(frame(FRAME.PING, FLAG.ACK, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, 1])));
+    t.mock.timers.tick(DEFAULT_SETTINGS.pingIntervalMs);
+    assert.equal(bench.resetOf(1), H2.CANCEL);
+  });
+});

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import { encodeHeaders } from './hpack.ts';
+
+const LIMITS = { maxListBytes: 65_536, maxFields: 128 };
+
+it('what the encoder writes, nghttp2 reads: names, long values, bytes beyond ASCII', () => {
+  using decoder = new HeaderDecoder();
+  const lists: readonly (readonly HeaderField[])[] = [
+    [
+      [':method', 'CONNECT'],
+      [':authority', '[2001:db8::1]:8080'],
+      ['baggage', 'k8s.cluster.name=c1,service.name=web'],
+    ],
+    [[':status', '200']],
+    [
+      [':status', '503'],
+      ['ambit-receipt', '01H'],
+    ],
+    [
+      [':status', '401'],
+      ['empty', ''],
+    ],
+    ...[126, 127, 128, 254, 255, 256, 16_511, 40_000].map((n): HeaderField[] => [['long', 'x'.repeat(n)]]),
+    [['latin', '\u00e9\u00ff']],
+  ];
+  for (const fields of lists) {
+    assert.deepEqual(decoder.decode(encodeHeaders(fields), LIMITS), { kind: 'fields', fields });
+  }
+});
+
+it('Huffman codes and the dynamic table are decoded (RFC 7541, appendix C.4)', () => {
+  using decoder = new HeaderDecoder();
+  const blocks = ['828684418cf1e3c2e5f23a6ba0ab90f4ff', '828684be5886a8eb10649cbf'];
+  const [, second] = blocks.map((hex) => decoder.decode(Buffer.from(hex, 'hex'), LIMITS));
+  assert.deepEqual(second, {
+    kind: 'fields',
+    fields: [
+      [':method', 'GET'],
+      [':scheme', 'http'],
+      [':path', '/'],
+      [':authority', 'www.example.com'],
+      ['cache-control', 'no-cache'],
+    ],
+  });
+});
+
+it('a list that is too large is decoded to its end and not kept', () => {
+  using decoder = new HeaderDecoder();
+  // One large field in the table, then referred to a thousand times: a bomb of 4 MB in 5 KB.
+  const bomb = Buffer.concat([
+    Buffer.from([0x40, 0x01, 0x61, 0x7f, 0xa1, 0x1e]),
+    Buffer.alloc(4_000, 0x62),
+    Buffer.alloc(1_000, 0xbe),
+  ]);
+  assert.deepEqual(decoder.decode(bomb, LIMITS), { kind: 'too-large' });
+  const many = encodeHeaders(Array.from({ length: 200 }, (_, i): HeaderField => [`n${i}`, '']));
+  assert.deepEqual(decoder.decode(many, LIMITS), { kind: 'too-large' });
+  // The table is still in step.
+  assert.equal(decoder.decode(encodeHeaders([[':status', '200']]), LIMITS).kind, 'fields');
+});
+
+for (const [what, hex] of [
+  ['an index beyond the table', 'ff80808001'],
+  ['a string that is cut off', '4003616263'],
+  ['a table size above the agreed one', '3fe1ff7f'],
+  ['an integer without end', '3fffffffffffffffff'],
+] as const) {
+  it(`a block with ${what} is malformed`, () => {
+    using decoder = new HeaderDecoder();
+    assert.deepEqual(decoder.decode(Buffer.from(hex, 'hex'), LIMITS), { kind: 'malformed' });
+  });
+}
+
+it('closed twice, and used after, nothing happens', () => {
+  const decoder = new HeaderDecoder();
+  decoder[Symbol.dispose]();
+  decoder[Symbol.dispose]();
+  assert.deepEqual(decoder.decode(Buffer.alloc(1), LIMITS), { kind: 'malformed' });
+});

@@ -1,0 +1,33 @@
+/** What the peer has said in SETTINGS (RFC 9113 section 6.5.2). */
+import { ConnectionFault, H2 } from './faults.ts';
+import { MAX_WINDOW_BYTES } from './flow-window.ts';
+import { DEFAULT_FRAME_BYTES, SETTING } from './frames.ts';
+
+const MAX_FRAME_BYTES = 2 ** 24 - 1;
+
+export class PeerSettings {
+  initialWindowBytes = 65_535;
+  maxFrameBytes = DEFAULT_FRAME_BYTES;
+  maxConcurrentStreams = Number.POSITIVE_INFINITY;
+
+  /** The payload of a SETTINGS frame, whose length is right. @throws ConnectionFault */
+  apply(payload: Buffer): void {
+    for (let at = 0; at < payload.length; at += 6) this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+  }
+
+  #set(id: number, value: number): void {
+    if (id === SETTING.INITIAL_WINDOW_SIZE) {
+      if (value > MAX_WINDOW_BYTES) throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'INITIAL_WINDOW_SIZE overflows');
+      this.initialWindowBytes = value;
+    } else if (id === SETTING.MAX_FRAME_SIZE) {
+      if (value < DEFAULT_FRAME_BYTES || value > MAX_FRAME_BYTES) {
+        throw new ConnectionFault(H2.PROTOCOL_ERROR, `MAX_FRAME_SIZE of ${value}`);
+      }
+      this.maxFrameBytes = value;
+    } else if (id === SETTING.MAX_CONCURRENT_STREAMS) {
+      this.maxConcurrentStreams = value;
+    } else if (id === SETTING.ENABLE_PUSH && value > 1) {
+      throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_PUSH of ${value}`);
+    }
+  }
+}

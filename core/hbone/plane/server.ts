@@ -1,0 +1,197 @@
+/** Accepts tunnels on the plane. */
+import type { Socket } from 'node:net';
+import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
+import { type HeaderField, TlsLink } from '../../net/index.ts';
+import { HboneError } from '../errors.ts';
+import { type Ends, endsOf, Handshake } from '../handshake.ts';
+import { asTunnelSocket } from '../session.ts';
+import {
+  type ConnectRequest,
+  DEFAULT_SETTINGS,
+  type HboneServer,
+  type HboneServerOptions,
+  type HboneSettings,
+  type TlsMaterial,
+} from '../types.ts';
+import { PlaneConnection } from './connection.ts';
+import { plainFields, pseudo } from './fields.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
+import type { PlaneStream } from './stream.ts';
+
+export function createPlaneServer(options: HboneServerOptions): HboneServer {
+  return new PlaneServer(options);
+}
+
+class PlaneServer implements HboneServer {
+  readonly #options: HboneServerOptions;
+  readonly #settings: HboneSettings;
+  /** From the accepted socket until HTTP/2 runs on it. */
+  readonly #handshakes = new Set<Handshake>();
+  readonly #waiting: Handshake[] = [];
+  readonly #connections = new Set<PlaneConnection>();
+  #streams = 0;
+  #isDraining = false;
+  /** Settles once nothing runs any more after a drain began. */
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: HboneServerOptions) {
+    this.#options = options;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+  }
+
+  stats() {
+    return {
+      handshakes: this.#handshakes.size + this.#waiting.length,
+      tunnels: this.#connections.size,
+      streams: this.#streams,
+    };
+  }
+
+  accept(socket: Socket): void {
+    const ends = endsOf(socket);
+    socket.on('error', () => {}); // `close` follows, and the handshake or the link says why
+    if (ends === undefined) return void socket.destroy();
+    asTunnelSocket(socket);
+    const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
+      this.#leave(handshake);
+      if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
+    });
+    if (this.#handshakes.size < this.#settings.maxHandshakes) void this.#begin(handshake);
+    else if (this.#waiting.length < this.#settings.maxWaitingHandshakes) this.#waiting.push(handshake);
+    else handshake.fail(new HboneError('HANDSHAKE_OVERLOAD', 'too many handshakes at once'));
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const connection of [...this.#connections]) connection.drain();
+    this.#idle ??= Promise.withResolvers<void>();
+    this.#checkIdle();
+    const timer = setTimeout(() => this.#cut(), deadlineMs);
+    await this.#idle.promise;
+    clearTimeout(timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0);
+  }
+
+  #cut(): void {
+    const closed = () => new HboneError('CLOSED', 'the server is closing');
+    for (const handshake of [...this.#waiting, ...this.#handshakes]) handshake.fail(closed());
+    for (const connection of [...this.#connections]) connection.cut();
+  }
+
+  #checkIdle(): void {
+    const { handshakes, tunnels } = this.stats();
+    if (handshakes === 0 && tunnels === 0) this.#idle?.resolve();
+  }
+
+  #leave(handshake: Handshake): void {
+    this.#handshakes.delete(handshake);
+    const at = this.#waiting.indexOf(handshake);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    const next = this.#handshakes.size < this.#settings.maxHandshakes ? this.#waiting.shift() : undefined;
+    if (next) void this.#begin(next);
+    this.#checkIdle();
+  }
+
+  async #begin(handshake: Handshake): Promise<void> {
+    this.#handshakes.add(handshake);
+    try {
+      const material = await this.#options.material();
+      if (!handshake.isOver) this.#shakeHands(handshake, material);
+    } catch (cause) {
+      handshake.fail(
+        new HboneError('MATERIAL_UNAVAILABLE', 'there is no usable certificate to answer with', { cause }),
+      );
+    }
+  }
+
+  #shakeHands(handshake: Handshake, material: TlsMaterial): void {
+    let connection: PlaneConnection | undefined;
+    const link = new TlsLink(handshake.socket, planeContextFor(material), 'server', {
+      secured: () => {
+        if (handshake.isOver) return; // its socket is being reset
+        try {
+          const { trustDomain } = spiffeParts(material.identity);
+          const peer = peerOf(link, { kind: 'trust-domain', trustDomain });
+          connection = this.#connect(link, handshake, peer);
+        } catch (error) {
+          handshake.fail(asHboneError(error));
+        }
+      },
+      data: (view) => connection?.feed(view),
+      drained: () => connection?.drained(),
+      over: (error) => {
+        if (connection) connection.lost();
+        else handshake.fail(handshakeFault(error));
+      },
+      closed: () => {},
+    });
+  }
+
+  #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId): PlaneConnection {
+    const connection = new PlaneConnection({
+      role: 'server',
+      wire: link,
+      settings: this.#settings,
+      limits: DEFAULT_LIMITS,
+      events: {
+        ready: () => handshake.succeed(),
+        request: (stream, fields) => this.#serve(connection, stream, fields, peer, handshake.ends),
+        over: (fault) => {
+          this.#connections.delete(connection);
+          const why = fault === undefined ? 'the peer closed before it spoke HTTP/2' : fault.message;
+          handshake.fail(new HboneError('HTTP2_FAILED', why, { cause: fault })); // harmless once it has succeeded
+          this.#checkIdle();
+        },
+      },
+    });
+    this.#connections.add(connection);
+    if (this.#isDraining) connection.drain();
+    return connection;
+  }
+
+  #serve(
+    connection: PlaneConnection,
+    stream: PlaneStream,
+    fields: readonly HeaderField[],
+    peer: SpiffeId,
+    ends: Ends,
+  ): void {
+    const abort = new AbortController();
+    this.#streams += 1;
+    stream.listen({
+      gone: () => {
+        this.#streams -= 1;
+        abort.abort(new HboneError('TUNNEL_CLOSED', 'the stream is over'));
+      },
+    });
+    const answer = (status: number, more: Readonly<Record<string, string>>, isLast: boolean) =>
+      connection.respond(stream, [[':status', String(status)], ...Object.entries(more)], isLast);
+    const request: ConnectRequest = {
+      peer,
+      from: ends.from,
+      to: ends.to,
+      authority: pseudo(fields, ':authority') ?? '',
+      headers: plainFields(fields),
+      closed: abort.signal,
+      respond: (status, more = {}) => {
+        answer(status, more, false);
+        return stream;
+      },
+      refuse: (status, more = {}) => answer(status, more, true),
+    };
+    const failed = () => {
+      // A decision that can't be made is a refusal; one already answered is cut.
+      if (stream.isAnswered) stream.reset('connect-error');
+      else request.refuse(503);
+    };
+    try {
+      Promise.resolve(this.#options.onConnect(request)).catch(failed);
+    } catch {
+      failed();
+    }
+  }
+}

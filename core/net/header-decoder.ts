@@ -1,0 +1,100 @@
+/** HPACK decoding by nghttp2, whose decoder the Node binary exports. */
+import ffi from 'node:ffi';
+import { addressOf } from './kernel.ts';
+import { copyOf, OutPointer, ossl } from './openssl.ts';
+
+/** Name and value as bytes, in latin1. */
+export type HeaderField = readonly [name: string, value: string];
+
+export type DecodeLimits = {
+  /** RFC 9113 section 6.5.2: names, values, and 32 for each field. */
+  readonly maxListBytes: number;
+  readonly maxFields: number;
+};
+
+export type DecodeResult =
+  | { readonly kind: 'fields'; readonly fields: readonly HeaderField[] }
+  /** Decoded to the end, so that the table is right, but not kept: a bomb. */
+  | { readonly kind: 'too-large' }
+  /** The connection can't go on: its table is unknown now. */
+  | { readonly kind: 'malformed' };
+
+// struct nghttp2_nv: two pointers, two lengths, a byte of flags.
+const NV_BYTES = 64;
+const VALUE_AT = 8;
+const NAME_BYTES_AT = 16;
+const VALUE_BYTES_AT = 24;
+const INFLATE_FINAL = 1;
+const INFLATE_EMIT = 2;
+const FIELD_OVERHEAD_BYTES = 32;
+
+const collected = new FinalizationRegistry<bigint>((address) => ossl.nghttp2_hd_inflate_del(address));
+
+/** One connection's decoder, with the table that all its header blocks share. */
+export class HeaderDecoder {
+  readonly #address: bigint;
+  readonly #nv = Buffer.alloc(NV_BYTES);
+  readonly #nvAddress = addressOf(this.#nv);
+  readonly #flags = Buffer.alloc(64);
+  #isClosed = false;
+
+  constructor() {
+    const out = new OutPointer();
+    if (ossl.nghttp2_hd_inflate_new(out.address) !== 0) throw new Error('out of memory for a header decoder');
+    this.#address = out.value;
+    collected.register(this, this.#address, this);
+  }
+
+  /** Decodes a complete header block. */
+  decode(block: Uint8Array, limits: DecodeLimits): DecodeResult {
+    if (this.#isClosed) return { kind: 'malformed' };
+    const fields: HeaderField[] = [];
+    let listBytes = 0;
+    // A copy of at least 64 bytes: V8 may keep smaller ones where it moves them.
+    const input = Buffer.alloc(Math.max(64, block.length));
+    input.set(block);
+    const start = addressOf(input);
+    for (let at = 0; ; ) {
+      const used = Number(
+        ossl.nghttp2_hd_inflate_hd2(
+          this.#address,
+          this.#nvAddress,
+          this.#flags,
+          start + BigInt(at),
+          BigInt(block.length - at),
+          1,
+        ),
+      );
+      if (used < 0) return { kind: 'malformed' };
+      at += used;
+      const flags = this.#flags.readInt32LE(0);
+      if ((flags & INFLATE_EMIT) !== 0) {
+        const [nameBytes, valueBytes] = [this.#length(NAME_BYTES_AT), this.#length(VALUE_BYTES_AT)];
+        listBytes += nameBytes + valueBytes + FIELD_OVERHEAD_BYTES;
+        if (listBytes <= limits.maxListBytes && fields.length < limits.maxFields) {
+          fields.push([this.#text(0, nameBytes), this.#text(VALUE_AT, valueBytes)]);
+        } else listBytes = Number.POSITIVE_INFINITY;
+      }
+      if ((flags & INFLATE_FINAL) !== 0) break;
+      if ((flags & INFLATE_EMIT) === 0 && at >= block.length) return { kind: 'malformed' };
+    }
+    ossl.nghttp2_hd_inflate_end_headers(this.#address);
+    return Number.isFinite(listBytes) ? { kind: 'fields', fields } : { kind: 'too-large' };
+  }
+
+  /** Frees it now; harmless the second time. */
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    collected.unregister(this);
+    ossl.nghttp2_hd_inflate_del(this.#address);
+  }
+
+  #length(at: number): number {
+    return Number(this.#nv.readBigUInt64LE(at));
+  }
+
+  #text(at: number, bytes: number): string {
+    return bytes === 0 ? '' : copyOf(ffi.getUint64(this.#nvAddress, at), bytes).toString('latin1');
+  }
+}
