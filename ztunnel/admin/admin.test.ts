@@ -161,3 +161,10 @@ test('the configuration is shown without its token', () => {
   assert.deepEqual(shown['secretTtl'], { secs: 86_400, nanos: 0 });
   assert.doesNotMatch(JSON.stringify(shown), /hunter2/);
 });
+
+test('a credential in a header towards the control plane is shown nowhere', () => {
+  const env = { XDS_HEADER_AUTHORIZATION: 'Basic hunter2', CA_HEADER_X_API_KEY: 'hunter2' };
+  const shown = configView(parseConfig({ env, readFile: () => undefined }));
+  assert.deepEqual(shown['xdsHeaders'], { authorization: '<redacted>' });
+  assert.deepEqual(shown['caHeaders'], { x_api_key: '<redacted>' });
+});

@@ -20,6 +20,8 @@ export async function serveInboundHbone(pod: Pod, req: ConnectRequest): Promise<
     req.refuse(status);
     deps.observe.earlyDeny({ direction: 'inbound', src: req.from, dst: req.to, error });
   };
+  // One tunnel carries hundreds of streams, and each becomes a socket to the application.
+  if (pod.live.size >= deps.config.maxConnections) return refuseEarly(503, 'the pod has too many connections');
   let local: Workload;
   try {
     local = await pod.live.starting((signal) => deps.workloadReady(signal));

@@ -50,6 +50,11 @@ export class LiveConnections implements Disposable {
     return connection;
   }
 
+  /** Connections that are served, or about to be. */
+  get size(): number {
+    return this.#live.inbound.size + this.#live.outbound.size + this.#starting.size;
+  }
+
   inbound(): readonly LiveConnection[] {
     return [...this.#live.inbound];
   }
@@ -77,7 +82,7 @@ export class LiveConnections implements Disposable {
   }
 
   #checkEmpty(): void {
-    if (this.#live.inbound.size + this.#live.outbound.size + this.#starting.size === 0) this.#onEmpty?.();
+    if (this.size === 0) this.#onEmpty?.();
   }
 
   #cutIdle(limitMs: number): void {

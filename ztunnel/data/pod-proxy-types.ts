@@ -33,6 +33,8 @@ export type DataConfig = {
   readonly idleTimeoutMs: number;
   /** How long new connections wait for policies that are named but not held. */
   readonly missingPolicyWaitMs: number;
+  /** Of one pod: sockets that its listeners hold, and connections that are served, tunnelled ones each by itself. */
+  readonly maxConnections: number;
   readonly maxHandshakes: number;
   readonly maxAcceptsPerTurn: number;
   readonly streamWindowBytes: number;
@@ -59,6 +61,7 @@ export function defaultDataConfig(): DataConfig {
     connectTimeoutMs: 10_000,
     idleTimeoutMs: 3_600_000,
     missingPolicyWaitMs: 2_000,
+    maxConnections: 20_000,
     maxHandshakes: 256,
     maxAcceptsPerTurn: 64,
     streamWindowBytes: 4 << 20,

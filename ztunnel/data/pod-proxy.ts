@@ -57,13 +57,12 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
         flags: error.code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE',
       }),
   });
-  const sockets = new OpenSockets(observe);
+  const sockets = new OpenSockets(observe, config.maxConnections);
   const acceptTunnel = (socket: Socket) => {
-    sockets.add(socket, 'destination');
-    server.accept(socket); // no keepalive: PINGs do that
+    if (sockets.add(socket, 'destination')) server.accept(socket); // no keepalive: PINGs do that
   };
   const capture = (reporter: Reporter, serve: (pod: Pod, socket: Socket) => Promise<void>) => (socket: Socket) => {
-    sockets.add(socket, reporter);
+    if (!sockets.add(socket, reporter)) return;
     try {
       if (config.keepAlive) setKeepAlive(socket, config.keepAlive);
     } catch {
