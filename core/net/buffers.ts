@@ -28,5 +28,14 @@ export function flushSoon(what: { flush(): void }): void {
 function flushAll(): void {
   const now = [...dirty];
   dirty.clear();
-  for (const what of now) what.flush();
+  for (const what of now) {
+    try {
+      what.flush();
+    } catch (error) {
+      // The bug of one connection's user must not keep the bytes of the others.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
 }

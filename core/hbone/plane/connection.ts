@@ -228,7 +228,8 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   }
 
   sendReset(stream: PlaneStream, code: number): void {
-    this.#resetStream(stream.id, code);
+    this.#rememberReset(stream.id);
+    this.#write(numberFrame(FRAME.RST_STREAM, stream.id, code)); // asked for by us: not the peer's flood
   }
 
   sendCredit(stream: PlaneStream, bytes: number): void {
@@ -522,6 +523,11 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   }
 
   #resetStream(streamId: number, code: number): void {
+    this.#rememberReset(streamId);
+    this.#answer(numberFrame(FRAME.RST_STREAM, streamId, code));
+  }
+
+  #rememberReset(streamId: number): void {
     this.#resetByUs.add(streamId);
     if (this.#resetByUs.size > MAX_REMEMBERED_RESETS) {
       for (const oldest of this.#resetByUs) {
@@ -529,7 +535,6 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
         break;
       }
     }
-    this.#answer(numberFrame(FRAME.RST_STREAM, streamId, code));
   }
 
   #writeHead(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {

@@ -1,7 +1,7 @@
 /** Accepts tunnels on the plane. */
 import type { Socket } from 'node:net';
 import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
-import { type HeaderField, TlsLink } from '../../net/index.ts';
+import { type HeaderField, KernelError, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { type Ends, endsOf, Handshake } from '../handshake.ts';
 import { asTunnelSocket } from '../session.ts';
@@ -100,17 +100,22 @@ class PlaneServer implements HboneServer {
     this.#handshakes.add(handshake);
     try {
       const material = await this.#options.material();
-      if (!handshake.isOver) this.#shakeHands(handshake, material);
+      const context = planeContextFor(material);
+      if (!handshake.isOver) this.#shakeHands(handshake, material, context);
     } catch (cause) {
+      if (cause instanceof KernelError) {
+        handshake.fail(new HboneError('TLS_FAILED', 'the connection was lost before the handshake', { cause }));
+        return;
+      }
       handshake.fail(
         new HboneError('MATERIAL_UNAVAILABLE', 'there is no usable certificate to answer with', { cause }),
       );
     }
   }
 
-  #shakeHands(handshake: Handshake, material: TlsMaterial): void {
+  #shakeHands(handshake: Handshake, material: TlsMaterial, context: TlsContext): void {
     let connection: PlaneConnection | undefined;
-    const link = new TlsLink(handshake.socket, planeContextFor(material), 'server', {
+    const link = new TlsLink(handshake.socket, context, 'server', {
       secured: () => {
         if (handshake.isOver) return; // its socket is being reset
         try {

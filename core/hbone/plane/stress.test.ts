@@ -79,7 +79,7 @@ it('thousands of connections that end in every way, under forced collection: no 
     let echoed = 0;
     leg.deliver({
       data: (view) => {
-        assert.ok(view.every((byte) => byte === (i & 255)));
+        assert.ok(payload.subarray(0, view.length).equals(view));
         echoed += view.length;
         if (way === 2 && echoed > 50_000) leg.reset('cancel');
         if (way === 3 && echoed > 50_000) raw?.destroy();
