@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FakeApi } from '../core/kube/fake/index.ts';
 import { RESOURCES } from '../core/kube/index.ts';
+import { endWithUs, ScratchDir } from '../test/support/leftovers.ts';
 import { until } from './test-mesh.ts';
 
 /** The program as a container runs it. */
 async function program(prepare: (api: FakeApi) => void = () => {}) {
   const api = await FakeApi.start();
   prepare(api);
-  const dir = mkdtempSync(join(tmpdir(), 'ambit-controller-'));
+  const scratch = new ScratchDir('ambit-controller');
+  const dir = scratch.path;
   writeFileSync(join(dir, 'config'), api.kubeconfig());
   const ports = { AMBIT_GRPC_PORT: '0', AMBIT_READY_PORT: '0', AMBIT_MONITORING_PORT: '0', AMBIT_DEBUG_PORT: '0' };
   const child: ChildProcess = spawn(
@@ -24,6 +25,7 @@ async function program(prepare: (api: FakeApi) => void = () => {}) {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
+  endWithUs(child);
   let output = '';
   child.stdout?.on('data', (chunk) => {
     output += chunk;
@@ -38,7 +40,7 @@ async function program(prepare: (api: FakeApi) => void = () => {}) {
       child.kill('SIGKILL');
       await exited;
       await api[Symbol.asyncDispose]();
-      rmSync(dir, { recursive: true });
+      scratch[Symbol.dispose]();
     },
   };
 }

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { request } from 'undici';
@@ -19,6 +17,7 @@ import {
 import { startTestPlane } from '../core/xds/test-plane.ts';
 import { decodeHello, decodeResponse, encodeRequest, type ZdsRequest } from '../core/zds/index.ts';
 import { type Authorization, EMPTY_MATCH, mustParseIp, type Workload } from '../mesh/index.ts';
+import { ScratchDir } from '../test/support/leftovers.ts';
 import { eventually, needsRoot, readAll, TestNet } from '../test/support/netns.ts';
 import { startZtunnel } from './app.ts';
 import { parseConfig } from './config.ts';
@@ -67,8 +66,7 @@ const denyWeb: Authorization = {
 /** A control plane, a CNI agent and one ztunnel in this process; pods are namespaces of their own. */
 async function startWorld() {
   await using stack = new AsyncDisposableStack();
-  const dir = mkdtempSync(join(tmpdir(), 'ambit-ztunnel-'));
-  stack.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = stack.use(new ScratchDir('ambit-ztunnel')).path;
   const addresses = new ResourceStore(ADDRESS_TYPE);
   const authorizations = new ResourceStore(AUTHORIZATION_TYPE);
   const discovery = createDiscoveryService<string>({
@@ -251,7 +249,7 @@ test('two pods talk through the tunnel; certificates, lines, metrics and the dum
     metrics,
     /istio_tcp_connections_opened_total\{reporter="destination",.*connection_security_policy="mutual_tls".*\} 3\n/,
   );
-  assert.match(metrics, /istio_build\{component="ztunnel",tag="unknown"\} 1\n/);
+  assert.match(metrics, /istio_build\{component="ztunnel",tag="[^"]+"\} 1\n/);
   assert.match(metrics, /workload_manager_active_proxy_count 2\n/);
   assert.match(metrics, /istio_xds_message_total\{url="type.googleapis.com\/istio.workload.Address"\} \d+\n/);
 

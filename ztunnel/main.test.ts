@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { spawnInNetns } from '../core/net/index.ts';
+import { endWithUs } from '../test/support/leftovers.ts';
 import { eventually, needsRoot, TestNet } from '../test/support/netns.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -10,6 +11,7 @@ const COMMAND = [join(ROOT, 'scripts/node.sh'), join(ROOT, 'ztunnel/main.ts')];
 const PATH = process.env['PATH'];
 
 function watch(child: ChildProcess) {
+  endWithUs(child);
   const output = { text: '' };
   child.stdout?.on('data', (chunk) => {
     output.text += chunk;

@@ -62,17 +62,18 @@ export class TestLab implements AsyncDisposable {
 
   static async start(options: Partial<ApiServerOptions> & { readonly dir?: string } = {}): Promise<TestLab> {
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'ambit-api-'));
-    const errors: string[] = [];
-    const api = await ApiServer.start({
-      stateDir: dir,
-      listeners: [{ host: '127.0.0.1', port: 0 }],
-      onError: (what, error) => {
-        errors.push(what);
-        console.error(what, error);
-      },
-      ...options,
-    });
-    return new TestLab(api, dir);
+    try {
+      const api = await ApiServer.start({
+        stateDir: dir,
+        listeners: [{ host: '127.0.0.1', port: 0 }],
+        onError: console.error,
+        ...options,
+      });
+      return new TestLab(api, dir);
+    } catch (error) {
+      rmSync(dir, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Runs kubectl; `input` goes to its standard input. Its exit code is an answer, not a failure. */
@@ -164,8 +165,11 @@ export class TestLab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.api.close();
-    rmSync(this.dir, { recursive: true, force: true });
+    try {
+      await this.api.close();
+    } finally {
+      rmSync(this.dir, { recursive: true, force: true });
+    }
   }
 }
 

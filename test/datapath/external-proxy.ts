@@ -4,9 +4,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect, type Server as TcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { type SeqpacketConnection, SeqpacketServer, spawnInNetns } from '../../core/net/index.ts';
@@ -23,6 +22,7 @@ import {
 import { decodeHello, decodeResponse, encodeRequest, type ZdsRequest } from '../../core/zds/index.ts';
 import type { Address, Authorization } from '../../mesh/index.ts';
 import type { TestCa } from '../support/certificates.ts';
+import { endWithUs, ScratchDir } from '../support/leftovers.ts';
 import type { TestHost } from '../support/netns.ts';
 
 const START_MS = 15_000;
@@ -79,15 +79,16 @@ export class ExternalProxy implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #zds: SeqpacketServer;
   readonly #relay: TcpServer;
-  readonly #dir: string;
+  readonly #dir: ScratchDir;
   /** What the program printed, for when something goes wrong. */
   output = '';
 
-  private constructor(child: ChildProcess, zds: SeqpacketServer, relay: TcpServer, dir: string) {
+  private constructor(child: ChildProcess, zds: SeqpacketServer, relay: TcpServer, dir: ScratchDir) {
     this.#child = child;
     this.#zds = zds;
     this.#relay = relay;
     this.#dir = dir;
+    endWithUs(child);
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.output = (this.output + text).slice(-20_000);
@@ -103,12 +104,12 @@ export class ExternalProxy implements AsyncDisposable {
     readonly plane: TestControlPlane;
     readonly pods: readonly { readonly uid: string; readonly name: string; readonly host: TestHost }[];
   }): Promise<ExternalProxy> {
-    const dir = mkdtempSync(join(tmpdir(), 'ambit-external-'));
-    const root = join(dir, 'root.pem');
-    const token = join(dir, 'token');
+    const dir = new ScratchDir('ambit-external');
+    const root = join(dir.path, 'root.pem');
+    const token = join(dir.path, 'token');
     writeFileSync(root, o.plane.rootPem);
     writeFileSync(token, 'a token');
-    const socket = join(dir, 'ztunnel.sock');
+    const socket = join(dir.path, 'ztunnel.sock');
     const zds = SeqpacketServer.listen(socket);
     const agent = serveZds(zds, o.pods);
     // The control plane lives in our own namespace; the program reaches it over its own loopback.
@@ -157,7 +158,7 @@ export class ExternalProxy implements AsyncDisposable {
     }
     this.#relay.close();
     await this.#zds[Symbol.asyncDispose]();
-    rmSync(this.#dir, { recursive: true, force: true });
+    this.#dir[Symbol.dispose]();
   }
 }
 

@@ -13,6 +13,7 @@ import {
   serveFd,
   spawnInNetns,
 } from '../../core/net/index.ts';
+import { atExit } from './leftovers.ts';
 
 export type HostOptions = {
   /** Default `10.77.0.N`, with N from 1 in the order of the hosts; the prefix is 24. */
@@ -23,13 +24,19 @@ export type HostOptions = {
 export type TestNetOptions = { readonly hosts: Readonly<Record<string, HostOptions>> };
 
 let made = 0;
-/** Names of namespaces to remove should the process end before its tests did. */
-const remaining = new Set<string>();
-process.once('exit', () => removeAll(remaining));
-// The test runner ends a file that takes too long this way, and a signal alone runs no exit handler.
-process.once('SIGTERM', () => process.exit(143));
 
-function removeAll(names: Iterable<string>): void {
+/** Namespaces that are gone when this is disposed, or with the process. */
+function removedAtTheEnd(names: readonly string[]): Disposable {
+  const kept = atExit(() => removeAll(names));
+  return {
+    [Symbol.dispose]: () => {
+      kept[Symbol.dispose]();
+      removeAll(names);
+    },
+  };
+}
+
+function removeAll(names: readonly string[]): void {
   for (const name of names) {
     try {
       execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
@@ -135,19 +142,19 @@ export class TestHost {
 /** Some hosts on one switch. `await using net = await TestNet.create({ hosts: { a: {}, b: {} } })`. */
 export class TestNet implements AsyncDisposable {
   readonly #hosts: ReadonlyMap<string, TestHost>;
-  readonly #names: readonly string[];
+  readonly #namespaces: Disposable;
 
-  private constructor(hosts: ReadonlyMap<string, TestHost>, names: readonly string[]) {
+  private constructor(hosts: ReadonlyMap<string, TestHost>, namespaces: Disposable) {
     this.#hosts = hosts;
-    this.#names = names;
+    this.#namespaces = namespaces;
   }
 
   static async create(options: TestNetOptions): Promise<TestNet> {
     const prefix = `amb-${process.pid}-${++made}`;
     const wire = `${prefix}-wire`;
     const names = [wire, ...Object.keys(options.hosts).map((host) => `${prefix}-${host}`)];
+    const namespaces = removedAtTheEnd(names);
     try {
-      for (const name of names) remaining.add(name);
       await ip(['-batch', '-'], names.map((name) => `netns add ${name}`).join('\n'));
       await ip(['-n', wire, '-batch', '-'], switchBatch(Object.keys(options.hosts), prefix));
       const hosts = new Map<string, TestHost>();
@@ -157,9 +164,9 @@ export class TestNet implements AsyncDisposable {
         await ip(['-n', `${prefix}-${name}`, '-batch', '-'], hostBatch(ip4, ip6));
         hosts.set(name, new TestHost(name, `${prefix}-${name}`, ip4, ip6));
       }
-      return new TestNet(hosts, names);
+      return new TestNet(hosts, namespaces);
     } catch (error) {
-      removeAll(names);
+      namespaces[Symbol.dispose]();
       throw error;
     }
   }
@@ -172,8 +179,7 @@ export class TestNet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#hosts.values()].map((host) => host.close()));
-    removeAll(this.#names);
-    for (const name of this.#names) remaining.delete(name);
+    this.#namespaces[Symbol.dispose]();
   }
 }
 

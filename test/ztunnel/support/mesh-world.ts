@@ -5,11 +5,10 @@
  *
  * Everything is gone when it is disposed, also when making it failed half-way.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyRules, planRules } from '../../../cni/redirect/index.ts';
 import type { Workload } from '../../../mesh/index.ts';
+import { ScratchDir } from '../../support/leftovers.ts';
 import { type TestHost, TestNet } from '../../support/netns.ts';
 import { ControlPlane } from './control-plane.ts';
 import type { Implementation, Pair } from './implementation.ts';
@@ -53,8 +52,7 @@ export class MeshWorld implements AsyncDisposable {
 
   static async create(o: WorldOptions): Promise<MeshWorld> {
     await using stack = new AsyncDisposableStack();
-    const scratch = mkdtempSync(join(tmpdir(), 'ambit-ztunnel-'));
-    stack.defer(() => rmSync(scratch, { recursive: true, force: true }));
+    const scratch = stack.use(new ScratchDir('ambit-ztunnel')).path;
     const hosts = {
       plane: {},
       'node-a': {},

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { dialTcp, spawnInNetns } from '../../../core/net/index.ts';
+import { endWithUs } from '../../support/leftovers.ts';
 import { eventually, type TestHost } from '../../support/netns.ts';
 import { hasFields, type LogLine, parseLogLine } from './access-log.ts';
 import { type ControlPlane, SERVER_NAME } from './control-plane.ts';
@@ -39,6 +40,7 @@ export class ZtunnelProcess implements AsyncDisposable {
       env: environment(o),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endWithUs(this.#child);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (text) => {
