@@ -170,6 +170,26 @@ test('labels that went while the agent was away take the rules out of the pod', 
   assert.equal(await node.tables('pod1'), '');
 });
 
+test(
+  "a pod of the host's network that says it is enrolled gets nothing let through, and loses the claim",
+  root,
+  async () => {
+    await using node = await TestNode.create({ pods: 1, ambient: true });
+    const { ip4 } = node.net.host('host');
+    node.pod(1, { hostNetwork: true, ips: [ip4], annotations: { 'ambient.istio.io/redirection': 'enabled' } });
+    const agent = await node.agent();
+    using ztunnel = await node.ztunnel();
+    await eventually('the claim to go', () => node.annotation(1) === undefined);
+    assert.equal((await node.net.host('host').exec('nft list ruleset')).includes(`${ip4} comment`), false);
+    assert.equal(
+      ztunnel.kinds.some((kind) => /^(add|keep)/.test(kind)),
+      false,
+    );
+    const report = await (await fetch(`http://127.0.0.1:${agent.healthPort}/enrolled`)).json();
+    assert.deepEqual((report as EnrolledReport).failing, []);
+  },
+);
+
 test('a pod that is deleted together with its namespace is still taken from the ztunnel', root, async () => {
   await using node = await TestNode.create({ pods: 1, ambient: true });
   const { RESOURCES } = await import('../../core/kube/index.ts');

@@ -194,11 +194,16 @@ async function startHostRules(config: AgentConfig, finder: NetnsFinder, log: Log
   }
 }
 
-/** Pods that say they are captured. Labels are not asked: whoever is captured stays so until the queue has looked at it. */
+/**
+ * Pods that say they are captured. Labels are not asked: whoever is captured stays so until the queue has looked at it. But
+ * anybody who makes a pod can write the annotation: one of the host's network would have the node's own addresses let through.
+ */
 function enrolledBefore(objects: readonly KubeObject[], systemNamespace: string): readonly Pod[] {
   return objects
     .map(podOf)
-    .filter((pod) => pod.redirection === 'enabled' && !pod.terminal && !isZtunnel(pod, systemNamespace));
+    .filter(
+      (pod) => pod.redirection === 'enabled' && !pod.terminal && !pod.hostNetwork && !isZtunnel(pod, systemNamespace),
+    );
 }
 
 async function readPod(kube: KubeClient, namespace: string, name: string): Promise<Pod | undefined> {

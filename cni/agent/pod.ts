@@ -12,6 +12,8 @@ export type Pod = {
   readonly ips: readonly IpAddress[];
   /** It has ended for good; its namespace may be gone. */
   readonly terminal: boolean;
+  /** Its namespace and its addresses are the host's: neither is ever touched for a pod. */
+  readonly hostNetwork: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly redirection: Redirection | undefined;
@@ -35,6 +37,7 @@ export function podOf(object: KubeObject): Pod {
     name: metadata.name,
     serviceAccount: text(spec['serviceAccountName']) || 'default',
     ips: addressesOf(status),
+    hostNetwork: spec['hostNetwork'] === true,
     terminal: phase === 'Succeeded' || phase === 'Failed',
     labels: metadata.labels ?? {},
     annotations,

@@ -146,7 +146,8 @@ export class Reconciler implements AsyncDisposable {
     const verdict = this.verdict(pod);
     if (verdict === undefined) throw new MeshError('NAMESPACE_UNKNOWN', `namespace ${pod.namespace} is not known`);
     if (!verdict.enrolled) {
-      if (isOurs) await dataPlane.remove(pod, false);
+      // In the host's own namespace there is nothing of ours, whatever the annotation says.
+      if (isOurs) await dataPlane.remove(pod, pod.hostNetwork);
       return;
     }
     const saysSo = pod.redirection === 'enabled' || dataPlane.isStale(pod);

@@ -69,6 +69,7 @@ export type PodSpec = {
   readonly phase?: string;
   readonly namespace?: string;
   readonly ips?: readonly string[];
+  readonly hostNetwork?: boolean;
 };
 
 export class TestNode implements AsyncDisposable {
@@ -165,7 +166,7 @@ export class TestNode implements AsyncDisposable {
         labels: spec.labels ?? {},
         annotations: spec.annotations ?? {},
       },
-      spec: { nodeName: 'node-1', serviceAccountName: 'web' },
+      spec: { nodeName: 'node-1', serviceAccountName: 'web', hostNetwork: spec.hostNetwork ?? false },
       status: { phase: spec.phase ?? 'Running', podIP: ips[0] ?? '', podIPs: ips.map((ip) => ({ ip })) },
     });
   }
