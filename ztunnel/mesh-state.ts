@@ -236,7 +236,7 @@ function attempt(rejected: Rejection[], { name }: ReceivedResource, apply: () =>
 }
 
 /** Undefined for a workload whose names make no identity: it can have no certificate. */
-export function identityOf(workload: Workload): SpiffeId | undefined {
+function identityOf(workload: Workload): SpiffeId | undefined {
   try {
     return spiffeId(workload.trustDomain, workload.namespace, workload.serviceAccount);
   } catch {

@@ -36,7 +36,7 @@ export type Seen = {
 };
 
 /** Remembers all that the data path tells. */
-export class RecordingObserver implements ConnectionObserver {
+class RecordingObserver implements ConnectionObserver {
   readonly connections: Seen[] = [];
   readonly denials: PolicyEvent[] = [];
   readonly dryRuns: PolicyEvent[] = [];
@@ -272,7 +272,7 @@ export class DataMesh implements AsyncDisposable {
 
 const uidOf = (name: string) => `c1//Pod/shop/${name}`;
 
-export function workloadOf(name: string, host: TestHost): Workload {
+function workloadOf(name: string, host: TestHost): Workload {
   return {
     uid: uidOf(name),
     name,

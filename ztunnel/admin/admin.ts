@@ -60,7 +60,7 @@ export function adminRoutes(deps: AdminDeps): Readonly<Record<string, Route>> {
 }
 
 /** Everything, in the reference's shape. */
-export function configDump({ config, view, certificates, pods }: AdminDeps) {
+function configDump({ config, view, certificates, pods }: AdminDeps) {
   return {
     workloads: dumpWorkloads(view),
     services: dumpServices(view),

@@ -72,7 +72,7 @@ export function processMetrics(registry: Registry, component: string, tag: strin
 }
 
 /** The soft limit; Node raised it to the hard one when it started. */
-export function openFilesLimit(): number {
+function openFilesLimit(): number {
   const line = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\S+)/m)?.[1];
   return line === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(line ?? 0);
 }

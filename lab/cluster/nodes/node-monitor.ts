@@ -65,8 +65,8 @@ export class NodeMonitor implements AsyncDisposable {
   async #collect(name: string, onNode: readonly Pod[]): Promise<void> {
     const { nodes, pods } = this.#deps;
     if (onNode.length === 0) return;
-    const stub: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name } };
-    if ((await nodes.refresh(stub)) !== undefined) return;
+    const named: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name } };
+    if ((await nodes.refresh(named)) !== undefined) return;
     for (const pod of onNode) await pods.remove(pod);
   }
 }

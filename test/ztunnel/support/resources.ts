@@ -47,7 +47,7 @@ export function workload(
 }
 
 /** A workload's resource name, as Kubernetes pods have it. */
-export const uidOf = (pod: string) => `${CLUSTER}//v1/Pod/${NAMESPACE}/${pod}`;
+const uidOf = (pod: string) => `${CLUSTER}//v1/Pod/${NAMESPACE}/${pod}`;
 export const hostnameOf = (service: string) => `${service}.${NAMESPACE}.svc.cluster.local`;
 export const identityOf = (account: string) => `spiffe://cluster.local/ns/${NAMESPACE}/sa/${account}`;
 
