@@ -40,6 +40,11 @@ export class World implements Disposable {
     return `${stderr}${stdout}`;
   }
 
+  /** As `ambit`, whatever its exit code. */
+  ambitResult(args: readonly string[]): Promise<Result> {
+    return run(AMBIT, args, { env: this.#env, deadlineMs: 60_000 });
+  }
+
   kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
     return must(this.#kubectl, args, { env: this.#env, ...options });
   }
