@@ -1,14 +1,19 @@
 /** TLS exactly as mesh tunnels want it (ztunnel.md section 3.1). */
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { HboneError } from './errors.ts';
 import type { TlsMaterial } from './types.ts';
 
 export const ALPN = ['h2'];
 /** ztunnel.md section 3.1 */
 export const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
 
-/** TLS 1.3 only, two suites, and no tickets: each connection proves its identity anew. */
+/** TLS 1.3 only, two suites, and no tickets: each connection proves its identity anew. Throws without roots. */
 export function contextOptions(material: TlsMaterial): SecureContextOptions {
+  // An empty `ca` means to Node: whoever the web trusts.
+  if (!material.roots.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new HboneError('MATERIAL_UNAVAILABLE', `${material.identity} has no root certificate to trust`);
+  }
   return {
     key: material.key,
     cert: material.chain,
