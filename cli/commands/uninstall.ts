@@ -59,14 +59,22 @@ async function unenrolAll(cluster: Cluster, options: UninstallOptions, say: (lin
   const enrolledPods = async () => {
     const pods = await cluster.list(RESOURCES.Pod);
     const left = pods.filter((pod) => isLive(pod) && pod.metadata.annotations?.[REDIRECTION] !== undefined);
-    return left.length === 0
-      ? []
-      : [`${left.length} still in the mesh, for example ${left[0]?.metadata.namespace}/${left[0]?.metadata.name}`];
+    const [first] = left;
+    if (first === undefined) return [];
+    const node = (first['spec'] as { nodeName?: string }).nodeName ?? '?';
+    return [
+      `${left.length} still in the mesh, for example ${first.metadata.namespace}/${first.metadata.name} on node ${node}`,
+    ];
   };
   try {
     await waitUntil('pods leaving', enrolledPods, { deadlineMs: options.timeout, progress: say });
   } catch (error) {
-    if (!options.force || !(error instanceof CliError)) throw error;
+    if (!(error instanceof CliError)) throw error;
+    if (!options.force) {
+      throw new CliError(
+        `${error.message}\nAgents and ztunnels were kept. Is the agent of that node well? See: ambit status. To go on without it: --force`,
+      );
+    }
     say(`${error.message} (going on: --force)`);
   }
 }
