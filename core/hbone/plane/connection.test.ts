@@ -322,3 +322,18 @@ describe('flow control', () => {
     assert.equal(bench.resetOf(1), H2.CANCEL);
   });
 });
+
+it('a peer that resets after its end leaves a stream that is closed, whatever our side does then', async () => {
+  using bench = Bench.ready();
+  bench.connect(1);
+  const [stream] = bench.streams;
+  assert.ok(stream);
+  const seen = new Recorder();
+  stream.deliver(seen);
+  bench.feed(frame(FRAME.DATA, FLAG.END_STREAM, 1, Buffer.from('last')));
+  await seen.ended();
+  bench.feed(numberFrame(FRAME.RST_STREAM, 1, H2.CANCEL));
+  stream.reset('connect-error');
+  await stream.closed;
+  assert.deepEqual(seen.ends, ['end']);
+});

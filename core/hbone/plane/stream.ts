@@ -249,6 +249,7 @@ export class PlaneStream implements Leg {
     this.#outgoing = [];
     this.#leaveWire(code);
     this.#flushIncoming();
+    this.#settle(); // the end may have been told long ago
     // Who waits to write shall, and will learn.
     if (this.#isWriterStopped) this.#gate.writable();
   }
