@@ -143,6 +143,9 @@ test('a bad resource is refused by name while the good ones of its response stay
     requests[2]?.errorDetail?.message,
     `empty: resource: missing; other: resource: is a ${AUTHORIZATION_TYPE}; bad: status: unknown value 9`,
   );
+  // one bad resource does not keep the node from being ready with all that is good
+  send(first, { typeUrl: AUTHORIZATION_TYPE, nonce: 'n2' });
+  await client.synced;
   // after a reconnect only what is held is claimed, so the refused ones come again
   first.emit('error', new RpcError(status.UNAVAILABLE, 'gone'));
   const second = await stream(1);

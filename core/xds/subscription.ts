@@ -44,7 +44,7 @@ export class Subscription {
     this.#onDemand = options.onDemand ?? false;
   }
 
-  /** Whether a response was accepted as a whole. Nothing is awaited of a type that is only used on demand. */
+  /** Whether a first response was applied. Nothing is awaited of a type that is only used on demand. */
   get isSynced(): boolean {
     return this.#synced || this.#onDemand;
   }
@@ -93,8 +93,10 @@ export class Subscription {
     for (const name of update.removed) this.#answer(name);
     const { typeUrl } = this;
     const responseNonce = response.nonce;
+    // One bad resource must not keep a node from serving all others: what could be read is applied, and what could not
+    // denies as far as it reaches. (The reference waits for a response without any fault.)
+    this.#synced = true;
     if (rejected.length === 0) {
-      this.#synced = true;
       return create(DeltaDiscoveryRequestSchema, { typeUrl, responseNonce });
     }
     const message = rejected.map((r) => `${r.name}: ${r.reason}`).join('; ');
