@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { type KubectlResult, TestLab } from './test-lab.ts';
 
@@ -307,11 +307,12 @@ test('replace, replace --force and a List in one file work', async () => {
 test('`get -w` shows what is there and then each change', async () => {
   await ok('create', 'configmap', 'seen', '--from-literal=a=1');
   const watching = await lab.start(['get', 'configmap', 'seen', '-w', '-o', 'jsonpath={.data.a}{"\\n"}']);
+  assert.ok(watching.stdout);
+  const lines = createInterface(watching.stdout)[Symbol.asyncIterator](); // kubectl may write a line in pieces
   try {
-    assert.equal(String((await once(watching.stdout ?? watching, 'data'))[0]).trim(), '1');
-    const next = once(watching.stdout ?? watching, 'data');
+    assert.equal((await lines.next()).value, '1');
     await ok('patch', 'configmap', 'seen', '-p', '{"data":{"a":"2"}}');
-    assert.equal(String((await next)[0]).trim(), '2');
+    assert.equal((await lines.next()).value, '2');
   } finally {
     watching.kill();
   }
