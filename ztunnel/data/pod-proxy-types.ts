@@ -1,11 +1,13 @@
 /** What a pod's proxy needs and what it offers: the other half of the seam with the rest of the ztunnel. */
-import type { TlsMaterial } from '../../core/hbone/index.ts';
+import type { HboneImplementation, TlsMaterial } from '../../core/hbone/index.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
 import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 
 /** Settings of the data path; {@link defaultDataConfig} has the reference's values. Ports are fixed, except for tests. */
 export type DataConfig = {
+  /** AMBIT_HBONE: what carries the tunnels. `plane`, on raw descriptors, is new and has to be asked for. */
+  readonly hbone: HboneImplementation;
   /** 15001. */
   readonly outboundPort: number;
   /** 15006. */
@@ -47,6 +49,7 @@ export type DataConfig = {
 /** The values of ztunnel.md sections 1, 3 and 9 and of design.md, "Numbers". */
 export function defaultDataConfig(): DataConfig {
   return {
+    hbone: 'http2',
     outboundPort: 15_001,
     inboundPlaintextPort: 15_006,
     inboundHbonePort: 15_008,

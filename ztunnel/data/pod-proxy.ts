@@ -28,6 +28,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   const gone = new AbortController();
   const settings = tunnelSettings(config);
   const client = createHboneClient({
+    implementation: config.hbone,
     settings,
     poolUnusedReleaseMs: config.poolUnusedReleaseMs,
     maxStreamsPerConnection: config.poolMaxStreams,
@@ -44,6 +45,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     },
   };
   const server = createHboneServer({
+    implementation: config.hbone,
     settings,
     material: async () => materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal),
     onConnect: (request) => serveInboundHbone(pod, request),

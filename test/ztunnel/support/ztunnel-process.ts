@@ -195,6 +195,8 @@ function environment(o: ZtunnelOptions): Record<string, string> {
     INPOD_UDS: o.zdsPath,
     ISTIO_META_DNS_CAPTURE: 'false',
     RUST_LOG: 'info',
+    // The same scenarios over the other implementation of the tunnel; the reference knows nothing of it.
+    ...(process.env['AMBIT_HBONE'] !== undefined && { AMBIT_HBONE: process.env['AMBIT_HBONE'] }),
     ...o.env,
   };
 }
