@@ -11,6 +11,7 @@ import type { TLSSocket } from 'node:tls';
 import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
 import { HboneError } from './errors.ts';
 import { type Ends, endsOf, Handshake } from './handshake.ts';
+import { HandshakeQueue } from './handshake-queue.ts';
 import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
@@ -33,8 +34,7 @@ class Http2HboneServer implements HboneServer {
   readonly #settings: HboneSettings;
   readonly #acceptor = new TlsAcceptor();
   /** From the accepted socket until HTTP/2 runs on it. */
-  readonly #handshakes = new Set<Handshake>();
-  readonly #waiting: Handshake[] = [];
+  readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
   #streams = 0;
   #isDraining = false;
@@ -44,11 +44,15 @@ class Http2HboneServer implements HboneServer {
   constructor(options: HboneServerOptions) {
     this.#options = options;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
+    this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
+      void this.#begin(handshake);
+    });
   }
 
   stats() {
     return {
-      handshakes: this.#handshakes.size + this.#waiting.length,
+      handshakes: this.#handshakes.size,
       tunnels: this.#sessions.size,
       streams: this.#streams,
     };
@@ -63,9 +67,7 @@ class Http2HboneServer implements HboneServer {
       this.#leave(handshake);
       if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
     });
-    if (this.#handshakes.size < this.#settings.maxHandshakes) void this.#begin(handshake);
-    else if (this.#waiting.length < this.#settings.maxWaitingHandshakes) this.#waiting.push(handshake);
-    else handshake.fail(new HboneError('HANDSHAKE_OVERLOAD', 'too many handshakes at once'));
+    this.#handshakes.add(handshake);
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -83,8 +85,7 @@ class Http2HboneServer implements HboneServer {
   }
 
   #cut(): void {
-    const closed = () => new HboneError('CLOSED', 'the server is closing');
-    for (const handshake of [...this.#waiting, ...this.#handshakes]) handshake.fail(closed());
+    this.#handshakes.failAll(() => new HboneError('CLOSED', 'the server is closing'));
     for (const [session, socket] of this.#sessions) cutSession(session, socket);
   }
 
@@ -94,16 +95,11 @@ class Http2HboneServer implements HboneServer {
   }
 
   #leave(handshake: Handshake): void {
-    this.#handshakes.delete(handshake);
-    const at = this.#waiting.indexOf(handshake);
-    if (at >= 0) this.#waiting.splice(at, 1);
-    const next = this.#handshakes.size < this.#settings.maxHandshakes ? this.#waiting.shift() : undefined;
-    if (next) void this.#begin(next);
+    this.#handshakes.leave(handshake);
     this.#checkIdle();
   }
 
   async #begin(handshake: Handshake): Promise<void> {
-    this.#handshakes.add(handshake);
     try {
       const material = await this.#options.material();
       if (handshake.isOver) return;

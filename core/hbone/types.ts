@@ -106,6 +106,7 @@ export type HboneSettings = {
   readonly pingIntervalMs: number;
   /** A tunnel without a pong for this long is dead. */
   readonly pingTimeoutMs: number;
+  /** That run at once; a quarter of them from one source at the most. */
   readonly maxHandshakes: number;
   /** Sockets that wait for a handshake to begin; further ones are reset. */
   readonly maxWaitingHandshakes: number;

@@ -4,6 +4,7 @@ import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
 import { type HeaderField, KernelError, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { type Ends, endsOf, Handshake } from '../handshake.ts';
+import { HandshakeQueue } from '../handshake-queue.ts';
 import { asTunnelSocket } from '../session.ts';
 import {
   type ConnectRequest,
@@ -27,8 +28,7 @@ class PlaneServer implements HboneServer {
   readonly #options: HboneServerOptions;
   readonly #settings: HboneSettings;
   /** From the accepted socket until HTTP/2 runs on it. */
-  readonly #handshakes = new Set<Handshake>();
-  readonly #waiting: Handshake[] = [];
+  readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #connections = new Set<PlaneConnection>();
   #streams = 0;
   #isDraining = false;
@@ -38,11 +38,15 @@ class PlaneServer implements HboneServer {
   constructor(options: HboneServerOptions) {
     this.#options = options;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
+    this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
+      void this.#begin(handshake);
+    });
   }
 
   stats() {
     return {
-      handshakes: this.#handshakes.size + this.#waiting.length,
+      handshakes: this.#handshakes.size,
       tunnels: this.#connections.size,
       streams: this.#streams,
     };
@@ -57,9 +61,7 @@ class PlaneServer implements HboneServer {
       this.#leave(handshake);
       if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
     });
-    if (this.#handshakes.size < this.#settings.maxHandshakes) void this.#begin(handshake);
-    else if (this.#waiting.length < this.#settings.maxWaitingHandshakes) this.#waiting.push(handshake);
-    else handshake.fail(new HboneError('HANDSHAKE_OVERLOAD', 'too many handshakes at once'));
+    this.#handshakes.add(handshake);
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -77,8 +79,7 @@ class PlaneServer implements HboneServer {
   }
 
   #cut(): void {
-    const closed = () => new HboneError('CLOSED', 'the server is closing');
-    for (const handshake of [...this.#waiting, ...this.#handshakes]) handshake.fail(closed());
+    this.#handshakes.failAll(() => new HboneError('CLOSED', 'the server is closing'));
     for (const connection of [...this.#connections]) connection.cut();
   }
 
@@ -88,16 +89,11 @@ class PlaneServer implements HboneServer {
   }
 
   #leave(handshake: Handshake): void {
-    this.#handshakes.delete(handshake);
-    const at = this.#waiting.indexOf(handshake);
-    if (at >= 0) this.#waiting.splice(at, 1);
-    const next = this.#handshakes.size < this.#settings.maxHandshakes ? this.#waiting.shift() : undefined;
-    if (next) void this.#begin(next);
+    this.#handshakes.leave(handshake);
     this.#checkIdle();
   }
 
   async #begin(handshake: Handshake): Promise<void> {
-    this.#handshakes.add(handshake);
     try {
       const material = await this.#options.material();
       const context = planeContextFor(material);
