@@ -58,7 +58,7 @@ describe('connections that end in every way at once', { skip: needsRoot }, () =>
       await new Promise((turn) => setTimeout(turn, random() * 100));
       deed(socket);
       if (i % 100 === 50) {
-        await mesh.policy(deny);
+        mesh.policy(deny);
         mesh.view.removeAuthorization('shop/flip');
         mesh.reevaluate();
       }

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { applyRules, planRules } from '../../cni/redirect/index.ts';
 import {
-  type Address,
   type Authorization,
   EMPTY_MATCH,
   type Match,
@@ -27,7 +26,6 @@ import {
 } from '../../ztunnel/data/index.ts';
 import { TestCa } from '../support/certificates.ts';
 import { eventually, type TestHost, TestNet } from '../support/netns.ts';
-import { ExternalProxy, TestControlPlane } from './external-proxy.ts';
 
 export type Seen = {
   readonly context: ConnectionContext;
@@ -105,8 +103,6 @@ export type Pod = {
   readonly observer: RecordingObserver;
 };
 
-/** The host of the program that serves external pods. */
-const NODE = 'node';
 const RULES = planRules({ ipv6: true, dnsCapture: false, bypassInbound: false, virtualInterfaces: [] });
 
 export type MeshOptions = {
@@ -114,8 +110,6 @@ export type MeshOptions = {
   readonly pods: readonly string[];
   /** Hosts that the mesh does not know. */
   readonly outside?: readonly string[];
-  /** Enrolled, and all served by one program on a host of its own. */
-  readonly external?: { readonly program: readonly string[]; readonly pods: readonly string[] };
   readonly config?: Partial<DataConfig>;
   /** Other certificates than the right ones. */
   readonly material?: (pod: string, ca: TestCa) => ReturnType<TestCa['material']> | undefined;
@@ -127,8 +121,6 @@ export class DataMesh implements AsyncDisposable {
   readonly view = new View({ network: '', localNode: '' });
   readonly pods = new Map<string, Pod>();
   readonly #deps = new Map<string, PodProxyDeps>();
-  #plane: TestControlPlane | undefined;
-  #external: ExternalProxy | undefined;
 
   private constructor(net: TestNet, ca: TestCa) {
     this.net = net;
@@ -136,35 +128,19 @@ export class DataMesh implements AsyncDisposable {
   }
 
   static async create(options: MeshOptions): Promise<DataMesh> {
-    const theirs = options.external?.pods ?? [];
-    const names = [...options.pods, ...theirs, ...(options.outside ?? []), ...(options.external ? [NODE] : [])];
+    const names = [...options.pods, ...(options.outside ?? [])];
     const net = await TestNet.create({ hosts: Object.fromEntries(names.map((name) => [name, {}])) });
     const mesh = new DataMesh(net, await TestCa.create());
     try {
-      for (const name of [...options.pods, ...theirs]) {
-        mesh.#publish({ kind: 'workload', workload: workloadOf(name, net.host(name)) });
+      for (const name of options.pods) {
+        mesh.view.upsertAddress({ kind: 'workload', workload: workloadOf(name, net.host(name)) });
       }
       for (const name of options.pods) await mesh.#enrol(name, options);
-      if (options.external) await mesh.#enrolExternal(options.external);
       return mesh;
     } catch (error) {
       await mesh[Symbol.asyncDispose]();
       throw error;
     }
-  }
-
-  async #enrolExternal({ program, pods }: NonNullable<MeshOptions['external']>): Promise<void> {
-    const plane = await TestControlPlane.start(this.ca);
-    this.#plane = plane;
-    for (const workload of this.view.workloads()) plane.address({ kind: 'workload', workload });
-    const served = pods.map((name) => ({ uid: name, name, host: this.host(name) }));
-    this.#external = await ExternalProxy.start({ program, node: this.host(NODE), plane, pods: served });
-    for (const { host } of served) await applyRules(host.netns, RULES);
-  }
-
-  #publish(address: Address): void {
-    this.view.upsertAddress(address);
-    this.#plane?.address(address);
   }
 
   async #enrol(name: string, options: MeshOptions): Promise<void> {
@@ -230,22 +206,19 @@ export class DataMesh implements AsyncDisposable {
     return socket;
   }
 
-  async policy(...policies: readonly Authorization[]): Promise<void> {
-    for (const policy of policies) {
-      this.view.upsertAuthorization(policy);
-      this.#plane?.policy(policy);
-    }
+  policy(...policies: readonly Authorization[]): void {
+    for (const policy of policies) this.view.upsertAuthorization(policy);
     this.reevaluate();
   }
 
   /** Changes a pod's record, as a push of the control plane would. */
   update(name: string, change: Partial<Workload>): void {
-    this.#publish({ kind: 'workload', workload: { ...this.workload(name), ...change } });
+    this.view.upsertAddress({ kind: 'workload', workload: { ...this.workload(name), ...change } });
     this.reevaluate();
   }
 
   service(name: string, ip: string, ports: Readonly<Record<number, number>>, endpoints: readonly string[]): void {
-    this.#publish({ kind: 'service', service: serviceOf(name, ip, ports) });
+    this.view.upsertAddress({ kind: 'service', service: serviceOf(name, ip, ports) });
     for (const endpoint of endpoints) {
       const services = new Map(this.workload(endpoint).services);
       services.set(`shop/${name}.shop.svc.cluster.local`, portList(ports));
@@ -259,8 +232,6 @@ export class DataMesh implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.pods.values()].map(({ proxy }) => proxy.stopNow()));
-    await this.#external?.[Symbol.asyncDispose]();
-    await this.#plane?.[Symbol.asyncDispose]();
     await this.net[Symbol.asyncDispose]();
     for (const [name, { proxy, observer }] of this.pods) {
       assert.deepEqual(proxy.connections(), { inbound: [], outbound: [] }, `${name} still shows connections`);

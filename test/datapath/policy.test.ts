@@ -18,13 +18,13 @@ async function meshWithEcho(options: MeshOptions = twoPods): Promise<DataMesh> {
 describe('who may talk to whom', { skip: needsRoot }, () => {
   it('a caller that an ALLOW policy names is served', async () => {
     await using mesh = await meshWithEcho();
-    await mesh.policy(allowWeb);
+    mesh.policy(allowWeb);
     assert.equal(await exchange(await mesh.dial('web', 'cart', 8080), 'hi'), 'hi');
   });
 
   it('a caller that no ALLOW policy names is refused with 401, and both ends know the receipt', async () => {
     await using mesh = await meshWithEcho();
-    await mesh.policy(allowOther);
+    mesh.policy(allowOther);
     await assert.rejects(exchange(await mesh.dial('web', 'cart', 8080), 'hi'), { code: 'ECONNRESET' });
     const [there, here] = await Promise.all([mesh.pod('web').observer.over(), mesh.pod('cart').observer.over()]);
     assert.equal(here.result.flags, 'DENY');
@@ -38,7 +38,7 @@ describe('who may talk to whom', { skip: needsRoot }, () => {
 
   it('the receipt is kept from peers when that is switched off', async () => {
     await using mesh = await meshWithEcho({ ...twoPods, config: { receiptHeader: false } });
-    await mesh.policy(denyWeb);
+    mesh.policy(denyWeb);
     await assert.rejects(exchange(await mesh.dial('web', 'cart', 8080), 'hi'));
     assert.doesNotMatch((await mesh.pod('web').observer.over()).result.error ?? '', /receipt/);
   });
@@ -46,16 +46,16 @@ describe('who may talk to whom', { skip: needsRoot }, () => {
   it('policy sees the port of the application, not the port of the service', async () => {
     await using mesh = await meshWithEcho();
     mesh.service('cart', '10.77.0.200', { 80: 8080 }, ['cart']);
-    await mesh.policy(policy('port', 'ALLOW', { destinationPorts: [8080] }));
+    mesh.policy(policy('port', 'ALLOW', { destinationPorts: [8080] }));
     assert.equal(await exchange(await mesh.dialIp('web', '10.77.0.200', 80), 'hi'), 'hi');
-    await mesh.policy(policy('port', 'ALLOW', { destinationPorts: [80] }));
+    mesh.policy(policy('port', 'ALLOW', { destinationPorts: [80] }));
     await assert.rejects(exchange(await mesh.dialIp('web', '10.77.0.200', 80), 'hi'));
   });
 
   it('a plaintext client is refused under STRICT, and one with an identity is served', async () => {
     await using mesh = await meshWithEcho();
     assert.equal(await exchange(await mesh.dial('out', 'cart', 8080), 'hi'), 'hi');
-    await mesh.policy(STRICT);
+    mesh.policy(STRICT);
     assert.equal(await ending(mesh.dial('out', 'cart', 8080)), 'ECONNRESET');
     assert.equal((await mesh.pod('cart').observer.over()).result.flags, 'DENY');
     assert.equal(await exchange(await mesh.dial('web', 'cart', 8080), 'hi'), 'hi');
@@ -63,7 +63,7 @@ describe('who may talk to whom', { skip: needsRoot }, () => {
 
   it('a dry-run policy is reported and refuses nobody', async () => {
     await using mesh = await meshWithEcho();
-    await mesh.policy({ ...denyWeb, dryRun: true });
+    mesh.policy({ ...denyWeb, dryRun: true });
     assert.equal(await exchange(await mesh.dial('web', 'cart', 8080), 'hi'), 'hi');
     assert.equal(mesh.pod('cart').observer.dryRuns.length, 1);
     assert.equal(mesh.pod('cart').observer.denials.length, 0);
@@ -92,7 +92,7 @@ describe('live connections when policy changes', { skip: needsRoot }, () => {
       await using mesh = await meshWithEcho();
       const socket = await talking(mesh, from);
       const ended = ending(socket);
-      await mesh.policy(change);
+      mesh.policy(change);
       assert.equal(await ended, 'ECONNRESET');
       const { result } = await mesh.pod('cart').observer.over();
       assert.equal(result.flags, 'DENY');
@@ -112,7 +112,7 @@ describe('live connections when policy changes', { skip: needsRoot }, () => {
     other.write('x');
     const ended = ending(other);
     await eventually('both are open', () => mesh.pod('cart').proxy.connections().inbound.length === 2);
-    await mesh.policy(policy('not-9090', 'DENY', { destinationPorts: [9090] }));
+    mesh.policy(policy('not-9090', 'DENY', { destinationPorts: [9090] }));
     assert.equal(await ended, 'ECONNRESET');
     assert.equal(mesh.pod('cart').proxy.connections().inbound.length, 1);
     assert.equal(await exchange(socket, ', bye'), ', bye');
@@ -122,7 +122,7 @@ describe('live connections when policy changes', { skip: needsRoot }, () => {
     await using mesh = await meshWithEcho();
     const socket = await talking(mesh, 'web');
     const ended = ending(socket);
-    await mesh.policy({ ...denyWeb, scope: 'WORKLOAD_SELECTOR' });
+    mesh.policy({ ...denyWeb, scope: 'WORKLOAD_SELECTOR' });
     assert.equal(mesh.pod('cart').proxy.connections().inbound.length, 1);
     mesh.update('cart', { authorizationPolicies: ['shop/deny-web'] });
     assert.equal(await ended, 'ECONNRESET');
@@ -140,7 +140,7 @@ describe('a policy that is named and has not arrived', { skip: needsRoot }, () =
     mesh.update('cart', named);
     const answer = exchange(await mesh.dial('web', 'cart', 8080), 'hi');
     await eventually('it is held', () => mesh.pod('cart').proxy.connections().inbound.length === 1);
-    await mesh.policy(late);
+    mesh.policy(late);
     assert.equal(await answer, 'hi');
   });
 
@@ -157,7 +157,7 @@ describe('a policy that is named and has not arrived', { skip: needsRoot }, () =
     const socket = await talking(mesh, 'web');
     mesh.update('cart', named);
     assert.equal(mesh.pod('cart').proxy.connections().inbound.length, 1);
-    await mesh.policy(late);
+    mesh.policy(late);
     assert.equal(await exchange(socket, ', bye'), ', bye');
   });
 
