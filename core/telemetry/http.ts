@@ -33,6 +33,8 @@ export type ServeHttpOptions = {
   readonly routes: Readonly<Record<string, Route>>;
   /** Largest request body; default 8 KiB. */
   readonly maxBodyBytes?: number;
+  /** Open connections of each address; further ones are closed at once. Default 1,024. */
+  readonly maxConnections?: number;
   /** Told about a handler that failed; the client gets a 500 with the same text. */
   readonly onError?: (error: unknown, path: string) => void;
 };
@@ -65,7 +67,7 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpEndpoint
         },
         (request, response) => void respond(options, request, response),
       );
-      server.maxConnections = MAX_CONNECTIONS;
+      server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
       try {
         await listen(server, port, host.address);
       } catch (error) {
