@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createTcpServer, connect as dial, type Server, type Socket } from 'node:net';
 import { mustParseIp, type SpiffeId } from '../../mesh/index.ts';
+import { connectTcp, TcpConnection } from '../net/index.ts';
 import { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
 import { Recorder } from './leg-contract.ts';
@@ -72,7 +73,9 @@ export class Stand implements AsyncDisposable {
       },
       ...(o.serverSettings ? { settings: o.serverSettings } : {}),
     });
-    this.#listener = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) => this.server.accept(s));
+    this.#listener = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) =>
+      this.server.accept(TcpConnection.adopt(s)),
+    );
   }
 
   static async create(ca: ContractCa, impl: Implementation, o: StandOptions = {}): Promise<Stand> {
@@ -89,8 +92,13 @@ export class Stand implements AsyncDisposable {
     return address.port;
   }
 
-  async tcp(): Promise<Socket> {
+  connect(): Promise<TcpConnection> {
     this.dials += 1;
+    return connectTcp({ to: { ip: '127.0.0.1', port: this.port } });
+  }
+
+  /** For peers that the test plays itself; gone with the stand. */
+  async tcp(): Promise<Socket> {
     const socket = dial({ port: this.port, host: '127.0.0.1', allowHalfOpen: true });
     this.#raw.add(socket);
     socket.pause();
@@ -105,7 +113,7 @@ export class Stand implements AsyncDisposable {
       expected: [this.ca.id('shop', 'cart')],
       authority: AUTHORITY,
       headers: {},
-      connect: () => this.tcp(),
+      connect: () => this.connect(),
       poolKey: 'one',
       ...o,
     });

@@ -1,9 +1,10 @@
 /** Peers and wires that misbehave. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer as createTcpServer, connect as dial, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
+import { connectTcp, type TcpConnection } from '../net/index.ts';
 
-export async function silentServer(): Promise<AsyncDisposable & { dial: () => Promise<Socket> }> {
+export async function silentServer(): Promise<AsyncDisposable & { dial: () => Promise<TcpConnection> }> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => void sockets.add(socket.on('error', () => {})));
   server.listen(0, '127.0.0.1');
@@ -11,11 +12,7 @@ export async function silentServer(): Promise<AsyncDisposable & { dial: () => Pr
   const address = server.address();
   assert.ok(typeof address === 'object' && address !== null);
   return {
-    dial: async () => {
-      const socket = dial({ port: address.port, host: '127.0.0.1' });
-      await once(socket, 'connect');
-      return socket;
-    },
+    dial: () => connectTcp({ to: { ip: '127.0.0.1', port: address.port } }),
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
       if (!server.listening) return;
@@ -59,11 +56,10 @@ export async function cuttableWire(onward: () => Promise<Socket>, bytes = Number
     cut: () => {
       isCut = true;
     },
-    dial: async () => {
-      const socket = dial({ port: address.port, host: '127.0.0.1' });
-      await once(socket, 'connect');
-      return socket;
+    sever: () => {
+      for (const socket of sockets) socket.destroy();
     },
+    dial: () => connectTcp({ to: { ip: '127.0.0.1', port: address.port } }),
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
       if (!server.listening) return;

@@ -1,9 +1,9 @@
 /** What every implementation of the tunnel must do, as client with any server and as server with any client. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as dial, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { type ConnectionOptions, createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
+import { connectTcp } from '../net/index.ts';
 import { AUTHORITY, type ContractCa, echo, type Implementation, rejection, Stand } from './contract-stand.ts';
 import { cuttableWire, silentServer } from './contract-wires.ts';
 import { HboneError, type HboneErrorCode } from './errors.ts';
@@ -117,7 +117,7 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       let used = 0;
       const next = await eventually('a fresh connection', async () => {
         used += 1;
-        const opened = await old.open({ connect: () => fresh.tcp() }).catch(() => undefined);
+        const opened = await old.open({ connect: () => fresh.connect() }).catch(() => undefined);
         return fresh.dials > 0 ? opened : undefined;
       });
       assert.ok(used > 0 && next);
@@ -176,14 +176,9 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
 
     it('resets every stream of a connection that breaks', async () => {
       await using stand = await Stand.create(ca, impl);
-      const sockets: Socket[] = [];
-      const connect = async () => {
-        const socket = await stand.tcp();
-        sockets.push(socket);
-        return socket;
-      };
-      const talks = await Promise.all([stand.talk({ connect }), stand.talk({ connect })]);
-      sockets[0]?.destroy();
+      await using wire = await cuttableWire(() => stand.tcp());
+      const talks = await Promise.all([stand.talk({ connect: wire.dial }), stand.talk({ connect: wire.dial })]);
+      wire.sever();
       await Promise.all(talks.map(({ seen }) => seen.wasReset()));
       for (const { seen } of talks) assert.equal(seen.ends.length, 1);
       await eventually('the server noticed', () => stand.server.stats().tunnels === 0);
@@ -353,10 +348,9 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
           await once(server, 'listening');
           const address = server.address();
           assert.ok(typeof address === 'object' && address !== null);
-          const socket = dial({ port: address.port, host: '127.0.0.1' });
-          await once(socket, 'connect');
+          const connection = await connectTcp({ to: { ip: '127.0.0.1', port: address.port } });
           server.close();
-          return socket;
+          return connection;
         };
         await rejection(stand.open({ connect }));
       }

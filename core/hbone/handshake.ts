@@ -1,28 +1,33 @@
 /** The time between an accepted socket and running HTTP/2. */
-import type { Socket } from 'node:net';
 import { mustParseIp, type SocketAddress } from '../../mesh/index.ts';
+import type { IpPort, TcpConnection } from '../net/index.ts';
 import { HboneError } from './errors.ts';
-import { resetSoon } from './session.ts';
 
 export type Ends = { readonly from: SocketAddress; readonly to: SocketAddress };
 
-/** From an accepted socket to running HTTP/2, with one deadline over all of it. */
+/** From an accepted connection to running HTTP/2, with one deadline over all of it. */
 export class Handshake {
-  readonly socket: Socket;
+  readonly connection: TcpConnection;
   readonly ends: Ends;
   readonly #over: (error?: HboneError) => void;
   readonly #timer: NodeJS.Timeout;
-  readonly #onClose = () => this.fail(new HboneError('TLS_FAILED', 'the peer hung up during the handshake'));
+  #cut: () => void;
   isOver = false;
 
-  constructor(socket: Socket, ends: Ends, timeoutMs: number, over: (error?: HboneError) => void) {
-    this.socket = socket;
-    this.ends = ends;
+  constructor(connection: TcpConnection, timeoutMs: number, over: (error?: HboneError) => void) {
+    this.connection = connection;
+    this.ends = endsOf(connection);
     this.#over = over;
+    this.#cut = () => connection.reset();
     this.#timer = setTimeout(() => {
       this.fail(new HboneError('HANDSHAKE_TIMEOUT', `TLS and SETTINGS took more than ${timeoutMs} ms`));
     }, timeoutMs);
-    socket.once('close', this.#onClose);
+    connection.onClose(() => this.fail(new HboneError('TLS_FAILED', 'the peer hung up during the handshake')));
+  }
+
+  /** Whoever has taken the connection over says how it is cut when the handshake fails. */
+  cutBy(cut: () => void): void {
+    this.#cut = cut;
   }
 
   succeed(): void {
@@ -33,29 +38,18 @@ export class Handshake {
   fail(error: HboneError): void {
     if (this.isOver) return;
     this.#finish(error);
-    resetSoon(this.socket);
+    this.#cut();
   }
 
   #finish(error?: HboneError): void {
     if (this.isOver) return;
     this.isOver = true;
     clearTimeout(this.#timer);
-    this.socket.off('close', this.#onClose);
     this.#over(error);
   }
 }
 
-/** Both ends of an accepted socket; undefined when the peer has already left. */
-export function endsOf(socket: Socket): Ends | undefined {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined || localAddress === undefined || !localPort)
-    return undefined;
-  return {
-    from: { ip: mustParseIp(withoutZone(remoteAddress)), port: remotePort },
-    to: { ip: mustParseIp(withoutZone(localAddress)), port: localPort },
-  };
-}
-
-function withoutZone(address: string): string {
-  return address.split('%')[0] ?? address;
+function endsOf(connection: TcpConnection): Ends {
+  const address = ({ ip, port }: IpPort): SocketAddress => ({ ip: mustParseIp(ip), port });
+  return { from: address(connection.remote), to: address(connection.local) };
 }

@@ -6,13 +6,13 @@ import {
   type ServerHttp2Stream,
   type ServerStreamResponseOptions,
 } from 'node:http2';
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
+import type { TcpConnection } from '../net/index.ts';
 import { HboneError } from './errors.ts';
-import { type Ends, endsOf, Handshake } from './handshake.ts';
+import { type Ends, Handshake } from './handshake.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
-import { asTunnelSocket, cutSession, plainHeaders, sessionOptions, watchLiveness } from './session.ts';
+import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 import {
@@ -58,14 +58,11 @@ class Http2HboneServer implements HboneServer {
     };
   }
 
-  accept(socket: Socket): void {
-    const ends = endsOf(socket);
-    socket.on('error', () => {}); // `close` follows, and the handshake or the session says why
-    if (ends === undefined) return void socket.destroy();
-    asTunnelSocket(socket);
-    const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
+  accept(connection: TcpConnection): void {
+    const handshake = new Handshake(connection, this.#settings.handshakeTimeoutMs, (error) => {
       this.#leave(handshake);
-      if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
+      const { from, to } = handshake.ends;
+      if (error) this.#options.onHandshakeError(error, from, to);
     });
     this.#handshakes.add(handshake);
   }
@@ -103,7 +100,9 @@ class Http2HboneServer implements HboneServer {
     try {
       const material = await this.#options.material();
       if (handshake.isOver) return;
-      this.#acceptor.accept(handshake.socket, material, (outcome) => {
+      const socket = tunnelSocket(handshake.connection);
+      handshake.cutBy(() => resetSoon(socket));
+      this.#acceptor.accept(socket, material, (outcome) => {
         if ('error' in outcome) handshake.fail(outcome.error);
         else this.#secured(handshake, outcome.socket, material);
       });

@@ -3,7 +3,7 @@ export { createHboneClient, createHboneServer } from './create.ts';
 export { HboneError, type HboneErrorCode } from './errors.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';
-export { socketLeg } from './socket-leg.ts';
+export { tcpLeg } from './tcp-leg.ts';
 export {
   type ConnectRequest,
   DEFAULT_SETTINGS,

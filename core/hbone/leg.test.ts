@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { TestCa } from '../../test/support/certificates.ts';
+import { TcpConnection } from '../net/index.ts';
 import { tunnelPair } from './contract-stand.ts';
-import { createHboneClient, createHboneServer, memoryLegs, socketLeg } from './index.ts';
+import { createHboneClient, createHboneServer, memoryLegs, tcpLeg } from './index.ts';
 import { legContract, Recorder } from './leg-contract.ts';
 
 async function socketPair(): Promise<AsyncDisposable & { client: Socket; server: Socket }> {
@@ -25,12 +26,17 @@ async function socketPair(): Promise<AsyncDisposable & { client: Socket; server:
   return { client, server, [Symbol.asyncDispose]: dispose };
 }
 
-legContract('a TCP socket', {
+legContract('a TCP connection', {
   told: { cancel: 'connect-error', 'connect-error': 'connect-error', refused: 'connect-error' },
   pair: async () => {
     const sockets = await socketPair();
-    const [near, far] = [socketLeg(sockets.client), socketLeg(sockets.server)];
-    return { near, far, [Symbol.asyncDispose]: () => sockets[Symbol.asyncDispose]() };
+    const [near, far] = [tcpLeg(TcpConnection.adopt(sockets.client)), tcpLeg(TcpConnection.adopt(sockets.server))];
+    const dispose = async () => {
+      near.reset('cancel');
+      far.reset('cancel');
+      await sockets[Symbol.asyncDispose]();
+    };
+    return { near, far, [Symbol.asyncDispose]: dispose };
   },
 });
 
@@ -56,7 +62,7 @@ for (const direction of ['client to server', 'server to client'] as const) {
 
 it('a TCP reset after the peer has ended its side is still a reset', async () => {
   await using sockets = await socketPair();
-  const leg = socketLeg(sockets.server);
+  const leg = tcpLeg(TcpConnection.adopt(sockets.server));
   const seen = new Recorder();
   leg.deliver(seen);
   sockets.client.end();

@@ -2,7 +2,7 @@
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { resetSocket } from '../net/index.ts';
+import { resetSocket, type TcpConnection } from '../net/index.ts';
 import type { HboneSettings } from './types.ts';
 
 /** Options of both roles. Node's own guards against floods stay on, wide enough for a busy tunnel. */
@@ -64,12 +64,13 @@ export function cutSession(session: Http2Session, socket: TLSSocket): void {
 }
 
 /**
- * To be called before TLS is put on an accepted or dialled socket: a tunnel has no half-closed state, and a TLS socket that
- * thinks otherwise would outlive its peer.
+ * What Node's TLS is put on. A tunnel has no half-closed state, and a TLS socket that thinks otherwise would outlive its peer.
+ * @throws KernelError when the connection is closed.
  */
-export function asTunnelSocket(socket: Socket): void {
-  socket.allowHalfOpen = false;
-  socket.setNoDelay(true);
+export function tunnelSocket(connection: TcpConnection): Socket {
+  const socket = connection.toSocket({ allowHalfOpen: false });
+  socket.on('error', () => {}); // `close` follows, and what stands on it says why
+  return socket;
 }
 
 /**

@@ -5,7 +5,7 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { SpiffeId } from '../../mesh/index.ts';
 import { HboneError, tlsFault } from './errors.ts';
 import type { Leg } from './leg.ts';
-import { asTunnelSocket, cutSession, plainHeaders, resetSoon, sessionOptions, watchLiveness } from './session.ts';
+import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { ALPN, contextFor } from './tls-context.ts';
 import type { HboneSettings, OpenedStream, OpenOptions, TlsMaterial } from './types.ts';
@@ -31,12 +31,10 @@ export class Tunnel {
   static async establish(o: OpenOptions, settings: HboneSettings): Promise<Tunnel> {
     let raw: Socket;
     try {
-      raw = await o.connect();
+      raw = tunnelSocket(await o.connect());
     } catch (cause) {
       throw new HboneError('DIAL_FAILED', `no connection to ${o.dial.ip} port ${o.dial.port}`, { cause });
     }
-    asTunnelSocket(raw);
-    raw.on('error', () => {}); // the TLS socket above tells
     const { promise, resolve, reject } = Promise.withResolvers<Tunnel>();
     const timer = setTimeout(() => {
       const error = new HboneError(

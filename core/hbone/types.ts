@@ -1,6 +1,6 @@
 /** The tunnel as its users see it: open a stream to an authority, accept streams. Implementations stand behind this. */
-import type { Socket } from 'node:net';
 import type { SocketAddress, SpiffeId } from '../../mesh/index.ts';
+import type { TcpConnection } from '../net/index.ts';
 import type { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
 
@@ -29,7 +29,7 @@ export type OpenOptions = {
   /** Sent with CONNECT; names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Makes the TCP connection, within its own deadline; only called when no pooled tunnel has room. */
-  readonly connect: () => Promise<Socket>;
+  readonly connect: () => Promise<TcpConnection>;
   /** Callers with the same key (and certificate) share tunnels: everything that makes two peers different belongs in it. */
   readonly poolKey: string;
   readonly signal?: AbortSignal;
@@ -64,8 +64,8 @@ export type ConnectRequest = {
 };
 
 export interface HboneServer extends AsyncDisposable {
-  /** Takes over a socket that was accepted, and is paused, on the tunnel port. */
-  accept(socket: Socket): void;
+  /** Takes over a connection that was accepted on the tunnel port. */
+  accept(connection: TcpConnection): void;
   /** GOAWAY; what runs may end within the deadline, then it is cut. */
   drain(deadlineMs: number): Promise<void>;
   stats(): { readonly handshakes: number; readonly tunnels: number; readonly streams: number };

@@ -1,10 +1,12 @@
 /** Outgoing TCP connections from inside a network namespace. */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { KernelError, must } from './errors.ts';
 import * as k from './kernel.ts';
 import type { NetnsRef } from './netns.ts';
 import { encodeSockaddr, type IpPort } from './sockaddr.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, setKeepAliveOn, setOption, setSpoofing } from './socket-options.ts';
+import { TcpConnection } from './tcp-connection.ts';
+import { WRITABLE } from './watch.ts';
 
 export type DialOptions = {
   readonly netns?: NetnsRef;
@@ -17,33 +19,40 @@ export type DialOptions = {
   readonly timeoutMs?: number;
   readonly keepAlive?: KeepAlive;
   readonly signal?: AbortSignal;
-  /** Default true. */
-  readonly allowHalfOpen?: boolean;
 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Connects. The socket has TCP_NODELAY and keepalive, and is not being read yet.
+ * Connects. TCP_NODELAY and keepalive are set; nothing is read yet.
  * Rejects with an error whose `code` is ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH and so on, or with the signal's reason.
  */
-export async function dialTcp(o: DialOptions): Promise<Socket> {
+export async function connectTcp(o: DialOptions): Promise<TcpConnection> {
   o.signal?.throwIfAborted();
-  const fd = o.netns ? o.netns.run(() => socketHere(o)) : socketHere(o);
-  const socket = adopt(fd, o.allowHalfOpen ?? true);
+  const { family, bytes } = encodeSockaddr(o.to);
+  const fd = o.netns ? o.netns.run(() => socketHere(o, family)) : socketHere(o, family);
+  const connection = new TcpConnection(fd, o.to);
   try {
-    await connected(socket, o);
-    return socket;
+    const result = k.sys.connect(fd, bytes);
+    if (result === -k.EINPROGRESS) await connected(connection, o);
+    else must(result, 'connect', nameOf(o.to));
+    return connection;
   } catch (error) {
-    socket.destroy();
+    connection.reset();
     throw error;
   }
 }
 
-/** A socket with all its options, bound where asked; libuv connects this very descriptor later. */
-function socketHere(o: DialOptions): number {
-  const { family } = encodeSockaddr(o.to);
-  const name = `connect to ${o.to.ip} port ${o.to.port}`;
+/** The same as a Node socket, paused. */
+export async function dialTcp(o: DialOptions & { readonly allowHalfOpen?: boolean }): Promise<Socket> {
+  return (await connectTcp(o)).toSocket(o.allowHalfOpen === undefined ? {} : { allowHalfOpen: o.allowHalfOpen });
+}
+
+const nameOf = ({ ip, port }: IpPort) => `${ip} port ${port}`;
+
+/** A socket with all its options, bound where asked. */
+function socketHere(o: DialOptions, family: number): number {
+  const name = `connect to ${nameOf(o.to)}`;
   const fd = must(k.sys.socket(family, k.SOCK_STREAM | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC, 0), 'socket', name);
   try {
     if (o.mark !== undefined) setOption(fd, k.SOL_SOCKET, k.SO_MARK, o.mark, 'SO_MARK');
@@ -64,38 +73,40 @@ function socketHere(o: DialOptions): number {
   }
 }
 
-function adopt(fd: number, allowHalfOpen: boolean): Socket {
-  try {
-    // manualStart: the data must not flow before the caller listens for it
-    return new Socket({ fd, allowHalfOpen, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
-  } catch (error) {
-    k.sys.close(fd);
-    throw error;
-  }
-}
-
-function connected(socket: Socket, o: DialOptions): Promise<void> {
+function connected(connection: TcpConnection, o: DialOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timeoutMs = o.timeoutMs ?? CONNECT_TIMEOUT_MS;
+  const watch = connection.watch({
+    ready: () => {
+      watch.want(0);
+      try {
+        must(-pendingError(connection.fd), 'connect', nameOf(o.to));
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    },
+    failed: reject,
+  });
   const timer = setTimeout(() => {
-    reject(new KernelError('ETIMEDOUT', 'connect', `${o.to.ip} port ${o.to.port}: no answer in ${timeoutMs} ms`));
+    reject(new KernelError('ETIMEDOUT', 'connect', `${nameOf(o.to)}: no answer in ${timeoutMs} ms`));
   }, timeoutMs);
-  const onAbort = () => reject(o.signal?.reason);
-  const onError = (error: Error) => reject(error);
-  const onClose = () => reject(new KernelError('ECONNABORTED', 'connect', `${o.to.ip} port ${o.to.port}`));
-  o.signal?.addEventListener('abort', onAbort, { once: true });
-  socket.once('error', onError);
-  socket.once('close', onClose);
-  socket.once('connect', () => resolve());
-  socket.connect({ host: o.to.ip, port: o.to.port });
-  // net.Socket starts to read once connected unless it is paused; a Leg or a pipe resumes it.
-  socket.pause();
+  watch.want(WRITABLE);
+  const { signal } = o;
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
   return promise.finally(() => {
     clearTimeout(timer);
-    o.signal?.removeEventListener('abort', onAbort);
-    socket.off('close', onClose);
-    // A late error (the destroy of a failed dial) has nobody to go to; after success it is the caller's.
-    if (socket.connecting || socket.destroyed) socket.once('error', () => {});
-    socket.off('error', onError);
+    signal?.removeEventListener('abort', onAbort);
   });
+}
+
+const error = Buffer.alloc(4);
+const errorLength = Buffer.alloc(4);
+
+/** The errno that an asynchronous connect left behind; 0 when it went well. */
+function pendingError(fd: number): number {
+  errorLength.writeInt32LE(4);
+  const result = k.sys.getsockopt(fd, k.SOL_SOCKET, k.SO_ERROR, error, errorLength);
+  return result < 0 ? -result : error.readInt32LE(0);
 }

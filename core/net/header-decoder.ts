@@ -28,6 +28,19 @@ const INFLATE_FINAL = 1;
 const INFLATE_EMIT = 2;
 const FIELD_OVERHEAD_BYTES = 32;
 
+/** One for all decoders of this thread: a block is decoded in one go. */
+let input = Buffer.alloc(64 * 1024);
+let inputAt = addressOf(input);
+
+/** Where `bytes` have room. */
+function inputAddress(bytes: number): bigint {
+  if (bytes > input.length) {
+    input = Buffer.alloc(bytes);
+    inputAt = addressOf(input);
+  }
+  return inputAt;
+}
+
 const collected = new FinalizationRegistry<bigint>((address) => ossl.nghttp2_hd_inflate_del(address));
 
 /** One connection's decoder, with the table that all its header blocks share. */
@@ -50,10 +63,10 @@ export class HeaderDecoder {
     if (this.#isClosed) return { kind: 'malformed' };
     const fields: HeaderField[] = [];
     let listBytes = 0;
-    // A copy of at least 64 bytes: V8 may keep smaller ones where it moves them.
-    const input = Buffer.alloc(Math.max(64, block.length));
+    // Into memory that stays: a buffer of this call alone would be garbage for the compiler once its address is taken, and
+    // a collection in the middle of the block would give it to somebody else.
+    const start = inputAddress(block.length);
     input.set(block);
-    const start = addressOf(input);
     for (let at = 0; ; ) {
       const used = Number(
         ossl.nghttp2_hd_inflate_hd2(

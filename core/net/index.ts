@@ -1,6 +1,6 @@
 /** Sockets, marks, namespaces and descriptors: the only part of Ambit that calls the kernel itself. */
 export { type CaptureOptions, PacketCapture } from './capture.ts';
-export { type DialOptions, dialTcp } from './dial.ts';
+export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
 export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
@@ -36,8 +36,11 @@ export {
   SeqpacketServer,
 } from './seqpacket.ts';
 export { canonicalIp, type IpPort } from './sockaddr.ts';
-export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket, setKeepAlive } from './socket-options.ts';
+export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket } from './socket-options.ts';
 export { spawnInNetns } from './spawn.ts';
+export { TcpConnection } from './tcp-connection.ts';
+export { HEADROOM_BYTES, TcpLink, type TcpLinkEvents, withHeadroom } from './tcp-link.ts';
+export { type AcceptOptions, TcpListener } from './tcp-listener.ts';
 export { TlsContext, type TlsContextOptions, TlsError } from './tls-context.ts';
 export { TlsLink, type TlsLinkEvents } from './tls-link.ts';
 export { DISCONNECT, READABLE, Watch, type WatchEvents, WRITABLE } from './watch.ts';

@@ -20,6 +20,8 @@ const native = ffi.dlopen(null, {
   shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
+  getpeername: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
+  send: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'i32'], return: 'i32' },
   getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
   sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
@@ -47,11 +49,14 @@ export const sys = {
   bind: (fd: number, address: Buffer) => orErrno(c.bind(fd, address, address.length)),
   connect: (fd: number, address: Buffer) => orErrno(c.connect(fd, address, address.length)),
   listen: (fd: number, backlog: number) => orErrno(c.listen(fd, backlog)),
-  accept: (fd: number) => orErrno(c.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)),
+  /** Writes the peer's address and its length where asked. */
+  accept: (fd: number, address: Memory = null, length: Memory = null) =>
+    orErrno(c.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC)),
   close: (fd: number) => orErrno(c.close(fd)),
   shutdown: (fd: number, how: number) => orErrno(c.shutdown(fd, how)),
   duplicate: (fd: number) => orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
   getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(fd, address, length)),
+  getpeername: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getpeername(fd, address, length)),
   setsockopt: (fd: number, level: number, option: number, value: Buffer) =>
     orErrno(c.setsockopt(fd, level, option, value, value.length)),
   getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) =>
@@ -59,6 +64,9 @@ export const sys = {
   sendmsg: (fd: number, header: Memory, flags: number) => orErrno(c.sendmsg(fd, header, flags)),
   recvmsg: (fd: number, header: Memory, flags: number) => orErrno(c.recvmsg(fd, header, flags)),
   recv: (fd: number, into: Buffer, flags: number) => orErrno(c.recv(fd, into, BigInt(into.length), flags)),
+  /** The same for memory that the caller holds on to, by its address. */
+  recvAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(fd, address, BigInt(bytes), 0)),
+  send: (fd: number, from: Memory, bytes: number) => orErrno(c.send(fd, from, BigInt(bytes), MSG_NOSIGNAL)),
   setns: (fd: number, kind: number) => orErrno(c.setns(fd, kind)),
   ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(fd, BigInt(request), memory)),
   prctl: (option: number, value: bigint) => orErrno(c.prctl(option, value, 0n, 0n, 0n)),
@@ -111,6 +119,7 @@ export const ETH_P_ALL = 3;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUFFORCE = 33;
 export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
@@ -144,3 +153,8 @@ export const SHUT_WR = 1;
 
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const ENFILE = 23;
+export const EMFILE = 24;
+export const ENOBUFS = 105;
+export const ENOMEM = 12;
+export const EINPROGRESS = 115;

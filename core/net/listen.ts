@@ -5,7 +5,7 @@ import { must } from './errors.ts';
 import * as k from './kernel.ts';
 import type { NetnsRef } from './netns.ts';
 import { decodeSockaddr, encodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
-import { setOption } from './socket-options.ts';
+import { type KeepAlive, setKeepAliveOn, setOption } from './socket-options.ts';
 
 export type ListenOptions = {
   readonly netns?: NetnsRef;
@@ -18,12 +18,17 @@ export type ListenOptions = {
   readonly transparent?: boolean;
   /** Two processes may listen at once: one generation takes over from another. */
   readonly reusePort?: boolean;
+  /** Inherited by what is accepted. */
+  readonly keepAlive?: KeepAlive;
   readonly backlog?: number;
   readonly v6only?: boolean;
 };
 
-/** ztunnel.md 1.3 */
-export const LISTEN_BACKLOG = 128;
+/**
+ * Connections that wait in the kernel to be accepted. The reference has 128 (ztunnel.md 1.3), and a burst of a thousand then
+ * loses some to resets; what a turn does not accept must wait here, at the cost of the pod whose socket it is.
+ */
+export const LISTEN_BACKLOG = 4_096;
 
 /**
  * Makes a listening, non-blocking descriptor that children do not inherit. The caller owns it (usually `serveFd` takes it).
@@ -40,6 +45,8 @@ function listenHere(o: ListenOptions): number {
   const fd = must(k.sys.socket(family, k.SOCK_STREAM | k.SOCK_NONBLOCK | k.SOCK_CLOEXEC, 0), 'socket', name);
   try {
     setOption(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1, 'SO_REUSEADDR');
+    setOption(fd, k.SOL_TCP, k.TCP_NODELAY, 1, 'TCP_NODELAY'); // inherited by what is accepted
+    if (o.keepAlive) setKeepAliveOn(fd, o.keepAlive);
     if (o.mark !== undefined) setOption(fd, k.SOL_SOCKET, k.SO_MARK, o.mark, 'SO_MARK');
     // Level IP also on a dual-stack socket: both families share the flag.
     if (o.transparent) setOption(fd, k.SOL_IP, k.IP_TRANSPARENT, 1, 'IP_TRANSPARENT');

@@ -39,9 +39,20 @@ export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readon
 export function decodeSockaddr(bytes: Buffer): IpPort | undefined {
   const family = bytes.readUInt16LE(0);
   const port = bytes.readUInt16BE(2);
-  if (family === AF_INET) return { ip: canonicalIp([...bytes.subarray(4, 8)]), port };
+  if (family === AF_INET) return { ip: dotted(bytes, 4), port };
+  // Once a connection: an IPv4 peer of a dual-stack listener must not cost an IPv6 parser.
+  if (family === AF_INET6 && isMapped(bytes, 8)) return { ip: dotted(bytes, 20), port };
   if (family === AF_INET6) return { ip: canonicalIp([...bytes.subarray(8, 24)]), port };
   return undefined;
+}
+
+const dotted = (b: Buffer, at: number): string => `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
+
+/** `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2). */
+function isMapped(bytes: Buffer, at: number): boolean {
+  if (bytes[at + 10] !== 0xff || bytes[at + 11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
+  return true;
 }
 
 /** Canonical text of any address that the runtime reports: mapped IPv4 becomes IPv4, IPv6 as in RFC 5952. */

@@ -1,6 +1,6 @@
 /** Options of TCP sockets, set on the descriptor. */
 import type { Socket } from 'node:net';
-import { KernelError, must } from './errors.ts';
+import { must } from './errors.ts';
 import * as k from './kernel.ts';
 
 /** Liveness of an idle connection, in seconds. */
@@ -37,16 +37,6 @@ export function setSpoofing(fd: number, family: number): void {
 export function fdOf(socket: Socket): number | undefined {
   const handle = (socket as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle;
   return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
-}
-
-/**
- * Sets keepalive on an open Node socket (`socket.setKeepAlive` knows neither interval nor count).
- * @throws KernelError when the socket is closed.
- */
-export function setKeepAlive(socket: Socket, keepAlive: KeepAlive = DEFAULT_KEEPALIVE): void {
-  const fd = fdOf(socket);
-  if (fd === undefined) throw new KernelError('EBADF', 'setsockopt', 'keepalive on a closed socket');
-  setKeepAliveOn(fd, keepAlive);
 }
 
 /**

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { TestCa } from '../../test/support/certificates.ts';
-import { TlsContext, TlsError, TlsLink, type TlsLinkEvents } from './index.ts';
+import { TcpConnection, TlsContext, TlsError, TlsLink, type TlsLinkEvents } from './index.ts';
 
 const ca = await TestCa.create();
 const [web, cart] = [await ca.material(ca.id('shop', 'web')), await ca.material(ca.id('shop', 'cart'))];
@@ -41,7 +41,7 @@ class End implements TlsLinkEvents {
   }
 }
 
-async function sockets(): Promise<readonly [Socket, Socket]> {
+async function sockets(): Promise<readonly [TcpConnection, TcpConnection]> {
   const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -51,8 +51,7 @@ async function sockets(): Promise<readonly [Socket, Socket]> {
   near.pause();
   const [[far]] = await Promise.all([once(listener, 'connection') as Promise<[Socket]>, once(near, 'connect')]);
   listener.close();
-  for (const socket of [near, far]) socket.on('error', () => {});
-  return [near, far];
+  return [TcpConnection.adopt(near), TcpConnection.adopt(far)];
 }
 
 async function pair(protocols: readonly [string, string] = ['h2', 'h2']) {
@@ -118,12 +117,12 @@ it('what a peer does not read waits, and the writer is told when it has gone', a
   serverLink.reset();
 });
 
-it('a socket that its owner destroys takes the link with it', async () => {
+it('a connection that its owner closes takes the link with it', async () => {
   const t = await pair();
   await Promise.all([t.client.secure.promise, t.server.secure.promise]);
-  t.near.destroy();
+  t.near.close();
   await Promise.all([t.client.gone.promise, t.server.gone.promise]);
-  assert.deepEqual(t.client.told, ['secured', 'over:SOCKET_CLOSED', 'closed']);
+  assert.deepEqual(t.client.told, ['secured', 'over:CONNECTION_CLOSED', 'closed']);
 });
 
 it('ends that agree on no protocol do not meet', async () => {

@@ -1,5 +1,4 @@
 /** One TLS connection on a raw descriptor: OpenSSL reads and writes it, libuv says when. */
-import type { Socket } from 'node:net';
 import { flushSoon, GATHER_BYTES, returnBuffer, takeBuffer } from './buffers.ts';
 import { addressOf } from './kernel.ts';
 import {
@@ -11,9 +10,9 @@ import {
   SSL_ERROR_ZERO_RETURN,
   takeError,
 } from './openssl.ts';
-import { RawSocket } from './raw-socket.ts';
+import type { TcpConnection } from './tcp-connection.ts';
 import { type TlsContext, TlsError } from './tls-context.ts';
-import { READABLE, Watch, WRITABLE } from './watch.ts';
+import { READABLE, type Watch, WRITABLE } from './watch.ts';
 
 export type TlsLinkEvents = {
   /** The handshake is done, and OpenSSL has judged the peer's chain. */
@@ -66,7 +65,7 @@ type Waiting = { readonly buffer: Buffer; at: number; readonly end: number };
  */
 export class TlsLink {
   readonly #events: TlsLinkEvents;
-  readonly #socket: RawSocket;
+  readonly #connection: TcpConnection;
   readonly #watch: Watch;
   readonly #ssl: bigint;
   #state: 'handshake' | 'open' | 'leaving' | 'closed' = 'handshake';
@@ -80,25 +79,26 @@ export class TlsLink {
   #isPeerGone = false;
   #goodbye: NodeJS.Timeout | undefined;
 
-  /** Takes the socket over and begins to shake hands. @throws KernelError, TlsError */
-  constructor(socket: Socket, context: TlsContext, role: 'client' | 'server', events: TlsLinkEvents) {
+  /** Takes the connection over and begins to shake hands. @throws KernelError, TlsError */
+  constructor(connection: TcpConnection, context: TlsContext, role: 'client' | 'server', events: TlsLinkEvents) {
     this.#events = events;
-    this.#socket = new RawSocket(socket, () => this.#broke(new TlsError('SOCKET_CLOSED')));
+    this.#connection = connection;
+    connection.onClose(() => this.#broke(new TlsError('CONNECTION_CLOSED')));
     let ssl: bigint | undefined;
     try {
       ssl = context.newConnection();
       this.#ssl = ssl;
-      this.#watch = new Watch(this.#socket.fd, {
+      this.#watch = connection.watch({
         ready: (status, mask) => this.#ready(status, mask),
         failed: (error) => {
           throw error; // ours alone: rethrown as an uncaught exception
         },
       });
       ossl.ERR_clear_error();
-      if (ossl.SSL_set_fd(ssl, this.#socket.fd) !== 1) throw new TlsError(takeError() ?? 'SSL_SET_FD');
+      if (ossl.SSL_set_fd(ssl, connection.fd) !== 1) throw new TlsError(takeError() ?? 'SSL_SET_FD');
     } catch (error) {
       if (ssl !== undefined) ossl.SSL_free(ssl);
-      this.#socket.close('reset');
+      connection.reset();
       throw error;
     }
     if (role === 'server') {
@@ -307,7 +307,7 @@ export class TlsLink {
     ossl.SSL_shutdown(this.#ssl); // close_notify; the answer does not matter
     ossl.ERR_clear_error();
     // Closing with unread bytes would be a reset, which may overtake what we have sent: so we read until the peer ends.
-    this.#socket.shutdown();
+    this.#connection.shutdown();
   }
 
   #broke(error: TlsError | undefined): void {
@@ -339,8 +339,8 @@ export class TlsLink {
     this.#dropBacklog();
     if (this.#gathered) returnBuffer(this.#gathered);
     this.#gathered = undefined;
-    this.#watch[Symbol.dispose]();
-    this.#socket.close(how);
+    if (how === 'reset') this.#connection.reset();
+    else this.#connection.close();
     // Not from inside one of its own calls, which may be below us on the stack.
     setImmediate(() => {
       ossl.SSL_free(this.#ssl);

@@ -7,7 +7,7 @@ export const WRITABLE = 2; // UV_WRITABLE
 export const DISCONNECT = 4; // UV_DISCONNECT: the peer has closed, whether or not anything is left to read
 
 export const UV_POLL = 8; // uv_handle_type
-export const POLL_HANDLE_BYTES = 512; // more than uv_handle_size(UV_POLL); `checkRuntime` compares
+export const POLL_HANDLE_BYTES = 256; // more than uv_handle_size(UV_POLL); `checkRuntime` compares
 
 export type WatchEvents = {
   /** `status` is negative (minus an errno) when the descriptor itself is broken; `events` is a mask. */
@@ -16,19 +16,39 @@ export type WatchEvents = {
   readonly failed: (error: unknown) => void;
 };
 
-/** libuv holds only addresses: this map is what keeps the memory. */
-const live = new Map<bigint, { readonly memory: Buffer; readonly to: WatchEvents }>();
+/** Handles in one piece of memory. Slabs are never freed: libuv holds addresses in them. */
+const HANDLES_A_SLAB = 256;
+const slabs: Buffer[] = [];
+const free: bigint[] = [];
+
+function takeHandle(): bigint {
+  const spare = free.pop();
+  if (spare !== undefined) return spare;
+  const slab = Buffer.alloc(HANDLES_A_SLAB * POLL_HANDLE_BYTES);
+  slabs.push(slab);
+  const start = addressOf(slab);
+  for (let i = HANDLES_A_SLAB - 1; i > 0; i--) free.push(start + BigInt(i * POLL_HANDLE_BYTES));
+  return start;
+}
+
+/** Who is told about which handle; an entry goes when libuv has let go of the handle. */
+const live = new Map<bigint, Watch>();
 
 const onReady = uv.pollCallback((handle, status, events) => {
   drainSoon();
-  const to = live.get(handle)?.to;
+  const watch = live.get(handle);
+  if (watch === undefined) return;
+  const to = watch.receiver;
   try {
-    to?.ready(status, events);
+    to.ready(status, events);
   } catch (error) {
     report(to, error); // a throw would cross native frames and kill the process
   }
 });
-const onClosed = uv.closeCallback((handle) => void live.delete(handle));
+const onClosed = uv.closeCallback((handle) => {
+  live.delete(handle);
+  free.push(handle);
+});
 
 let drainPending = false;
 
@@ -39,14 +59,16 @@ let drainPending = false;
 function drainSoon(): void {
   if (drainPending) return;
   drainPending = true;
-  setImmediate(() => {
-    drainPending = false;
-  });
+  setImmediate(drained);
 }
 
-function report(to: WatchEvents | undefined, error: unknown): void {
+function drained(): void {
+  drainPending = false;
+}
+
+function report(to: WatchEvents, error: unknown): void {
   try {
-    to?.failed(error);
+    to.failed(error);
   } catch (again) {
     queueMicrotask(() => {
       throw again; // an ordinary uncaught exception, off the native stack
@@ -56,16 +78,22 @@ function report(to: WatchEvents | undefined, error: unknown): void {
 
 /** Watches one descriptor until disposed. It does not own the descriptor: dispose first, then close it. */
 export class Watch implements Disposable {
+  receiver: WatchEvents;
   readonly #handle: bigint;
   #mask = 0;
   #closed = false;
 
   /** @throws KernelError when the descriptor can't be watched, or is watched already. */
   constructor(fd: number, to: WatchEvents) {
-    const memory = Buffer.alloc(POLL_HANDLE_BYTES);
-    this.#handle = addressOf(memory);
-    must(uv.pollInit(this.#handle, fd), 'uv_poll_init', `watch descriptor ${fd}`);
-    live.set(this.#handle, { memory, to });
+    this.receiver = to;
+    this.#handle = takeHandle();
+    try {
+      must(uv.pollInit(this.#handle, fd), 'uv_poll_init', `watch descriptor ${fd}`);
+    } catch (error) {
+      free.push(this.#handle); // never initialised: libuv does not know it
+      throw error;
+    }
+    live.set(this.#handle, this);
   }
 
   /** Sets what to wait for: READABLE, WRITABLE, DISCONNECT or a sum of them; 0 for nothing. */

@@ -1,7 +1,6 @@
 /** Streams of peers' tunnels on 15008: authority, policy, and on to the application. */
-import type { Socket } from 'node:net';
-import { type ConnectRequest, socketLeg } from '../../core/hbone/index.ts';
-import { resetSocket } from '../../core/net/index.ts';
+import { type ConnectRequest, tcpLeg } from '../../core/hbone/index.ts';
+import type { TcpConnection } from '../../core/net/index.ts';
 import { decideInboundHbone, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
 import { formatBaggage, parseBaggage } from './baggage.ts';
 import { forwardedHost, traceIdOf } from './forwarded.ts';
@@ -71,7 +70,7 @@ async function admit(
   if (app === undefined) return;
   const headers = pod.deps.config.responseBaggage ? { baggage: formatBaggage(local) } : {};
   const down = req.respond(200, headers);
-  const up = socketLeg(app);
+  const up = tcpLeg(app);
   if (decision.proxyDestination) up.write(proxyHeader(req.from, decision.proxyDestination, req.peer));
   await live.splice(down, up);
 }
@@ -82,7 +81,7 @@ async function reach(
   req: ConnectRequest,
   decision: Accepted,
   live: LiveConnection,
-): Promise<Socket | undefined> {
+): Promise<TcpConnection | undefined> {
   const { target, proxyDestination } = decision;
   const signal = AbortSignal.any([live.signal, req.closed]);
   try {
@@ -91,7 +90,7 @@ async function reach(
       ? dialOverLoopback(pod, target, signal)
       : dialApplication(pod, req.from, target, signal));
     if (!signal.aborted) return app;
-    resetSocket(app);
+    app.reset();
     throw signal.reason;
   } catch (error) {
     // A revocation may have landed while we dialled.

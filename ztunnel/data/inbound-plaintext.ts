@@ -1,7 +1,6 @@
 /** Callers without a tunnel, captured on 15006: policy without an identity, and on to the application. */
-import type { Socket } from 'node:net';
-import { socketLeg } from '../../core/hbone/index.ts';
-import { resetSocket } from '../../core/net/index.ts';
+import { tcpLeg } from '../../core/hbone/index.ts';
+import type { TcpConnection } from '../../core/net/index.ts';
 import { decideInboundPlaintext, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
 import { newTraceId } from './forwarded.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
@@ -11,9 +10,8 @@ import { dialApplication } from './to-application.ts';
 type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
 
 /** Serves one captured socket to its end. Never rejects. */
-export async function serveInboundPlaintext(pod: Pod, socket: Socket): Promise<void> {
-  const c = captured(socket);
-  if (c === undefined) return void socket.destroy();
+export async function serveInboundPlaintext(pod: Pod, connection: TcpConnection): Promise<void> {
+  const c = captured(connection);
   let local: Workload;
   try {
     local = await pod.live.starting((signal) => pod.deps.workloadReady(signal));
@@ -35,14 +33,15 @@ async function admit(pod: Pod, c: Captured, local: Workload, decision: Accepted)
   // Tracked before policy is asked: a change in between still finds it.
   const live = pod.live.track(contextOf(pod, c, local, decision), info, { from: c.from, to: decision.target });
   const drop = (result: ConnectionResult) => {
-    resetSocket(c.socket);
+    c.connection.reset();
     live.finish(result);
   };
   try {
     const admission = await pod.gate.admit(live, local);
     if (admission.verdict === 'deny') return drop({ error: admission.error, flags: 'DENY' });
+    const down = tcpLeg(c.connection);
     const app = await dialApplication(pod, c.from, decision.target, live.signal);
-    await live.splice(socketLeg(c.socket), socketLeg(app));
+    await live.splice(down, tcpLeg(app));
   } catch (error) {
     drop({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });
   }

@@ -1,47 +1,51 @@
 /** The ports of a pod's proxy. */
-import type { Server, Socket } from 'node:net';
-import { KernelError, listenTcp, serveFd } from '../../core/net/index.ts';
+import { type KeepAlive, KernelError, listenTcp, type TcpConnection, TcpListener } from '../../core/net/index.ts';
 import type { PodProxyDeps } from './pod-proxy-types.ts';
-import { TurnQueue } from './turn-queue.ts';
+
+export type Port = {
+  readonly port: number;
+  readonly serve: (connection: TcpConnection) => void;
+  /** What accepted connections inherit. */
+  readonly keepAlive: KeepAlive | undefined;
+};
 
 export type Listeners = {
   /** Whether all of them may speak with addresses that are not the pod's. */
   readonly canSpoof: boolean;
-  close(): Promise<void>;
+  close(): void;
 };
 
-/** Binds every port or none. Rejects with the kernel's reason, which names the port. */
-export async function listen(
-  deps: PodProxyDeps,
-  handlers: readonly (readonly [port: number, serve: (socket: Socket) => void])[],
-): Promise<Listeners> {
-  const servers: Server[] = [];
-  const close = async () => {
-    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+/** Binds every port or none. Throws the kernel's reason, which names the port. */
+export function listen(deps: PodProxyDeps, ports: readonly Port[]): Listeners {
+  const { config, observe } = deps;
+  const listeners: TcpListener[] = [];
+  const close = () => {
+    for (const listener of listeners) listener[Symbol.dispose]();
   };
-  let canSpoof = deps.config.originalSource !== 'never';
+  let canSpoof = config.originalSource !== 'never';
   try {
-    for (const [port, serve] of handlers) {
-      const { fd, transparent } = bind(deps, port, canSpoof);
+    for (const at of ports) {
+      const { fd, transparent } = bind(deps, at, canSpoof);
       canSpoof &&= transparent;
-      const queue = new TurnQueue(deps.config.maxAcceptsPerTurn, serve);
-      const onError = (error: Error) => deps.observe.warn('a listener complains', { port, error: error.message });
-      servers.push(await serveFd(fd, (socket) => queue.push(socket), { onError }));
+      const onError = (error: Error) => observe.warn('a listener complains', { port: at.port, error: error.message });
+      listeners.push(new TcpListener(fd, at.serve, { perTurn: config.maxAcceptsPerTurn, onError }));
     }
   } catch (error) {
-    await close();
+    close();
     throw error;
   }
   return { canSpoof, close };
 }
 
-function bind(deps: PodProxyDeps, port: number, transparent: boolean): { fd: number; transparent: boolean } {
+function bind(deps: PodProxyDeps, at: Port, transparent: boolean): { fd: number; transparent: boolean } {
   const { config, netns, observe } = deps;
+  const { port, keepAlive } = at;
   const options = {
     port,
     ip: config.ipv6 ? '::' : '0.0.0.0',
     reusePort: config.reusePort,
     ...(netns && { netns }),
+    ...(keepAlive && { keepAlive }),
     // In a dedicated proxy's own namespace only outgoing sockets are marked (ztunnel.md section 1.3).
     ...(netns && config.mark !== undefined && { mark: config.mark }),
   };

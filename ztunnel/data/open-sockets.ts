@@ -1,12 +1,11 @@
-/** Every socket that a pod's listeners accepted and that is not closed yet. */
-import type { Socket } from 'node:net';
-import { resetSocket } from '../../core/net/index.ts';
+/** Every connection that a pod's listeners accepted and that is not closed yet. */
+import type { TcpConnection } from '../../core/net/index.ts';
 import type { ConnectionObserver, Reporter } from './observer.ts';
 
 export class OpenSockets {
   readonly #observe: ConnectionObserver;
   readonly #max: number;
-  readonly #open = new Set<Socket>();
+  readonly #open = new Set<TcpConnection>();
   #isFull = false;
   #onEmpty: (() => void) | undefined;
 
@@ -16,23 +15,22 @@ export class OpenSockets {
   }
 
   /**
-   * Counts the socket until it closes, and makes it safe to hold. False: there are too many, and it was reset. All pods share
-   * the descriptors of one process; none may take them all.
+   * Counts the connection until it closes. False: there are too many, and it was reset. All pods share the descriptors of one
+   * process; none may take them all.
    */
-  add(socket: Socket, reporter: Reporter): boolean {
-    socket.on('error', () => {}); // `close` follows; the leg or the dropped connection says what it means
+  add(connection: TcpConnection, reporter: Reporter): boolean {
     if (this.#open.size >= this.#max) {
       if (!this.#isFull)
         this.#observe.warn('a pod has too many connections, further ones are reset', { max: this.#max });
       this.#isFull = true;
-      resetSocket(socket);
+      connection.reset();
       return false;
     }
     this.#isFull = false;
-    this.#open.add(socket);
+    this.#open.add(connection);
     this.#observe.socketAccepted(reporter);
-    socket.once('close', () => {
-      this.#open.delete(socket);
+    connection.onClose(() => {
+      this.#open.delete(connection);
       this.#observe.socketClosed(reporter);
       if (this.#open.size === 0) this.#onEmpty?.();
     });
@@ -44,7 +42,7 @@ export class OpenSockets {
     if (this.#open.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onEmpty = resolve;
-    for (const socket of this.#open) socket.destroy();
+    for (const connection of [...this.#open]) connection.close();
     await promise;
   }
 }

@@ -1,7 +1,6 @@
 /** From the application outwards: captured on 15001, decided by the view, carried by a tunnel or plain TCP. */
-import type { Socket } from 'node:net';
-import { HboneError, type Leg, socketLeg } from '../../core/hbone/index.ts';
-import { resetSocket } from '../../core/net/index.ts';
+import { HboneError, type Leg, tcpLeg } from '../../core/hbone/index.ts';
+import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideOutbound,
   formatSocketAddress,
@@ -21,9 +20,8 @@ type Route = Exclude<OutboundDecision, { kind: 'refuse' }>;
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
 /** Serves one captured socket to its end. Never rejects: the failure of a connection is told to its observer. */
-export async function serveOutbound(pod: Pod, socket: Socket): Promise<void> {
-  const c = captured(socket);
-  if (c === undefined) return void socket.destroy();
+export async function serveOutbound(pod: Pod, connection: TcpConnection): Promise<void> {
+  const c = captured(connection);
   // Dialled, not redirected: relaying it would lead back here for ever.
   if (!c.wasRedirected && ILLEGAL_PORTS.has(c.dst.port)) {
     return dropEarly(pod, 'outbound', c, `port ${c.dst.port} is the proxy's own`);
@@ -50,19 +48,21 @@ async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Pro
     actualDst: formatSocketAddress(route.dial),
     protocol: context.protocol,
   });
+  let down: Leg;
   let up: Leg;
   try {
+    down = tcpLeg(c.connection);
     up = route.kind === 'hbone' ? await tunnel(pod, c, source, route, live) : await plain(pod, route, live);
   } catch (error) {
-    resetSocket(c.socket);
+    c.connection.reset();
     live.finish(failure(error));
     return;
   }
-  await live.splice(socketLeg(c.socket), up);
+  await live.splice(down, up);
 }
 
 async function plain(pod: Pod, route: Route, live: LiveConnection): Promise<Leg> {
-  return socketLeg(await dialFromPod(pod, route.dial, { signal: live.signal }));
+  return tcpLeg(await dialFromPod(pod, route.dial, { signal: live.signal }));
 }
 
 async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled, live: LiveConnection): Promise<Leg> {

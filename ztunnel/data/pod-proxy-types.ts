@@ -6,7 +6,7 @@ import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 
 /** Settings of the data path; {@link defaultDataConfig} has the reference's values. Ports are fixed, except for tests. */
 export type DataConfig = {
-  /** AMBIT_HBONE: what carries the tunnels. `plane`, on raw descriptors, is new and has to be asked for. */
+  /** AMBIT_HBONE: what carries the tunnels. */
   readonly hbone: HboneImplementation;
   /** 15001. */
   readonly outboundPort: number;
@@ -49,7 +49,7 @@ export type DataConfig = {
 /** The values of ztunnel.md sections 1, 3 and 9 and of design.md, "Numbers". */
 export function defaultDataConfig(): DataConfig {
   return {
-    hbone: 'http2',
+    hbone: 'plane',
     outboundPort: 15_001,
     inboundPlaintextPort: 15_006,
     inboundHbonePort: 15_008,

@@ -1,7 +1,6 @@
 /** The proxy of one pod: its listeners, its pool of tunnels, its live connections. */
-import type { Socket } from 'node:net';
 import { createHboneClient, createHboneServer, type HboneServer, type HboneSettings } from '../../core/hbone/index.ts';
-import { setKeepAlive } from '../../core/net/index.ts';
+import type { TcpConnection } from '../../core/net/index.ts';
 import { MeshError } from '../../mesh/index.ts';
 import { serveInboundHbone } from './inbound-hbone.ts';
 import { serveInboundPlaintext } from './inbound-plaintext.ts';
@@ -60,25 +59,20 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
       }),
   });
   const sockets = new OpenSockets(observe, config.maxConnections);
-  const acceptTunnel = (socket: Socket) => {
-    if (sockets.add(socket, 'destination')) server.accept(socket); // no keepalive: PINGs do that
+  const acceptTunnel = (connection: TcpConnection) => {
+    if (sockets.add(connection, 'destination')) server.accept(connection);
   };
-  const capture = (reporter: Reporter, serve: (pod: Pod, socket: Socket) => Promise<void>) => (socket: Socket) => {
-    if (!sockets.add(socket, reporter)) return;
-    try {
-      if (config.keepAlive) setKeepAlive(socket, config.keepAlive);
-    } catch {
-      socket.destroy(); // its peer left before we came to it
-      return;
-    }
-    void serve(pod, socket); // tells its failures to the observer
+  type Serve = (pod: Pod, connection: TcpConnection) => Promise<void>;
+  const capture = (reporter: Reporter, serve: Serve) => (connection: TcpConnection) => {
+    if (sockets.add(connection, reporter)) void serve(pod, connection); // tells its failures to the observer
   };
   let listeners: Listeners;
   try {
-    listeners = await listen(deps, [
-      [config.inboundHbonePort, acceptTunnel],
-      [config.inboundPlaintextPort, capture('destination', serveInboundPlaintext)],
-      [config.outboundPort, capture('source', serveOutbound)],
+    const { keepAlive } = config;
+    listeners = listen(deps, [
+      { port: config.inboundHbonePort, serve: acceptTunnel, keepAlive: undefined }, // PINGs do that
+      { port: config.inboundPlaintextPort, serve: capture('destination', serveInboundPlaintext), keepAlive },
+      { port: config.outboundPort, serve: capture('source', serveOutbound), keepAlive },
     ]);
   } catch (error) {
     live[Symbol.dispose]();
@@ -129,7 +123,7 @@ class RunningPod implements PodProxy {
   async #stop(deadlineMs: number, reason: MeshError): Promise<void> {
     const { pod, listeners, server, sockets, gone } = this.#parts;
     const { live, gate, client } = pod;
-    const closed = listeners.close(); // nothing new from here on; a successor's listeners take it
+    listeners.close(); // nothing new from here on; a successor's listeners take it
     const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, deadlineMs);
@@ -142,7 +136,7 @@ class RunningPod implements PodProxy {
     await client[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
     await sockets.close();
-    await Promise.all([served, closed]);
+    await served;
     gate[Symbol.dispose]();
     live[Symbol.dispose]();
   }

@@ -1,16 +1,7 @@
 /** What the three ways through a pod's proxy share. */
-import type { Socket } from 'node:net';
 import type { HboneClient, TlsMaterial } from '../../core/hbone/index.ts';
-import { type DialOptions, dialTcp, originalDst, resetSocket } from '../../core/net/index.ts';
-import {
-  formatSocketAddress,
-  mustParseIp,
-  parseIp,
-  type SocketAddress,
-  type SpiffeId,
-  spiffeId,
-  type Workload,
-} from '../../mesh/index.ts';
+import { connectTcp, type DialOptions, type IpPort, originalDst, type TcpConnection } from '../../core/net/index.ts';
+import { mustParseIp, type SocketAddress, type SpiffeId, spiffeId, type Workload } from '../../mesh/index.ts';
 import type { LiveConnections } from './live-connections.ts';
 import type { PodProxyDeps } from './pod-proxy-types.ts';
 import type { PolicyGate } from './policy-gate.ts';
@@ -29,32 +20,28 @@ export type Pod = {
 
 /** A connection that was captured by redirection. */
 export type Captured = {
-  readonly socket: Socket;
+  readonly connection: TcpConnection;
   readonly from: SocketAddress;
   readonly dst: SocketAddress;
   /** False: somebody dialled the proxy's port itself. */
   readonly wasRedirected: boolean;
 };
 
-/** Where a captured socket comes from and was going; undefined when its peer has left already. */
-export function captured(socket: Socket): Captured | undefined {
-  const from = endpoint(socket.remoteAddress, socket.remotePort);
-  const here = endpoint(socket.localAddress, socket.localPort);
-  if (from === undefined || here === undefined) return undefined;
-  const asked = originalDst(socket);
-  const dst = asked ? { ip: mustParseIp(asked.ip), port: asked.port } : here;
-  return { socket, from, dst, wasRedirected: formatSocketAddress(dst) !== formatSocketAddress(here) };
+/** Where a captured connection comes from and was going. */
+export function captured(connection: TcpConnection): Captured {
+  const here = endpoint(connection.local);
+  const asked = originalDst(connection);
+  const dst = asked === undefined ? here : endpoint(asked);
+  const wasRedirected = dst.port !== here.port || dst.ip !== here.ip;
+  return { connection, from: endpoint(connection.remote), dst, wasRedirected };
 }
 
-function endpoint(address: string | undefined, port: number | undefined): SocketAddress | undefined {
-  const ip = address === undefined ? undefined : parseIp(address.split('%')[0] ?? address);
-  return ip === undefined || port === undefined ? undefined : { ip, port };
-}
+const endpoint = ({ ip, port }: IpPort): SocketAddress => ({ ip: mustParseIp(ip), port });
 
 /** Drops a captured connection that never got so far as to be tracked. */
 export function dropEarly(pod: Pod, direction: 'inbound' | 'outbound', c: Captured, error: string): void {
   pod.deps.observe.earlyDeny({ direction, src: c.from, dst: c.dst, error });
-  resetSocket(c.socket);
+  c.connection.reset();
 }
 
 /** Dials inside the pod's namespace, marked as ours so that it is not captured again. */
@@ -62,9 +49,9 @@ export function dialFromPod(
   pod: Pod,
   to: SocketAddress,
   o: Pick<DialOptions, 'bindSource' | 'signal'> = {},
-): Promise<Socket> {
+): Promise<TcpConnection> {
   const { netns, config } = pod.deps;
-  return dialTcp({
+  return connectTcp({
     to,
     timeoutMs: config.connectTimeoutMs,
     ...(netns && { netns }),

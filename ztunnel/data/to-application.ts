@@ -1,6 +1,5 @@
 /** The last step of everything inbound: a connection to the application that looks as if the caller made it. */
-import type { Socket } from 'node:net';
-import { KernelError } from '../../core/net/index.ts';
+import { KernelError, type TcpConnection } from '../../core/net/index.ts';
 import { ipFamily, mustParseIp, type SocketAddress } from '../../mesh/index.ts';
 import { dialFromPod, type Pod } from './pod.ts';
 
@@ -16,7 +15,7 @@ export async function dialApplication(
   from: SocketAddress,
   target: SocketAddress,
   signal: AbortSignal,
-): Promise<Socket> {
+): Promise<TcpConnection> {
   const { observe, config } = pod.deps;
   // A pod that calls itself: the kernel would take the answer for its own.
   if (!pod.canSpoof || from.ip === target.ip) return dialFromPod(pod, target, { signal });
@@ -35,7 +34,7 @@ export async function dialApplication(
 }
 
 /** An application behind a PROXY header learns the source from it, and is reached over loopback. */
-export function dialOverLoopback(pod: Pod, target: SocketAddress, signal: AbortSignal): Promise<Socket> {
+export function dialOverLoopback(pod: Pod, target: SocketAddress, signal: AbortSignal): Promise<TcpConnection> {
   const ip = mustParseIp(ipFamily(target.ip) === 6 ? '::1' : '127.0.0.1');
   return dialFromPod(pod, { ip, port: target.port }, { signal });
 }

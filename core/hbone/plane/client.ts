@@ -1,10 +1,8 @@
 /** Opens tunnels on the plane: one TLS link and one HTTP/2 connection for each place of the pool. */
-import type { Socket } from 'node:net';
 import type { SpiffeId } from '../../../mesh/index.ts';
-import { type HeaderField, type TlsContext, TlsLink } from '../../net/index.ts';
+import { type HeaderField, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { PooledClient, type PooledTunnel } from '../pool.ts';
-import { asTunnelSocket, resetSoon } from '../session.ts';
 import { NotProcessed } from '../tunnel.ts';
 import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, OpenOptions } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
@@ -20,26 +18,24 @@ export function createPlaneClient(options: HboneClientOptions = {}): HboneClient
 
 /** The peer's SETTINGS may come later, but within the same deadline as TLS. */
 async function establish(o: OpenOptions, settings: HboneSettings): Promise<PooledTunnel> {
-  let socket: Socket;
+  let tcp: TcpConnection;
   try {
-    socket = await o.connect();
+    tcp = await o.connect();
   } catch (cause) {
     throw new HboneError('DIAL_FAILED', `no connection to ${o.dial.ip} port ${o.dial.port}`, { cause });
   }
-  asTunnelSocket(socket);
-  socket.on('error', () => {}); // the link tells
   let context: TlsContext;
   try {
     context = planeContextFor(o.source);
   } catch (cause) {
-    resetSoon(socket);
+    tcp.reset();
     throw new HboneError('MATERIAL_UNAVAILABLE', `unusable certificate of ${o.source.identity}`, { cause });
   }
-  return shakeHands(socket, context, o, settings);
+  return shakeHands(tcp, context, o, settings);
 }
 
 function shakeHands(
-  socket: Socket,
+  tcp: TcpConnection,
   context: TlsContext,
   o: OpenOptions,
   settings: HboneSettings,
@@ -53,7 +49,7 @@ function shakeHands(
     tunnel?.connection.lost();
   }, settings.handshakeTimeoutMs);
   try {
-    link = new TlsLink(socket, context, 'client', {
+    link = new TlsLink(tcp, context, 'client', {
       secured: () => {
         try {
           const peer = peerOf(link, { kind: 'identities', expected: o.expected });
@@ -77,7 +73,7 @@ function shakeHands(
   } catch (cause) {
     clearTimeout(timer);
     reject(new HboneError('TLS_FAILED', 'the connection was lost before the handshake', { cause }));
-    resetSoon(socket);
+    tcp.reset();
   }
   return promise;
 }

@@ -1,11 +1,9 @@
 /** Accepts tunnels on the plane. */
-import type { Socket } from 'node:net';
 import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
-import { type HeaderField, KernelError, type TlsContext, TlsLink } from '../../net/index.ts';
+import { type HeaderField, KernelError, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
-import { type Ends, endsOf, Handshake } from '../handshake.ts';
+import { type Ends, Handshake } from '../handshake.ts';
 import { HandshakeQueue } from '../handshake-queue.ts';
-import { asTunnelSocket } from '../session.ts';
 import {
   type ConnectRequest,
   DEFAULT_SETTINGS,
@@ -52,14 +50,11 @@ class PlaneServer implements HboneServer {
     };
   }
 
-  accept(socket: Socket): void {
-    const ends = endsOf(socket);
-    socket.on('error', () => {}); // `close` follows, and the handshake or the link says why
-    if (ends === undefined) return void socket.destroy();
-    asTunnelSocket(socket);
-    const handshake = new Handshake(socket, ends, this.#settings.handshakeTimeoutMs, (error) => {
+  accept(connection: TcpConnection): void {
+    const handshake = new Handshake(connection, this.#settings.handshakeTimeoutMs, (error) => {
       this.#leave(handshake);
-      if (error) this.#options.onHandshakeError(error, ends.from, ends.to);
+      const { from, to } = handshake.ends;
+      if (error) this.#options.onHandshakeError(error, from, to);
     });
     this.#handshakes.add(handshake);
   }
@@ -111,9 +106,9 @@ class PlaneServer implements HboneServer {
 
   #shakeHands(handshake: Handshake, material: TlsMaterial, context: TlsContext): void {
     let connection: PlaneConnection | undefined;
-    const link = new TlsLink(handshake.socket, context, 'server', {
+    const link = new TlsLink(handshake.connection, context, 'server', {
       secured: () => {
-        if (handshake.isOver) return; // its socket is being reset
+        if (handshake.isOver) return; // it is being reset
         try {
           const { trustDomain } = spiffeParts(material.identity);
           const peer = peerOf(link, { kind: 'trust-domain', trustDomain });
@@ -130,6 +125,7 @@ class PlaneServer implements HboneServer {
       },
       closed: () => {},
     });
+    handshake.cutBy(() => link.reset());
   }
 
   #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId): PlaneConnection {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { createServer, connect as dial, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { mustParseIp } from '../../../mesh/index.ts';
 import { TestCa } from '../../../test/support/certificates.ts';
+import { connectTcp, TcpConnection } from '../../net/index.ts';
 import { createHboneClient, createHboneServer } from '../index.ts';
 import { eventually } from '../leg-contract.ts';
 
@@ -37,7 +38,9 @@ it('thousands of connections that end in every way, under forced collection: no 
       });
     },
   });
-  const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) => server.accept(s));
+  const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) =>
+    server.accept(TcpConnection.adopt(s)),
+  );
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const address = listener.address();
@@ -46,17 +49,15 @@ it('thousands of connections that end in every way, under forced collection: no 
   const client = createHboneClient({ implementation: 'plane', poolUnusedReleaseMs: 1 });
 
   const one = async (i: number): Promise<void> => {
-    let raw: Socket | undefined;
+    let raw: TcpConnection | undefined;
     const connect = async () => {
-      raw = dial({ port, host: '127.0.0.1', allowHalfOpen: true });
-      raw.pause();
-      await once(raw, 'connect');
+      raw = await connectTcp({ to: { ip: '127.0.0.1', port } });
       return raw;
     };
     const way = i % 5;
     if (way === 0) {
       // Hangs up in the middle of the handshake.
-      const socket = await connect();
+      const socket = (await connect()).toSocket();
       socket.on('error', () => {});
       socket.write(Buffer.from('1603010200010001fc0303', 'hex'));
       socket.resetAndDestroy();
@@ -82,7 +83,7 @@ it('thousands of connections that end in every way, under forced collection: no 
         assert.ok(payload.subarray(0, view.length).equals(view));
         echoed += view.length;
         if (way === 2 && echoed > 50_000) leg.reset('cancel');
-        if (way === 3 && echoed > 50_000) raw?.destroy();
+        if (way === 3 && echoed > 50_000) raw?.close();
       },
       writable: () => {},
       end: () => resolve('end'),

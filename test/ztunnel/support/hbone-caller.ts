@@ -1,6 +1,6 @@
 /** A caller that speaks HBONE itself, with whatever certificate and authority: what a careful or malicious peer may send. */
 import { createHboneClient, HboneError, type Leg, type TlsMaterial } from '../../../core/hbone/index.ts';
-import { dialTcp } from '../../../core/net/index.ts';
+import { connectTcp } from '../../../core/net/index.ts';
 import { mustParseIp, parseSpiffeId } from '../../../mesh/index.ts';
 import type { TestHost } from '../../support/netns.ts';
 import { identityOf } from './resources.ts';
@@ -37,7 +37,7 @@ export async function connectAndRead(o: HboneCall): Promise<Outcome> {
       expected: [parseSpiffeId(identityOf(o.account ?? o.to.name))],
       authority: o.authority,
       headers: o.headers ?? {},
-      connect: () => dialTcp({ netns: o.from.netns, to: { ip: o.to.ip4, port: 15008 }, mark: PROXY_MARK }),
+      connect: () => connectTcp({ netns: o.from.netns, to: { ip: o.to.ip4, port: 15008 }, mark: PROXY_MARK }),
       poolKey: 'the only one',
       signal: AbortSignal.timeout(8_000),
     });

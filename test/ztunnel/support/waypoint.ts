@@ -1,5 +1,6 @@
 /** Something that stands where a waypoint would: a tunnel end of its own that says what it was asked for. */
 import { createHboneServer } from '../../../core/hbone/index.ts';
+import { TcpConnection } from '../../../core/net/index.ts';
 import type { TestHost } from '../../support/netns.ts';
 import type { ControlPlane } from './control-plane.ts';
 
@@ -27,7 +28,7 @@ export async function listenWaypoint(host: TestHost, plane: ControlPlane): Promi
     },
     onHandshakeError: () => {}, // a caller that does not like our certificate: what it makes of that is for the test to see
   });
-  const listener = await host.listen(TUNNEL_PORT, (socket) => server.accept(socket));
+  const listener = await host.listen(TUNNEL_PORT, (socket) => server.accept(TcpConnection.adopt(socket)));
   listener.once('close', () => void server[Symbol.asyncDispose]());
   return asked;
 }

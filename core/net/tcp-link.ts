@@ -1,0 +1,179 @@
+/** A TCP connection that is read and written without Node: bytes arrive in a callback, a write says whether to go on. */
+import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
+import type { TcpConnection } from './tcp-connection.ts';
+import { READABLE, type Watch, WRITABLE } from './watch.ts';
+
+export type TcpLinkEvents = {
+  /** Valid only during the call. The {@link HEADROOM_BYTES} before it may be overwritten. */
+  data(view: Buffer): void;
+  /** What a `write` that said false left over has gone out. */
+  drained(): void;
+  /** The peer sends no more. */
+  end(): void;
+  /** Reset by the peer, or broken otherwise: closed, and nothing follows. */
+  broken(): void;
+  /** Closed after both sides had ended, and all of ours had left. */
+  closed(): void;
+};
+
+/** Before every view: who forwards it in frames has room for a frame's header, and need not copy the bytes. */
+export const HEADROOM_BYTES = 16;
+/** Larger reads cost fewer calls on long streams (design.md, decision 3). */
+const READ_BYTES = 512 * 1024;
+/** One for all connections of this thread: a view is passed on before the next read. */
+const incoming = Buffer.alloc(HEADROOM_BYTES + READ_BYTES);
+const readAddress = addressOf(incoming) + BigInt(HEADROOM_BYTES);
+
+/** The bytes from which `view` may be written with a header before it; undefined for views of any other memory. */
+export function withHeadroom(view: Uint8Array): Buffer | undefined {
+  return view.buffer === incoming.buffer && view.byteOffset - incoming.byteOffset >= HEADROOM_BYTES
+    ? incoming
+    : undefined;
+}
+
+/** Starts paused. Owns the connection. */
+export class TcpLink {
+  readonly #connection: TcpConnection;
+  readonly #watch: Watch;
+  #events: TcpLinkEvents | undefined;
+  #isPaused = true;
+  #peerEnded = false;
+  #ended = false;
+  #isClosed = false;
+  /** What the kernel did not take, in order. */
+  #backlog: Uint8Array[] = [];
+
+  /** @throws KernelError when the connection is closed. */
+  constructor(connection: TcpConnection) {
+    this.#connection = connection;
+    this.#watch = connection.watch({
+      ready: (status, mask) => this.#ready(status, mask),
+      failed: (error) => {
+        throw error; // ours alone: rethrown as an uncaught exception
+      },
+    });
+    this.#watch.want(0);
+    connection.onClose(() => this.#gone()); // somebody else may close it
+  }
+
+  /** Names the receiver; reading begins with `resume`. */
+  deliver(events: TcpLinkEvents): void {
+    this.#events = events;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#want();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#want();
+  }
+
+  /** False: keeps a copy of what did not fit; stop until `drained`. */
+  write(view: Uint8Array): boolean {
+    if (this.#ended || this.#isClosed) return true;
+    if (this.#backlog.length > 0) {
+      this.#backlog.push(Uint8Array.prototype.slice.call(view));
+      return false;
+    }
+    const sent = sys.send(this.#connection.fd, view, view.length);
+    if (sent === view.length) return true;
+    if (sent < 0 && sent !== -EAGAIN && sent !== -EINTR) {
+      this.#break();
+      return true;
+    }
+    this.#backlog.push(Uint8Array.prototype.slice.call(view, Math.max(sent, 0)));
+    this.#want();
+    return false;
+  }
+
+  /** No more bytes from us; what waits still goes. */
+  end(): void {
+    if (this.#ended || this.#isClosed) return;
+    this.#ended = true;
+    if (this.#backlog.length === 0) this.#sayEnd();
+  }
+
+  /** Cuts with RST, and tells nobody. */
+  reset(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#backlog = [];
+    this.#connection.reset();
+  }
+
+  #ready(status: number, mask: number): void {
+    if (status < 0) {
+      // libuv stops watching after an error; the calls below say what it is, and read what came before it.
+      if (!this.#isPaused && !this.#peerEnded) this.#read();
+      if (!this.#isClosed) this.#break();
+      return;
+    }
+    if ((mask & WRITABLE) !== 0) this.#flush();
+    if ((mask & ~WRITABLE) !== 0 && !this.#isPaused && !this.#peerEnded && !this.#isClosed) this.#read();
+  }
+
+  #read(): void {
+    const n = sys.recvAt(this.#connection.fd, readAddress, READ_BYTES);
+    if (n > 0) {
+      this.#events?.data(incoming.subarray(HEADROOM_BYTES, HEADROOM_BYTES + n));
+    } else if (n === 0) {
+      this.#peerEnded = true;
+      this.#want();
+      this.#events?.end();
+      this.#closeIfOver();
+    } else if (n !== -EAGAIN && n !== -EINTR) {
+      this.#break();
+    }
+  }
+
+  #flush(): void {
+    for (let head = this.#backlog[0]; head !== undefined; head = this.#backlog[0]) {
+      const sent = sys.send(this.#connection.fd, head, head.length);
+      if (sent < 0) {
+        if (sent !== -EAGAIN && sent !== -EINTR) this.#break();
+        return;
+      }
+      if (sent === head.length) this.#backlog.shift();
+      else {
+        this.#backlog[0] = head.subarray(sent);
+        return;
+      }
+    }
+    this.#want();
+    if (this.#ended) this.#sayEnd();
+    else this.#events?.drained();
+  }
+
+  #sayEnd(): void {
+    this.#connection.shutdown();
+    this.#closeIfOver();
+  }
+
+  #closeIfOver(): void {
+    if (!this.#peerEnded || !this.#ended || this.#backlog.length > 0 || this.#isClosed) return;
+    this.#isClosed = true;
+    this.#connection.close();
+    this.#events?.closed();
+  }
+
+  #break(): void {
+    this.#gone();
+    this.#connection.reset();
+  }
+
+  #gone(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#backlog = [];
+    this.#events?.broken();
+  }
+
+  #want(): void {
+    if (this.#isClosed) return;
+    const read = this.#isPaused || this.#peerEnded ? 0 : READABLE;
+    this.#watch.want(read | (this.#backlog.length > 0 ? WRITABLE : 0));
+  }
+}
