@@ -84,7 +84,7 @@ const variables = z.object({
   ISTIO_META_ISTIO_VERSION: envOptionalText(),
   ISTIO_META_DNS_CAPTURE: envText('false'),
   PROXY_CONFIG: envOptionalText(),
-  AMBIT_HBONE: z.enum(['http2', 'plane']).default(defaults.hbone),
+  AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
   AMBIT_ZTUNNEL_RECEIPT_HEADER: envBoolean(defaults.receiptHeader),
   AMBIT_ZTUNNEL_CONNECT_TIMEOUT: envDuration(defaults.connectTimeoutMs),
   AMBIT_ZTUNNEL_IDLE_TIMEOUT: envDuration(defaults.idleTimeoutMs),

@@ -1,6 +1,7 @@
 /** The ztunnel's process. First argument: `proxy` (the default), `version`, or `help`. */
 import { readFileSync } from 'node:fs';
 import { onShutdown, ownVersion } from '../core/config/index.ts';
+import { chooseHbone } from '../core/hbone/index.ts';
 import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
 import { createLogger, describeError } from '../core/telemetry/index.ts';
 import { configView } from './admin/config-view.ts';
@@ -19,6 +20,9 @@ async function proxy(): Promise<void> {
   for (const warning of config.warnings) log.warn('configuration', { warning });
   log.info('starting', { config: JSON.stringify(configView(config)) });
   checkRuntime();
+  const { implementation, problem } = chooseHbone(config.data.hbone);
+  if (problem !== undefined) log.warn('tunnels are carried by node:http2, which is slower', { why: problem });
+  else log.info('tunnels', { hbone: implementation });
   setNotDumpable(); // keys of every identity on this node are in our memory
   // One connection's bug must not end the connections of every pod on the node; it is told as what it is.
   process.on('unhandledRejection', (reason) =>

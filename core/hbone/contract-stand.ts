@@ -19,9 +19,11 @@ import type {
   TlsMaterial,
 } from './types.ts';
 
+type ClientOptions = Omit<HboneClientOptions, 'implementation'>;
+
 export type Implementation = {
-  readonly createServer: (o: HboneServerOptions) => HboneServer;
-  readonly createClient: (o?: HboneClientOptions) => HboneClient;
+  readonly createServer: (o: Omit<HboneServerOptions, 'implementation'>) => HboneServer;
+  readonly createClient: (o: ClientOptions) => HboneClient;
 };
 
 /** An authority that signs what it is told to, good or bad (test/support/certificates.ts has one). */
@@ -43,7 +45,7 @@ export const AUTHORITY = '10.1.2.3:8080';
 export type StandOptions = {
   readonly server?: TlsMaterial;
   readonly serverSettings?: Partial<HboneSettings>;
-  readonly client?: HboneClientOptions;
+  readonly client?: ClientOptions;
   readonly onConnect?: (request: ConnectRequest) => void | Promise<void>;
   readonly material?: () => Promise<TlsMaterial>;
 };
@@ -63,7 +65,7 @@ export class Stand implements AsyncDisposable {
   private constructor(ca: ContractCa, impl: Implementation, o: StandOptions, own: TlsMaterial, source: TlsMaterial) {
     this.ca = ca;
     this.source = source;
-    this.client = impl.createClient(o.client);
+    this.client = impl.createClient(o.client ?? {});
     this.server = impl.createServer({
       material: o.material ?? (() => Promise.resolve(own)),
       onHandshakeError: (error) => this.refused.push(error),

@@ -53,7 +53,10 @@ for (const direction of ['client to server', 'server to client'] as const) {
   legContract(`a tunnel stream of node:http2, ${direction}`, {
     told: { cancel: 'cancel', 'connect-error': 'connect-error', refused: 'refused' },
     pair: async () => {
-      const pair = await tunnelPair(ca, { createServer: createHboneServer, createClient: createHboneClient });
+      const pair = await tunnelPair(ca, {
+        createServer: (o) => createHboneServer({ ...o, implementation: 'http2' }),
+        createClient: (o) => createHboneClient({ ...o, implementation: 'http2' }),
+      });
       const [near, far] = direction === 'client to server' ? [pair.client, pair.server] : [pair.server, pair.client];
       return { near, far, [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose]() };
     },

@@ -71,11 +71,11 @@ export interface HboneServer extends AsyncDisposable {
   stats(): { readonly handshakes: number; readonly tunnels: number; readonly streams: number };
 }
 
-/** `plane`: raw descriptors and our own framing. `http2`: Node's own modules, portable, the reference. Default `http2`. */
+/** `plane`: raw descriptors and our own framing. `http2`: Node's own modules, portable, the reference. */
 export type HboneImplementation = 'plane' | 'http2';
 
 export type HboneServerOptions = {
-  readonly implementation?: HboneImplementation;
+  readonly implementation: HboneImplementation;
   /** Asked once per handshake, so that a renewed certificate needs no restart. */
   readonly material: () => Promise<TlsMaterial>;
   readonly onConnect: (request: ConnectRequest) => void | Promise<void>;
@@ -84,7 +84,7 @@ export type HboneServerOptions = {
 };
 
 export type HboneClientOptions = {
-  readonly implementation?: HboneImplementation;
+  readonly implementation: HboneImplementation;
   readonly settings?: Partial<HboneSettings>;
   /** An unused tunnel is closed after this long; default 5 min. */
   readonly poolUnusedReleaseMs?: number;

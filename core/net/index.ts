@@ -41,6 +41,7 @@ export { spawnInNetns } from './spawn.ts';
 export { TcpConnection } from './tcp-connection.ts';
 export { HEADROOM_BYTES, TcpLink, type TcpLinkEvents, withHeadroom } from './tcp-link.ts';
 export { type AcceptOptions, TcpListener } from './tcp-listener.ts';
+export { tlsProblem } from './tls-check.ts';
 export { TlsContext, type TlsContextOptions, TlsError } from './tls-context.ts';
 export { TlsLink, type TlsLinkEvents } from './tls-link.ts';
 export { DISCONNECT, READABLE, Watch, type WatchEvents, WRITABLE } from './watch.ts';

@@ -7,8 +7,7 @@
 import ffi from 'node:ffi';
 import { addressOf } from './kernel.ts';
 
-// Used as a whole below and kept by this module: once the library is collected, the functions taken from it dangle.
-const native = ffi.dlopen(null, {
+const TABLE = {
   TLS_method: { arguments: [], return: 'pointer' },
   SSL_CTX_new: { arguments: ['pointer'], return: 'pointer' },
   SSL_CTX_free: { arguments: ['pointer'], return: 'void' },
@@ -55,15 +54,34 @@ const native = ffi.dlopen(null, {
     return: 'i64',
   },
   nghttp2_hd_inflate_end_headers: { arguments: ['pointer'], return: 'i32' },
-});
+} as const;
 
-export const ossl = native.functions;
+type Native = ReturnType<typeof ffi.dlopen<typeof TABLE>>;
+
+// Used as a whole below and kept by this module: once the library is collected, the functions taken from it dangle.
+let native: Native | undefined;
+let problem: string | undefined;
+try {
+  native = ffi.dlopen(null, TABLE);
+} catch (error) {
+  problem = error instanceof Error ? error.message : String(error); // told by `tlsProblem`; no call below is made then
+}
+
+/** Why this Node can't be used for TLS on raw descriptors: it lacks a function. Undefined when it can. */
+export const missingFunction = (): string | undefined => problem;
+
+function loaded(): Native {
+  if (native === undefined) throw new Error(`TLS on raw descriptors is not possible with this Node: ${problem}`);
+  return native;
+}
+
+export const ossl: Native['functions'] = native?.functions ?? ({} as Native['functions']);
 
 /** `SSL_CTX_set_alpn_select_cb`'s callback; it must not throw. */
 export const alpnCallback = (
   select: (out: bigint, outLength: bigint, offered: bigint, offeredBytes: number) => number,
 ): bigint =>
-  native.lib.registerCallback(
+  loaded().lib.registerCallback(
     { arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'u32', 'pointer'], return: 'i32' },
     (_ssl, out, outLength, offered, offeredBytes) =>
       select(out as bigint, outLength as bigint, offered as bigint, offeredBytes),

@@ -6,8 +6,8 @@ import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 
 /** Settings of the data path; {@link defaultDataConfig} has the reference's values. Ports are fixed, except for tests. */
 export type DataConfig = {
-  /** AMBIT_HBONE: what carries the tunnels. */
-  readonly hbone: HboneImplementation;
+  /** AMBIT_HBONE: what carries the tunnels. `auto`: the plane, where the runtime can. */
+  readonly hbone: HboneImplementation | 'auto';
   /** 15001. */
   readonly outboundPort: number;
   /** 15006. */
@@ -49,7 +49,7 @@ export type DataConfig = {
 /** The values of ztunnel.md sections 1, 3 and 9 and of design.md, "Numbers". */
 export function defaultDataConfig(): DataConfig {
   return {
-    hbone: 'plane',
+    hbone: 'auto',
     outboundPort: 15_001,
     inboundPlaintextPort: 15_006,
     inboundHbonePort: 15_008,

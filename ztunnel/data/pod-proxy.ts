@@ -1,5 +1,11 @@
 /** The proxy of one pod: its listeners, its pool of tunnels, its live connections. */
-import { createHboneClient, createHboneServer, type HboneServer, type HboneSettings } from '../../core/hbone/index.ts';
+import {
+  chooseHbone,
+  createHboneClient,
+  createHboneServer,
+  type HboneServer,
+  type HboneSettings,
+} from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import { MeshError } from '../../mesh/index.ts';
 import { serveInboundHbone } from './inbound-hbone.ts';
@@ -26,8 +32,9 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   const gate = new PolicyGate({ view, info, observe, live, missingPolicyWaitMs: config.missingPolicyWaitMs });
   const gone = new AbortController();
   const settings = tunnelSettings(config);
+  const { implementation } = chooseHbone(config.hbone);
   const client = createHboneClient({
-    implementation: config.hbone,
+    implementation,
     settings,
     poolUnusedReleaseMs: config.poolUnusedReleaseMs,
     maxStreamsPerConnection: config.poolMaxStreams,
@@ -44,7 +51,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     },
   };
   const server = createHboneServer({
-    implementation: config.hbone,
+    implementation,
     settings,
     material: async () => materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal),
     onConnect: (request) => serveInboundHbone(pod, request),

@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS } from './limits.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
 import type { PlaneStream } from './stream.ts';
 
-export function createPlaneClient(options: HboneClientOptions = {}): HboneClient {
+export function createPlaneClient(options: HboneClientOptions): HboneClient {
   return new PooledClient(establish, options);
 }
 

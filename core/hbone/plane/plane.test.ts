@@ -15,8 +15,10 @@ const pairs: readonly (readonly [client: HboneImplementation, server: HboneImple
 ];
 for (const [client, server] of pairs) {
   const both = {
-    createServer: (o: HboneServerOptions) => createHboneServer({ ...o, implementation: server }),
-    createClient: (o: HboneClientOptions = {}) => createHboneClient({ ...o, implementation: client }),
+    createServer: (o: Omit<HboneServerOptions, 'implementation'>) =>
+      createHboneServer({ ...o, implementation: server }),
+    createClient: (o: Omit<HboneClientOptions, 'implementation'>) =>
+      createHboneClient({ ...o, implementation: client }),
   };
   hboneContract(`a client on ${client} with a server on ${server}`, ca, other, both);
   for (const direction of ['client to server', 'server to client'] as const) {

@@ -17,6 +17,7 @@ export async function listenWaypoint(host: TestHost, plane: ControlPlane): Promi
   const asked: Asked[] = [];
   const material = await plane.ca.material(plane.ca.id('shop', host.name));
   const server = createHboneServer({
+    implementation: 'http2',
     material: async () => material,
     onConnect: (request) => {
       const { peer, authority, headers } = request;
