@@ -29,7 +29,7 @@ export type Outcome = {
 };
 
 export async function connectAndRead(o: HboneCall): Promise<Outcome> {
-  await using client = createHboneClient({});
+  await using client = createHboneClient({ implementation: 'http2' });
   try {
     const { leg, responseHeaders } = await client.open({
       dial: { ip: mustParseIp(o.to.ip4), port: 15008 },
