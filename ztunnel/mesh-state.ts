@@ -2,7 +2,6 @@
  * What this node knows of the mesh: applies what discovery brings to the view, then tells whoever decides with it. Policies and
  * workloads both count: a workload that names another policy is as good as a policy that changed.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -18,17 +17,17 @@ import {
   type Address,
   authorizationKey,
   MeshError,
+  type PolicyStore,
   type SpiffeId,
   spiffeId,
   type View,
   type Workload,
 } from '../mesh/index.ts';
 import type { Clock } from './clock.ts';
+import { inSlices } from './slices.ts';
 
 /** How long a pod waits for its own record. */
 const WORKLOAD_WAIT_MS = 5_000;
-/** Addresses applied in one go: about 4 ms of work. */
-const SLICE = 256;
 
 const STAND_IN = '; until it can be read, all that it may concern is denied';
 /** No message: a field of a wire type that does not exist. */
@@ -39,6 +38,8 @@ export type MeshStateOptions = {
   /** Name of this node; '' counts every workload as local. */
   readonly localNode: string;
   readonly clock: Clock;
+  /** Milliseconds, monotonic: bounds the work that is done in one go. Default: `performance.now`. */
+  readonly now?: () => number;
   /** A workload of this node will need a certificate. */
   readonly onIdentityWanted?: (identity: SpiffeId) => void;
   /** The last workload of this node with that identity is gone. */
@@ -50,7 +51,7 @@ export class MeshState implements DeltaHandlers {
   readonly #options: MeshStateOptions;
   readonly #listeners = new Set<() => void>();
   /** Names of refused policies, and the keys of what holds in their place. */
-  readonly #standIns = new Map<string, string>();
+  #standIns: ReadonlyMap<string, string> = new Map();
   /** Workloads of this node by identity. */
   readonly #local = new Map<SpiffeId, Set<string>>();
 
@@ -60,82 +61,62 @@ export class MeshState implements DeltaHandlers {
   }
 
   onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]> {
-    if (typeUrl === AUTHORIZATION_TYPE) return this.#applyPolicies(update);
+    if (typeUrl === AUTHORIZATION_TYPE) return this.#sliced(this.#applyPolicies(update));
     if (typeUrl !== ADDRESS_TYPE) return [];
-    const batch: Batch = { update, rejected: [], decides: false };
-    return update.upserted.length <= SLICE ? this.#applyAddresses(batch) : this.#applyInSlices(batch);
+    return this.#sliced(this.#applyAddresses(update));
   }
 
-  /** Policies apply at once: half a set of them could let in what the whole set denies. */
-  #applyPolicies({ upserted, removed, unreadable = [] }: Update): readonly Rejection[] {
+  #sliced(work: Generator<void, readonly Rejection[]>): readonly Rejection[] | Promise<readonly Rejection[]> {
+    return inSlices(work, this.#options.now ?? monotonicMs);
+  }
+
+  /** Half a set of policies could let in what the whole denies: they are put together in slices and come into force at once. */
+  *#applyPolicies({ upserted, removed, unreadable = [] }: Update): Generator<void, readonly Rejection[]> {
     const rejected: Rejection[] = [];
+    const draft: Draft = { policies: this.view.draftPolicies(), standIns: new Map(this.#standIns) };
     for (const resource of upserted) {
       try {
         const policy = decodeAuthorization(resource.bytes);
-        this.view.upsertAuthorization(policy);
-        if (this.#standIns.get(resource.name) === authorizationKey(policy)) this.#standIns.delete(resource.name);
-        else this.#dropStandIn(resource.name);
+        draft.policies.upsert(policy);
+        if (draft.standIns.get(resource.name) === authorizationKey(policy)) draft.standIns.delete(resource.name);
+        else dropStandIn(draft, resource.name);
       } catch (error) {
-        const effect = this.#standInFor(resource);
+        const effect = standInFor(draft, resource);
         rejected.push({ name: resource.name, reason: `${reasonOf(error)}${effect}` });
       }
+      yield;
     }
-    for (const { name } of unreadable) this.#standInFor({ name, version: '', bytes: UNREADABLE });
+    for (const { name } of unreadable) {
+      standInFor(draft, { name, version: '', bytes: UNREADABLE });
+      yield;
+    }
     for (const name of removed) {
-      this.#dropStandIn(name);
-      this.view.removeAuthorization(name);
+      dropStandIn(draft, name);
+      draft.policies.remove(name);
+      yield;
     }
+    this.view.usePolicies(draft.policies);
+    this.#standIns = draft.standIns;
     this.#notify();
     return rejected;
   }
 
-  /** A refused policy must not count for nothing. Says what holds in its place, for the refusal. */
-  #standInFor(resource: ReceivedResource): string {
-    if (this.#standIns.has(resource.name)) return STAND_IN;
-    const policy = standInForAuthorization(resource.name, resource.bytes);
-    if (this.view.authorizationByKey(resource.name) !== undefined) return '; its last version stays in force';
-    if (policy === undefined) return '';
-    const key = authorizationKey(policy);
-    if (this.view.authorizationByKey(key) !== undefined) return '; its last version stays in force';
-    this.view.upsertAuthorization(policy);
-    this.#standIns.set(resource.name, key);
-    return STAND_IN;
-  }
-
-  #dropStandIn(name: string): void {
-    const key = this.#standIns.get(name);
-    if (key === undefined) return;
-    this.#standIns.delete(name);
-    this.view.removeAuthorization(key);
-  }
-
-  #applyAddresses(batch: Batch): readonly Rejection[] {
-    this.#upsertAll(batch, batch.update.upserted);
-    return this.#finish(batch);
-  }
-
-  /** A large push must not hold up the connections of this thread: between slices they have their turn. */
-  async #applyInSlices(batch: Batch): Promise<readonly Rejection[]> {
-    const { upserted } = batch.update;
-    for (let start = 0; start < upserted.length; start += SLICE) {
-      this.#upsertAll(batch, upserted.slice(start, start + SLICE));
-      await nextTurn();
+  *#applyAddresses({ upserted, removed }: Update): Generator<void, readonly Rejection[]> {
+    const rejected: Rejection[] = [];
+    let decides = false;
+    for (const { name, bytes } of upserted) {
+      try {
+        decides = this.#upsert(decodeAddress(bytes)) || decides;
+      } catch (error) {
+        rejected.push({ name, reason: reasonOf(error) });
+      }
+      yield;
     }
-    return this.#finish(batch);
-  }
-
-  #upsertAll(batch: Batch, resources: readonly ReceivedResource[]): void {
-    for (const resource of resources) {
-      attempt(batch.rejected, resource, () => {
-        batch.decides = this.#upsert(decodeAddress(resource.bytes)) || batch.decides;
-      });
+    for (const name of removed) {
+      decides = this.#remove(name) || decides;
+      yield;
     }
-  }
-
-  #finish({ update, rejected, decides }: Batch): readonly Rejection[] {
-    let changed = decides;
-    for (const name of update.removed) changed = this.#remove(name) || changed;
-    if (changed) this.#notify();
+    if (decides) this.#notify();
     return rejected;
   }
 
@@ -220,20 +201,30 @@ export class MeshState implements DeltaHandlers {
   }
 }
 
-type Batch = {
-  readonly update: Update;
-  readonly rejected: Rejection[];
-  /** Whether something in it may change who may come in. */
-  decides: boolean;
-};
+/** The policies to come, with the names of refused ones among them and the keys of what holds in their place. */
+type Draft = { readonly policies: PolicyStore; readonly standIns: Map<string, string> };
 
-function attempt(rejected: Rejection[], { name }: ReceivedResource, apply: () => void): void {
-  try {
-    apply();
-  } catch (error) {
-    rejected.push({ name, reason: reasonOf(error) });
-  }
+/** A refused policy must not count for nothing. Says what holds in its place, for the refusal. */
+function standInFor(draft: Draft, resource: ReceivedResource): string {
+  if (draft.standIns.has(resource.name)) return STAND_IN;
+  const policy = standInForAuthorization(resource.name, resource.bytes);
+  if (draft.policies.get(resource.name) !== undefined) return '; its last version stays in force';
+  if (policy === undefined) return '';
+  const key = authorizationKey(policy);
+  if (draft.policies.get(key) !== undefined) return '; its last version stays in force';
+  draft.policies.upsert(policy);
+  draft.standIns.set(resource.name, key);
+  return STAND_IN;
 }
+
+function dropStandIn(draft: Draft, name: string): void {
+  const key = draft.standIns.get(name);
+  if (key === undefined) return;
+  draft.standIns.delete(name);
+  draft.policies.remove(key);
+}
+
+const monotonicMs = () => performance.now();
 
 /** Undefined for a workload whose names make no identity: it can have no certificate. */
 function identityOf(workload: Workload): SpiffeId | undefined {

@@ -12,6 +12,15 @@ export class PolicyStore {
   readonly #byNamespace = new Map<string, Set<CompiledPolicy>>();
   readonly #scopes = new Map<string, PolicyScope>();
 
+  /** Holds the same; from then on the two are apart. */
+  copy(): PolicyStore {
+    const copy = new PolicyStore();
+    for (const [key, policy] of this.#policies) copy.#policies.set(key, policy);
+    for (const policy of this.#global) copy.#global.add(policy);
+    for (const [namespace, held] of this.#byNamespace) copy.#byNamespace.set(namespace, new Set(held));
+    return copy;
+  }
+
   /** Throws RangeError, before changing anything, for a CIDR that its family does not have. */
   upsert(authorization: Authorization): void {
     const policy = compilePolicy(authorization);

@@ -32,7 +32,7 @@ export class View {
   /** By service key, also for services that are not known (yet, or for the moment): nothing is lost by order. */
   readonly #endpoints = new Map<string, Map<string, Endpoint>>();
   readonly #balancers = new Map<string, Balancer>();
-  readonly #policies = new PolicyStore();
+  #policies = new PolicyStore();
 
   constructor(options: ViewOptions) {
     this.network = options.network;
@@ -66,6 +66,16 @@ export class View {
 
   removeAuthorization(key: string): void {
     this.#policies.remove(key);
+  }
+
+  /** A copy of the policies to change at leisure; nothing of it is in force before `usePolicies`. */
+  draftPolicies(): PolicyStore {
+    return this.#policies.copy();
+  }
+
+  /** All of the draft comes into force at once. It must be the latest: what else was changed since it was made is lost. */
+  usePolicies(draft: PolicyStore): void {
+    this.#policies = draft;
   }
 
   workloadByUid(uid: string): Workload | undefined {
