@@ -35,6 +35,7 @@ import {
   WorkloadStatus,
   WorkloadType,
 } from './gen/istio/workload/workload_pb.ts';
+import { internLocality, internServices, internString, internStrings } from './intern.ts';
 
 const TUNNEL_PROTOCOLS = ['NONE', 'HBONE'] as const;
 const WORKLOAD_TYPES = ['DEPLOYMENT', 'CRONJOB', 'POD', 'JOB'] as const;
@@ -175,31 +176,30 @@ function portInit(p: ServicePort): MessageInitShape<typeof PortSchema> {
 function decodeWorkload(m: WorkloadMessage): Workload {
   if (m.tunnelProtocol === TunnelProtocol.LEGACY_ISTIO_MTLS)
     throw invalid('tunnel_protocol', 'LEGACY_ISTIO_MTLS is not supported');
-  const services = new Map<string, readonly ServicePort[]>();
-  for (const [key, list] of Object.entries(m.services)) {
+  const services = Object.entries(m.services).map(([key, list]): readonly [string, readonly ServicePort[]] => {
     if (!key.includes('/')) throw invalid('services', `"${key}" is not namespace/hostname`);
-    services.set(key, list.ports.map(decodePort));
-  }
+    return [key, list.ports.map(decodePort)];
+  });
   return {
     uid: m.uid,
     name: m.name,
-    namespace: m.namespace,
+    namespace: internString(m.namespace),
     addresses: m.addresses.map((bytes) => decodeIp(bytes, 'addresses')),
-    network: m.network,
+    network: internString(m.network),
     tunnelProtocol: enumName(TUNNEL_PROTOCOLS, m.tunnelProtocol, 'tunnel_protocol'),
-    trustDomain: m.trustDomain || 'cluster.local',
-    serviceAccount: m.serviceAccount || 'default',
-    node: m.node,
-    canonicalName: m.canonicalName,
-    canonicalRevision: m.canonicalRevision,
+    trustDomain: internString(m.trustDomain || 'cluster.local'),
+    serviceAccount: internString(m.serviceAccount || 'default'),
+    node: internString(m.node),
+    canonicalName: internString(m.canonicalName),
+    canonicalRevision: internString(m.canonicalRevision),
     workloadType: WORKLOAD_TYPES[m.workloadType] ?? 'DEPLOYMENT', // telemetry only: never a reason to reject
-    workloadName: m.workloadName,
+    workloadName: internString(m.workloadName),
     nativeTunnel: m.nativeTunnel,
-    authorizationPolicies: m.authorizationPolicies,
+    authorizationPolicies: internStrings(m.authorizationPolicies),
     status: enumName(STATUSES, m.status, 'status'),
-    clusterId: m.clusterId || 'Kubernetes',
+    clusterId: internString(m.clusterId || 'Kubernetes'),
     hostname: m.hostname,
-    services,
+    services: internServices(services),
     networkMode: enumName(NETWORK_MODES, m.networkMode, 'network_mode'),
     capacity: m.capacity ?? 1,
     ...(m.waypoint && { waypoint: decodeGateway(m.waypoint, 'waypoint') }),
@@ -211,7 +211,7 @@ function decodeWorkload(m: WorkloadMessage): Workload {
       },
     }),
     ...(m.locality && {
-      locality: { region: m.locality.region, zone: m.locality.zone, subzone: m.locality.subzone },
+      locality: internLocality({ region: m.locality.region, zone: m.locality.zone, subzone: m.locality.subzone }),
     }),
   };
 }
