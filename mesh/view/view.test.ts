@@ -41,6 +41,21 @@ test('a workload on the host network is not found by its address', () => {
   assert.equal(view.workloadByUid('Kubernetes//Pod/default/agent')?.name, 'agent');
 });
 
+test('of several records of one pod the smallest uid counts, and each that goes leaves the others', () => {
+  const info = { name: 'pod', namespace: 'default', serviceAccount: 'pod' };
+  const records = ['b', 'a', 'c'].map((uid) => workload('pod', { uid }));
+  const view = new View({ network: '', localNode: '' });
+  fill(view, records);
+  for (const [gone, left] of [
+    ['a', 'b'],
+    ['c', 'b'],
+    ['b', undefined],
+  ] as const) {
+    view.removeAddress(gone);
+    assert.equal(view.localWorkload(info)?.uid, left);
+  }
+});
+
 test("a pod's own workload is looked for on this node only, by name, namespace and account", () => {
   const pod = workload('pod', { node: 'node-2' });
   const info = { name: 'pod', namespace: 'default', serviceAccount: 'pod' };

@@ -26,8 +26,8 @@ export class View {
   readonly #workloads = new Map<string, Workload>();
   readonly #services = new Map<string, Service>();
   readonly #byAddress = new AddressIndex();
-  readonly #byInfo = new Map<string, Set<Workload>>();
-  readonly #byHostname = new Map<string, Set<Workload>>();
+  readonly #byInfo = new Map<string, OneOrMore>();
+  readonly #byHostname = new Map<string, OneOrMore>();
   readonly #serviceIndex = new ServiceIndex();
   /** By service key, also for services that are not known (yet, or for the moment): nothing is lost by order. */
   readonly #endpoints = new Map<string, Map<string, Endpoint>>();
@@ -200,20 +200,25 @@ function infoKey(info: WorkloadInfo): string {
   return `${info.namespace}/${info.name}/${info.serviceAccount}`;
 }
 
-function addTo(index: Map<string, Set<Workload>>, key: string, workload: Workload): void {
+/** Mostly one, and then not worth a set: a set costs more memory than a workload's name. */
+type OneOrMore = Workload | Set<Workload>;
+
+function addTo(index: Map<string, OneOrMore>, key: string, workload: Workload): void {
   const held = index.get(key);
-  if (held === undefined) index.set(key, new Set([workload]));
-  else held.add(workload);
+  if (held === undefined) index.set(key, workload);
+  else if (held instanceof Set) held.add(workload);
+  else if (held !== workload) index.set(key, new Set([held, workload]));
 }
 
-function removeFrom(index: Map<string, Set<Workload>>, key: string, workload: Workload): void {
+function removeFrom(index: Map<string, OneOrMore>, key: string, workload: Workload): void {
   const held = index.get(key);
-  held?.delete(workload);
-  if (held?.size === 0) index.delete(key);
+  if (held instanceof Set) held.delete(workload);
+  if (held === workload || (held instanceof Set && held.size === 0)) index.delete(key);
 }
 
-function smallestUid(of: ReadonlySet<Workload> | undefined, accept: (w: Workload) => boolean): Workload | undefined {
+function smallestUid(of: OneOrMore | undefined, accept: (w: Workload) => boolean): Workload | undefined {
+  if (of === undefined) return undefined;
   let found: Workload | undefined;
-  for (const w of of ?? []) if (accept(w) && (found === undefined || w.uid < found.uid)) found = w;
+  for (const w of of instanceof Set ? of : [of]) if (accept(w) && (found === undefined || w.uid < found.uid)) found = w;
   return found;
 }
