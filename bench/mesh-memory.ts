@@ -1,12 +1,7 @@
 /**
- * What a view costs to hold and to fill, by workloads: heap and resident memory after a collection, the time to decode one
- * response in one go, to apply it, and to decide. `sh scripts/node.sh --expose-gc bench/mesh-memory.ts [WORKLOADS…]`
+ * What a view costs to hold and to fill, by workloads: heap and resident memory after a collection, the time to
+ * apply pushes, and how long one holds up the loop. `sh scripts/node.sh --expose-gc bench/mesh-memory.ts [WORKLOADS…]`
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import {
-  type DeltaDiscoveryResponse,
-  DeltaDiscoveryResponseSchema,
-} from '../core/xds/gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, encodeAddress, encodeAuthorization } from '../core/xds/index.ts';
 import { type Address, EMPTY_MATCH, mustParseIp, type ServicePort, View } from '../mesh/index.ts';
 import { FakeClock } from '../ztunnel/fake-clock.ts';
@@ -81,23 +76,11 @@ const collect = () => {
   return { heapMb: heapUsed / 2 ** 20, rssMb: rss / 2 ** 20 };
 };
 
-function responseOf(addresses: readonly Address[]): Uint8Array {
-  const resources = addresses.map((address, i) => ({
+const updateOf = (addresses: readonly Address[]) => ({
+  upserted: addresses.map((address, i) => ({
     name: address.kind === 'workload' ? address.workload.uid : `${i}`,
     version: '0123456789abcdef',
-    resource: { typeUrl: ADDRESS_TYPE, value: encodeAddress(address) },
-  }));
-  return toBinary(
-    DeltaDiscoveryResponseSchema,
-    create(DeltaDiscoveryResponseSchema, { typeUrl: ADDRESS_TYPE, nonce: '1', resources }),
-  );
-}
-
-const updateOf = (response: DeltaDiscoveryResponse) => ({
-  upserted: response.resources.map(({ name, version, resource }) => ({
-    name,
-    version,
-    bytes: resource?.value ?? new Uint8Array(),
+    bytes: encodeAddress(address),
   })),
   removed: [],
 });
@@ -109,9 +92,9 @@ async function holding(count: number): Promise<void> {
   const before = collect();
   let applyMs = 0;
   const push = async (addresses: readonly Address[]) => {
-    const response = fromBinary(DeltaDiscoveryResponseSchema, responseOf(addresses));
+    const update = updateOf(addresses);
     const start = performance.now();
-    const rejected = await state.onUpdate(ADDRESS_TYPE, updateOf(response));
+    const rejected = await state.onUpdate(ADDRESS_TYPE, update);
     applyMs += performance.now() - start;
     if (rejected.length > 0) throw new Error(rejected[0]?.reason);
   };
@@ -125,20 +108,6 @@ async function holding(count: number): Promise<void> {
       `resident +${(after.rssMb - before.rssMb).toFixed(1)} MB, applied in ${applyMs.toFixed(0)} ms`,
   );
   if ([...view.workloads()].length !== count) throw new Error('not all are there');
-}
-
-function decoding(): void {
-  for (const count of [1_000, 10_000]) {
-    const bytes = responseOf(Array.from({ length: count }, (_, i) => workloadOf(i)));
-    const times = Array.from({ length: 5 }, () => {
-      const start = performance.now();
-      fromBinary(DeltaDiscoveryResponseSchema, bytes);
-      return performance.now() - start;
-    }).sort((a, b) => a - b);
-    console.log(
-      `response of ${count} (${(bytes.length / 2 ** 20).toFixed(1)} MB) decoded in one go: ${times[2]?.toFixed(1)} ms`,
-    );
-  }
 }
 
 /** The longest that a push of policies holds up the loop. */
@@ -180,5 +149,4 @@ async function policies(count: number): Promise<void> {
 
 const asked = process.argv.slice(2).map(Number);
 for (const count of asked.length > 0 ? asked : [1_000, 10_000, 100_000]) await holding(count);
-decoding();
 await policies(10_000);

@@ -21,7 +21,7 @@ import { adminRoutes } from './admin/admin.ts';
 import { CertificateManager } from './certificates/manager.ts';
 import { systemClock } from './clock.ts';
 import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
-import { type PodInfo, type PodProxy, startPodProxy } from './data/index.ts';
+import { NodePods, type PodInfo, type PodProxy, startPodProxy } from './data/index.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';
 import { podMetrics, processMetrics, tcpMetrics, xdsMetrics } from './observe/metrics.ts';
@@ -85,6 +85,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
     }),
   });
 
+  const nodePods = new NodePods();
   const proxies = new Set<PodProxy>();
   const start = async (info: PodInfo, netns: NetnsRef | undefined): Promise<PodProxy> => {
     const proxy = await startPodProxy({
@@ -93,6 +94,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
       info,
       workloadReady: (signal) => mesh.workloadReady(info, signal),
       material: (identity, signal) => certificates.fetch(identity, signal),
+      nodePods,
       observe: observer,
       config: config.data,
       random: Math.random,

@@ -23,6 +23,8 @@ export type HboneErrorCode =
   | 'NO_ALPN'
   | 'TLS_FAILED'
   | 'HANDSHAKE_TIMEOUT'
+  /** The peer left before it said anything: a probe of the port, no attempt to come in. */
+  | 'NOTHING_SAID'
   /** More handshakes at once than are allowed. */
   | 'HANDSHAKE_OVERLOAD'
   /** Our own certificate is not there. */

@@ -12,6 +12,7 @@ export class Handshake {
   readonly #over: (error?: HboneError) => void;
   readonly #timer: NodeJS.Timeout;
   #cut: () => void;
+  #hasHeard: () => boolean = () => false;
   isOver = false;
 
   constructor(connection: TcpConnection, timeoutMs: number, over: (error?: HboneError) => void) {
@@ -22,12 +23,18 @@ export class Handshake {
     this.#timer = setTimeout(() => {
       this.fail(new HboneError('HANDSHAKE_TIMEOUT', `TLS and SETTINGS took more than ${timeoutMs} ms`));
     }, timeoutMs);
-    connection.onClose(() => this.fail(new HboneError('TLS_FAILED', 'the peer hung up during the handshake')));
+    connection.onClose(() => this.lost());
   }
 
-  /** Whoever has taken the connection over says how it is cut when the handshake fails. */
-  cutBy(cut: () => void): void {
-    this.#cut = cut;
+  /** Whoever has taken the connection over says how it is cut when the handshake fails, and whether the peer ever spoke. */
+  takenBy(o: { readonly cut: () => void; readonly hasHeard: () => boolean }): void {
+    this.#cut = o.cut;
+    this.#hasHeard = o.hasHeard;
+  }
+
+  /** The peer broke it off, for this reason. */
+  lost(error = new HboneError('TLS_FAILED', 'the peer hung up during the handshake')): void {
+    this.fail(this.#hasHeard() ? error : new HboneError('NOTHING_SAID', 'the peer left without a word'));
   }
 
   succeed(): void {

@@ -101,9 +101,9 @@ class Http2HboneServer implements HboneServer {
       const material = await this.#options.material();
       if (handshake.isOver) return;
       const socket = tunnelSocket(handshake.connection);
-      handshake.cutBy(() => resetSoon(socket));
+      handshake.takenBy({ cut: () => resetSoon(socket), hasHeard: () => socket.bytesRead > 0 });
       this.#acceptor.accept(socket, material, (outcome) => {
-        if ('error' in outcome) handshake.fail(outcome.error);
+        if ('error' in outcome) handshake.lost(outcome.error);
         else this.#secured(handshake, outcome.socket, material);
       });
     } catch (cause) {

@@ -39,6 +39,8 @@ const TABLE = {
   SSL_do_handshake: { arguments: ['pointer'], return: 'i32' },
   SSL_read: { arguments: ['pointer', 'pointer', 'i32'], return: 'i32' },
   SSL_write: { arguments: ['pointer', 'pointer', 'i32'], return: 'i32' },
+  SSL_get_rbio: { arguments: ['pointer'], return: 'pointer' },
+  BIO_number_read: { arguments: ['pointer'], return: 'u64' },
   SSL_shutdown: { arguments: ['pointer'], return: 'i32' },
   SSL_get_error: { arguments: ['pointer', 'i32'], return: 'i32' },
   SSL_get_verify_result: { arguments: ['pointer'], return: 'i64' },

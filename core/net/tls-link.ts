@@ -121,6 +121,12 @@ export class TlsLink {
     return this.#backlogBytes;
   }
 
+  /** Whether the peer has said anything at all. */
+  get hasHeard(): boolean {
+    if (this.#state !== 'handshake') return true;
+    return ossl.BIO_number_read(ossl.SSL_get_rbio(this.#ssl)) > 0n;
+  }
+
   /** What was agreed on; empty when nothing was. */
   get protocol(): string {
     if (this.#state === 'closed') return '';

@@ -19,6 +19,7 @@ import {
   defaultDataConfig,
   type EarlyDeny,
   type LiveCounters,
+  NodePods,
   type PodProxy,
   type PodProxyDeps,
   type PolicyEvent,
@@ -111,6 +112,8 @@ export type MeshOptions = {
   /** Hosts that the mesh does not know. */
   readonly outside?: readonly string[];
   readonly config?: Partial<DataConfig>;
+  /** All pods are served by one process. */
+  readonly oneNode?: boolean;
   /** Other certificates than the right ones. */
   readonly material?: (pod: string, ca: TestCa) => ReturnType<TestCa['material']> | undefined;
 };
@@ -120,6 +123,7 @@ export class DataMesh implements AsyncDisposable {
   readonly ca: TestCa;
   readonly view = new View({ network: '', localNode: '' });
   readonly pods = new Map<string, Pod>();
+  readonly #nodePods = new NodePods();
   readonly #deps = new Map<string, PodProxyDeps>();
 
   private constructor(net: TestNet, ca: TestCa) {
@@ -159,6 +163,7 @@ export class DataMesh implements AsyncDisposable {
         return local;
       },
       material: () => material,
+      ...(options.oneNode && { nodePods: this.#nodePods }),
       observe: observer,
       config: { ...defaultDataConfig(), ...options.config },
       random: () => 0,

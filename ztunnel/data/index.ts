@@ -1,4 +1,5 @@
 /** The wall of the data path: the rest of the ztunnel imports from here. */
+export { NodePods } from './node-pods.ts';
 export type {
   ConnectionContext,
   ConnectionInfo,

@@ -1,10 +1,11 @@
 /** From the application outwards: captured on 15001, decided by the view, carried by a tunnel or plain TCP. */
-import { HboneError, type Leg, tcpLeg } from '../../core/hbone/index.ts';
+import { connectInProcess, HboneError, type Leg, tcpLeg } from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideOutbound,
   formatSocketAddress,
   ILLEGAL_PORTS,
+  MeshError,
   type OutboundDecision,
   type SpiffeId,
   spiffeId,
@@ -15,6 +16,7 @@ import { formatForwarded, formatTraceparent, newTraceId } from './forwarded.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
 import { type Captured, captured, dialFromPod, dropEarly, identityOf, materialOf, type Pod } from './pod.ts';
+import type { ShortWay } from './same-node.ts';
 
 type Route = Exclude<OutboundDecision, { kind: 'refuse' }>;
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
@@ -66,6 +68,13 @@ async function plain(pod: Pod, route: Route, live: LiveConnection): Promise<Leg>
 }
 
 async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled, live: LiveConnection): Promise<Leg> {
+  const headers = {
+    baggage: formatBaggage(source),
+    forwarded: formatForwarded(c.from, route.service?.hostname),
+    traceparent: formatTraceparent(live.context.id),
+  };
+  const way = await pod.shortWays.to(source, route);
+  if (way !== undefined) return direct(way, identityOf(pod, source), route, headers, live);
   const material = await materialOf(pod, source, live.signal).catch((cause: unknown) => {
     throw new HboneError('MATERIAL_UNAVAILABLE', `no certificate for ${identityOf(pod, source)}`, { cause });
   });
@@ -74,11 +83,7 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
     source: material,
     expected: route.expectedIdentities,
     authority: route.authority,
-    headers: {
-      baggage: formatBaggage(source),
-      forwarded: formatForwarded(c.from, route.service?.hostname),
-      traceparent: formatTraceparent(live.context.id),
-    },
+    headers,
     // Others may share this connection: it ends with the pod, not with the one who came first.
     connect: () => dialFromPod(pod, route.dial, { signal: pod.gone }),
     // ztunnel.md section 3.6
@@ -91,6 +96,37 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
     signal: live.signal,
   });
   return leg;
+}
+
+/** The same CONNECT, answered by the other pod's proxy in this process. */
+async function direct(
+  way: ShortWay,
+  source: SpiffeId,
+  route: Tunnelled,
+  headers: Readonly<Record<string, string>>,
+  live: LiveConnection,
+): Promise<Leg> {
+  const release = way.hold((reason) =>
+    live.cut({ reason: new MeshError('NETWORK_POLICY', reason), flags: 'NETWORK_POLICY' }),
+  );
+  try {
+    const { dial, authority } = route;
+    const call = {
+      source,
+      destination: way.identity,
+      from: way.from,
+      to: dial,
+      authority,
+      headers,
+      signal: live.signal,
+    };
+    const { leg } = await connectInProcess(call, (request) => way.destination.serve(request));
+    void leg.closed.then(release);
+    return leg;
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function contextOf(pod: Pod, c: Captured, source: Workload, route: Route): ConnectionContext {

@@ -2,6 +2,7 @@
 import type { HboneImplementation, TlsMaterial } from '../../core/hbone/index.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
+import type { NodePods } from './node-pods.ts';
 import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 
 /** Settings of the data path; {@link defaultDataConfig} has the reference's values. Ports are fixed, except for tests. */
@@ -44,6 +45,10 @@ export type DataConfig = {
   readonly frameBytes: number;
   readonly poolMaxStreams: number;
   readonly poolUnusedReleaseMs: number;
+  /** AMBIT_ZTUNNEL_SAME_NODE: `direct` relays between two pods of this node without a tunnel. */
+  readonly sameNode: 'direct' | 'tunnel';
+  /** How often the network is asked whether it still permits the tunnel that a direct relay replaces. */
+  readonly sameNodeLookMs: number;
 };
 
 /** The values of ztunnel.md sections 1, 3 and 9 and of design.md, "Numbers". */
@@ -72,6 +77,8 @@ export function defaultDataConfig(): DataConfig {
     frameBytes: 1 << 20,
     poolMaxStreams: 100,
     poolUnusedReleaseMs: 300_000,
+    sameNode: 'direct',
+    sameNodeLookMs: 30_000,
   };
 }
 
@@ -93,6 +100,8 @@ export type PodProxyDeps = {
   readonly workloadReady: (signal: AbortSignal) => Promise<Workload>;
   /** The current key and certificate of an identity; waits for the first one within its own deadline. */
   readonly material: (identity: SpiffeId, signal?: AbortSignal) => Promise<TlsMaterial>;
+  /** Others that this process serves; absent: every way is a tunnel. */
+  readonly nodePods?: NodePods;
   readonly observe: ConnectionObserver;
   readonly config: DataConfig;
   /** In [0, 1). */

@@ -15,9 +15,10 @@ import { LiveConnections } from './live-connections.ts';
 import type { Reporter } from './observer.ts';
 import { OpenSockets } from './open-sockets.ts';
 import { serveOutbound } from './outbound.ts';
-import { materialOf, type Pod } from './pod.ts';
+import { dialFromPod, materialOf, type Pod } from './pod.ts';
 import type { DataConfig, PodProxy, PodProxyDeps } from './pod-proxy-types.ts';
 import { PolicyGate } from './policy-gate.ts';
+import { ShortWays } from './same-node.ts';
 
 /** How long a server of tunnels may outlive the connections that were cut at the deadline. */
 const LAST_FRAMES_MS = 200;
@@ -39,23 +40,34 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     poolUnusedReleaseMs: config.poolUnusedReleaseMs,
     maxStreamsPerConnection: config.poolMaxStreams,
   });
+  const shortWays = new ShortWays({
+    nodePods: config.sameNode === 'direct' ? deps.nodePods : undefined,
+    dial: (to) => dialFromPod(pod, to, { signal: gone.signal }),
+    material: (source) => materialOf(pod, source, gone.signal),
+    lookEveryMs: config.sameNodeLookMs,
+    now: deps.now,
+  });
   let canSpoof = false;
   const pod: Pod = {
     deps,
     live,
     gate,
     client,
+    shortWays,
     gone: gone.signal,
     get canSpoof() {
       return canSpoof;
     },
   };
+  const ownMaterial = async () =>
+    materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal);
   const server = createHboneServer({
     implementation,
     settings,
-    material: async () => materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal),
+    material: ownMaterial,
     onConnect: (request) => serveInboundHbone(pod, request),
-    onHandshakeError: (error, src, dst) =>
+    onHandshakeError: (error, src, dst) => {
+      if (error.code === 'NOTHING_SAID') return; // probes of the port: the kubelet's, and our own for same-node traffic
       observe.handshakeFailed({
         direction: 'inbound',
         src,
@@ -63,7 +75,8 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
         error: error.message,
         code: error.code,
         flags: error.code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE',
-      }),
+      });
+    },
   });
   const sockets = new OpenSockets(observe, config.maxConnections);
   const acceptTunnel = (connection: TcpConnection) => {
@@ -86,7 +99,14 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     throw error;
   }
   canSpoof = listeners.canSpoof;
-  return new RunningPod({ pod, listeners, server, sockets, gone });
+  const known = deps.nodePods?.add({
+    info,
+    hbonePort: config.inboundHbonePort,
+    gone: gone.signal,
+    material: ownMaterial,
+    serve: (request) => serveInboundHbone(pod, request),
+  });
+  return new RunningPod({ pod, listeners, server, sockets, gone, ...(known && { known }) });
 }
 
 type Parts = {
@@ -95,6 +115,8 @@ type Parts = {
   readonly server: HboneServer;
   readonly sockets: OpenSockets;
   readonly gone: AbortController;
+  /** Others of this node find the pod by it. */
+  readonly known?: Disposable;
 };
 
 class RunningPod implements PodProxy {
@@ -130,6 +152,7 @@ class RunningPod implements PodProxy {
   async #stop(deadlineMs: number, reason: MeshError): Promise<void> {
     const { pod, listeners, server, sockets, gone } = this.#parts;
     const { live, gate, client } = pod;
+    this.#parts.known?.[Symbol.dispose]();
     listeners.close(); // nothing new from here on; a successor's listeners take it
     const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -144,6 +167,7 @@ class RunningPod implements PodProxy {
     await server[Symbol.asyncDispose]();
     await sockets.close();
     await served;
+    pod.shortWays[Symbol.dispose]();
     gate[Symbol.dispose]();
     live[Symbol.dispose]();
   }

@@ -5,6 +5,7 @@ import { mustParseIp, type SocketAddress, type SpiffeId, spiffeId, type Workload
 import type { LiveConnections } from './live-connections.ts';
 import type { PodProxyDeps } from './pod-proxy-types.ts';
 import type { PolicyGate } from './policy-gate.ts';
+import type { ShortWays } from './same-node.ts';
 
 /** One pod's state; nothing of it is shared with another pod. */
 export type Pod = {
@@ -12,6 +13,7 @@ export type Pod = {
   readonly live: LiveConnections;
   readonly gate: PolicyGate;
   readonly client: HboneClient;
+  readonly shortWays: ShortWays;
   /** Whether the listeners may speak as others, which decides whether connections to the application do. */
   readonly canSpoof: boolean;
   /** Aborted when the pod is gone: ends what belongs to no single connection, such as shared dials. */

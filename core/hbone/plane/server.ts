@@ -121,11 +121,11 @@ class PlaneServer implements HboneServer {
       drained: () => connection?.drained(),
       over: (error) => {
         if (connection) connection.lost();
-        else handshake.fail(handshakeFault(error));
+        else handshake.lost(handshakeFault(error));
       },
       closed: () => {},
     });
-    handshake.cutBy(() => link.reset());
+    handshake.takenBy({ cut: () => link.reset(), hasHeard: () => link.hasHeard });
   }
 
   #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId): PlaneConnection {

@@ -1,0 +1,216 @@
+/**
+ * The short way between two pods of one node: after everything that a tunnel would check, the two proxies relay in memory, and
+ * no byte leaves the two pods' namespaces. What may not take it goes through the tunnel, which says why.
+ *
+ *     closed --look: the network and both certificates permit it--> open for 30 s --look again--> ...
+ *                                            two looks in a row that fail: what runs on it is cut
+ */
+import type { TlsMaterial } from '../../core/hbone/index.ts';
+import { certificatesOf, TrustRoots, verifyPeer } from '../../core/identity/index.ts';
+import type { TcpConnection } from '../../core/net/index.ts';
+import {
+  mustParseIp,
+  type OutboundDecision,
+  type SocketAddress,
+  type SpiffeId,
+  spiffeParts,
+  type Workload,
+} from '../../mesh/index.ts';
+import type { NodePods, ServedPod } from './node-pods.ts';
+
+type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
+
+/** After a look that failed comes the next in a part of the usual time; the second failure in a row ends what runs. */
+const SOONER = 6;
+
+/** What the ways of a pod need of it. */
+export type WayDeps = {
+  /** The others; absent: there are no short ways. */
+  readonly nodePods: NodePods | undefined;
+  /** Dials from the pod's namespace, as the tunnel would. */
+  readonly dial: (to: SocketAddress) => Promise<TcpConnection>;
+  /** The pod's own certificate. */
+  readonly material: (source: Workload) => Promise<TlsMaterial>;
+  /** How long one look counts: so often the network and the certificates are asked anew. */
+  readonly lookEveryMs: number;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+};
+
+export type ShortWay = {
+  readonly destination: ServedPod;
+  readonly identity: SpiffeId;
+  /** Our end of the connection that showed that the network permits it: where a tunnel would come from. */
+  readonly from: SocketAddress;
+  /** `cut` is called when the way is closed for good. Call the result when the connection is over. */
+  hold(cut: (reason: string) => void): () => void;
+};
+
+/** One source pod's ways to others of its node. */
+export class ShortWays implements Disposable {
+  readonly #deps: WayDeps;
+  readonly #ways = new Map<string, Way>();
+
+  constructor(deps: WayDeps) {
+    this.#deps = deps;
+  }
+
+  /** Undefined: take the tunnel. Never rejects. */
+  async to(source: Workload, route: Tunnelled): Promise<ShortWay | undefined> {
+    const destination = this.#deps.nodePods?.find(route.destination);
+    if (destination === undefined || !leadsTo(destination, source, route)) return undefined;
+    const key = `${route.dial.ip}|${route.expectedIdentities.join()}`;
+    let way = this.#ways.get(key);
+    if (way?.destination !== destination) {
+      way?.[Symbol.dispose]();
+      way = new Way(this.#deps, { source, route, destination, forget: () => this.#ways.delete(key) });
+      this.#ways.set(key, way);
+    }
+    return (await way.isOpen()) ? way : undefined;
+  }
+
+  [Symbol.dispose](): void {
+    for (const way of this.#ways.values()) way[Symbol.dispose]();
+    this.#ways.clear();
+  }
+}
+
+/** The record must be another pod's, with no waypoint before it, and the port the one that pod listens on. */
+function leadsTo({ hbonePort, gone }: ServedPod, source: Workload, { destination, dial }: Tunnelled): boolean {
+  return (
+    destination.uid !== source.uid &&
+    destination.networkMode === 'STANDARD' &&
+    destination.addresses.includes(dial.ip) &&
+    dial.port === hbonePort &&
+    !gone.aborted
+  );
+}
+
+type WayOptions = {
+  readonly source: Workload;
+  readonly route: Tunnelled;
+  readonly destination: ServedPod;
+  readonly forget: () => void;
+};
+
+type Seen = { readonly from: SocketAddress; readonly identity: SpiffeId };
+
+class Way implements ShortWay, Disposable {
+  readonly #deps: WayDeps;
+  readonly #o: WayOptions;
+  readonly #held = new Set<(reason: string) => void>();
+  #looking: Promise<boolean> | undefined;
+  #seen: Seen | undefined;
+  #goodUntilMs = 0;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: WayDeps, o: WayOptions) {
+    this.#deps = deps;
+    this.#o = o;
+  }
+
+  get destination(): ServedPod {
+    return this.#o.destination;
+  }
+
+  get identity(): SpiffeId {
+    return this.#whatWasSeen.identity;
+  }
+
+  get from(): SocketAddress {
+    return this.#whatWasSeen.from;
+  }
+
+  get #whatWasSeen(): Seen {
+    if (this.#seen === undefined) throw new Error('a short way that was never open');
+    return this.#seen;
+  }
+
+  /** Looks if the last look is too old. */
+  isOpen(): Promise<boolean> {
+    if (this.#deps.now() < this.#goodUntilMs) return Promise.resolve(true);
+    return this.#look();
+  }
+
+  hold(cut: (reason: string) => void): () => void {
+    this.#held.add(cut);
+    this.#lookLater(this.#goodUntilMs - this.#deps.now());
+    return () => {
+      this.#held.delete(cut);
+      if (this.#held.size === 0) this[Symbol.dispose]();
+    };
+  }
+
+  /** Nobody is told any more, and nothing is looked at until somebody asks. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#held.clear();
+  }
+
+  /** One look at a time serves all who ask. */
+  #look(): Promise<boolean> {
+    this.#looking ??= this.#ask().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  /** The network first: a real connection, as the tunnel would make it. Then both certificates, each as the other's peer. */
+  async #ask(): Promise<boolean> {
+    const { source, route, destination } = this.#o;
+    try {
+      const probe = await this.#deps.dial(route.dial);
+      const { ip, port } = probe.local;
+      probe.reset(); // a FIN would be answered with an alert
+      const [own, theirs] = await Promise.all([this.#deps.material(source), destination.material()]);
+      const identity = trustEachOther(own, theirs, route.expectedIdentities);
+      if (identity === undefined) return this.#closed();
+      this.#seen = { from: { ip: mustParseIp(ip), port }, identity };
+      this.#goodUntilMs = this.#deps.now() + this.#deps.lookEveryMs;
+      this.#failures = 0;
+      return true;
+    } catch {
+      return this.#closed(); // the tunnel will meet the same, and say what it is
+    }
+  }
+
+  #closed(): false {
+    this.#failures += 1;
+    this.#goodUntilMs = 0;
+    if (this.#held.size === 0) this.#o.forget();
+    return false;
+  }
+
+  #lookLater(ms: number): void {
+    this.#timer ??= setTimeout(() => void this.#lookNow(), Math.max(ms, 0)).unref();
+  }
+
+  /** As a tunnel that answers no PING is dropped, a way that is closed twice in a row ends what runs on it. */
+  async #lookNow(): Promise<void> {
+    this.#timer = undefined;
+    const isOpen = await this.#look();
+    if (this.#held.size === 0) return;
+    const { lookEveryMs } = this.#deps;
+    if (isOpen || this.#failures < 2) return this.#lookLater(isOpen ? lookEveryMs : lookEveryMs / SOONER);
+    const running = [...this.#held];
+    this[Symbol.dispose]();
+    this.#o.forget();
+    for (const cut of running) {
+      cut('the destination can no longer be reached from this pod, maybe a NetworkPolicy is blocking HBONE port 15008');
+    }
+  }
+}
+
+/** What TLS would ask of both (ztunnel.md section 3.1); gives the destination's identity when both would agree. */
+function trustEachOther(own: TlsMaterial, theirs: TlsMaterial, expected: readonly SpiffeId[]): SpiffeId | undefined {
+  const now = new Date();
+  const server = verifyPeer(TrustRoots.fromPem(own.roots), certificatesOf(theirs.chain), { role: 'server', now });
+  const client = verifyPeer(TrustRoots.fromPem(theirs.roots), certificatesOf(own.chain), { role: 'client', now });
+  if (server.verdict === 'refused' || client.verdict === 'refused') return undefined;
+  const [[serverId, secondServerId], [clientId, secondClientId]] = [server.ids, client.ids];
+  if (serverId === undefined || clientId === undefined || secondServerId || secondClientId) return undefined;
+  const isOfOneDomain = spiffeParts(clientId).trustDomain === spiffeParts(serverId).trustDomain;
+  return isOfOneDomain && expected.includes(serverId) ? serverId : undefined;
+}
