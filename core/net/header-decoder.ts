@@ -14,8 +14,10 @@ export type DecodeLimits = {
 
 export type DecodeResult =
   | { readonly kind: 'fields'; readonly fields: readonly HeaderField[] }
-  /** Decoded to the end, so that the table is right, but not kept: a bomb. */
+  /** Decoded to the end, so that the table is right, but not kept. */
   | { readonly kind: 'too-large' }
+  /** So much more that it was not worth decoding to the end; the connection can't go on. */
+  | { readonly kind: 'bomb' }
   /** The connection can't go on: its table is unknown now. */
   | { readonly kind: 'malformed' };
 
@@ -27,6 +29,8 @@ const VALUE_BYTES_AT = 24;
 const INFLATE_FINAL = 1;
 const INFLATE_EMIT = 2;
 const FIELD_OVERHEAD_BYTES = 32;
+/** A list that is too large by this much is an attack: a byte of the block may stand for 4 KB of the list (RFC 7541 section 7.3). */
+const BOMB_FACTOR = 16;
 
 /** One for all decoders of this thread: a block is decoded in one go. */
 let input = Buffer.alloc(64 * 1024);
@@ -63,6 +67,7 @@ export class HeaderDecoder {
     if (this.#isClosed) return { kind: 'malformed' };
     const fields: HeaderField[] = [];
     let listBytes = 0;
+    let count = 0;
     // Into memory that stays: a buffer of this call alone would be garbage for the compiler once its address is taken, and
     // a collection in the middle of the block would give it to somebody else.
     const start = inputAddress(block.length);
@@ -84,15 +89,18 @@ export class HeaderDecoder {
       if ((flags & INFLATE_EMIT) !== 0) {
         const [nameBytes, valueBytes] = [this.#length(NAME_BYTES_AT), this.#length(VALUE_BYTES_AT)];
         listBytes += nameBytes + valueBytes + FIELD_OVERHEAD_BYTES;
-        if (listBytes <= limits.maxListBytes && fields.length < limits.maxFields) {
+        count += 1;
+        if (listBytes <= limits.maxListBytes && count <= limits.maxFields) {
           fields.push([this.#text(0, nameBytes), this.#text(VALUE_AT, valueBytes)]);
-        } else listBytes = Number.POSITIVE_INFINITY;
+        } else if (listBytes > BOMB_FACTOR * limits.maxListBytes || count > BOMB_FACTOR * limits.maxFields) {
+          return { kind: 'bomb' };
+        }
       }
       if ((flags & INFLATE_FINAL) !== 0) break;
       if ((flags & INFLATE_EMIT) === 0 && at >= block.length) return { kind: 'malformed' };
     }
     ossl.nghttp2_hd_inflate_end_headers(this.#address);
-    return Number.isFinite(listBytes) ? { kind: 'fields', fields } : { kind: 'too-large' };
+    return fields.length === count ? { kind: 'fields', fields } : { kind: 'too-large' };
   }
 
   /** Frees it now; harmless the second time. */

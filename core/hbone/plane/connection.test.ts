@@ -1,101 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Recorder } from '../leg-contract.ts';
-import { DEFAULT_SETTINGS, type HboneSettings } from '../types.ts';
-import { PlaneConnection } from './connection.ts';
-import { type ConnectionFault, type FloodKind, H2 } from './faults.ts';
-import { FLAG, FRAME, type FrameHeader, FrameReader, frame, numberFrame, SETTING, settingsFrame } from './frames.ts';
+import { DEFAULT_SETTINGS } from '../types.ts';
+import { Bench, CONNECT } from './connection-bench.ts';
+import { type FloodKind, H2 } from './faults.ts';
+import { FLAG, FRAME, frame, numberFrame, SETTING, settingsFrame } from './frames.ts';
 import { encodeHeaders } from './hpack.ts';
-import { DEFAULT_LIMITS, type PlaneLimits } from './limits.ts';
-import type { PlaneStream } from './stream.ts';
-
-const CONNECT = encodeHeaders([
-  [':method', 'CONNECT'],
-  [':authority', '10.0.0.1:80'],
-]);
-
-type Seen = { readonly type: number; readonly streamId: number; readonly flags: number; readonly number: number };
-
-/** A connection without a socket: bytes in, frames out, time by hand. */
-class Bench {
-  readonly sent: Seen[] = [];
-  readonly streams: PlaneStream[] = [];
-  readonly connection: PlaneConnection;
-  fault: ConnectionFault | undefined;
-  isOver = false;
-  isBlocked = false;
-  nowMs = 0;
-  readonly #reader: FrameReader;
-
-  constructor(role: 'client' | 'server' = 'server', limits = DEFAULT_LIMITS, settings = DEFAULT_SETTINGS) {
-    this.#reader = new FrameReader(
-      {
-        begin: () => {},
-        data: () => {},
-        finish: (f: FrameHeader, payload) =>
-          void this.sent.push({
-            ...f,
-            number: payload.length >= 4 ? payload.readUInt32BE(payload.length === 8 ? 4 : 0) : 0,
-          }),
-      },
-      1 << 24,
-    );
-    let skip = role === 'client' ? 1 : 0; // the preface
-    const bench = this;
-    this.connection = new PlaneConnection({
-      role,
-      settings,
-      limits,
-      now: () => this.nowMs,
-      wire: {
-        write: (bytes) => {
-          if (skip > 0) skip -= 1;
-          else this.#reader.feed(Buffer.from(bytes));
-        },
-        end: () => {},
-        get isBlocked() {
-          return bench.isBlocked;
-        },
-      },
-      events: {
-        ready: () => {},
-        request: (stream) => void this.streams.push(stream),
-        over: (fault) => {
-          this.isOver = true;
-          this.fault = fault;
-        },
-      },
-    });
-    if (role === 'server') this.connection.feed(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
-  }
-
-  static ready(role?: 'client' | 'server', limits?: PlaneLimits, settings?: HboneSettings): Bench {
-    const bench = new Bench(role, limits, settings);
-    bench.connection.feed(settingsFrame([]));
-    return bench;
-  }
-
-  feed(...frames: Buffer[]): this {
-    for (const bytes of frames) this.connection.feed(bytes);
-    return this;
-  }
-
-  connect(id: number, endStream = false): this {
-    return this.feed(frame(FRAME.HEADERS, FLAG.END_HEADERS | (endStream ? FLAG.END_STREAM : 0), id, CONNECT));
-  }
-
-  goaway(): number | undefined {
-    return this.sent.find((f) => f.type === FRAME.GOAWAY)?.number;
-  }
-
-  resetOf(id: number): number | undefined {
-    return this.sent.find((f) => f.type === FRAME.RST_STREAM && f.streamId === id)?.number;
-  }
-
-  [Symbol.dispose](): void {
-    this.connection.lost();
-  }
-}
+import { DEFAULT_LIMITS } from './limits.ts';
 
 describe('a connection ends with GOAWAY when the peer breaks the rules', () => {
   const overflow = numberFrame(FRAME.WINDOW_UPDATE, 0, 2 ** 31 - 1);
@@ -219,8 +130,8 @@ describe('a flood ends the connection, and says which it was', () => {
       'rapid-reset',
       (b, i) => b.connect(2 * i + 1).feed(numberFrame(FRAME.RST_STREAM, 2 * i + 1, 8)),
     ],
-    ['PING', 'control-flood', (b) => b.feed(ping)],
-    ['SETTINGS', 'control-flood', (b) => b.feed(settingsFrame([]))],
+    ['PING', 'ping-flood', (b) => b.feed(ping)],
+    ['SETTINGS', 'settings-flood', (b) => b.feed(settingsFrame([]))],
     ['PRIORITY', 'control-flood', (b) => b.feed(frame(FRAME.PRIORITY, 0, 1, Buffer.alloc(5)))],
     ['frames of an unknown type', 'control-flood', (b) => b.feed(frame(77, 0, 1))],
     ['DATA with nothing in it', 'control-flood', (b, i) => (i === 0 ? b.connect(1) : b.feed(frame(FRAME.DATA, 0, 1)))],
@@ -258,6 +169,36 @@ describe('a flood ends the connection, and says which it was', () => {
       bench.feed(ping);
     }
     assert.equal(bench.fault?.flood, 'unread-answers');
+  });
+
+  it('refusals that the peer does not read, whoever decides late: unread-answers', async () => {
+    using bench = Bench.ready();
+    bench.isBlocked = true;
+    for (let i = 0; i < 100_000 && !bench.isOver; i++) {
+      bench.connect(2 * i + 1);
+      const stream = bench.streams.at(-1);
+      await Promise.resolve();
+      if (stream) bench.connection.respond(stream, [[':status', '401']], true);
+    }
+    assert.equal(bench.fault?.flood, 'unread-answers');
+  });
+
+  it('answers to PINGs that we never sent: ping-flood', () => {
+    using bench = Bench.ready();
+    for (let i = 0; i < 2_000; i++) bench.feed(frame(FRAME.PING, FLAG.ACK, 0, Buffer.alloc(8)));
+    assert.equal(bench.fault?.flood, 'ping-flood');
+  });
+
+  it('streams that both sides reset, as many as come, are no flood', () => {
+    using bench = Bench.ready();
+    for (let i = 0; i < 5_000; i++) {
+      bench.connect(2 * i + 1);
+      const stream = bench.streams.at(-1);
+      assert.ok(stream);
+      bench.connection.respond(stream, [[':status', '401']], true); // and RST_STREAM, since the peer has not ended
+      bench.feed(numberFrame(FRAME.RST_STREAM, 2 * i + 1, H2.CANCEL));
+    }
+    assert.equal(bench.isOver, false);
   });
 
   it('the same at a decent pace is no flood', () => {
@@ -300,6 +241,17 @@ describe('flow control', () => {
     const before = sentOn(1);
     bench.feed(numberFrame(FRAME.WINDOW_UPDATE, 1, 100_000));
     assert.ok(sentOn(1) > before);
+  });
+
+  it('what came early on streams that were refused is not held against those that follow', () => {
+    using bench = Bench.ready();
+    for (let i = 0; i < 1_000; i++) {
+      bench.connect(2 * i + 1).feed(frame(FRAME.DATA, 0, 2 * i + 1, Buffer.alloc(200_000)));
+      const stream = bench.streams.at(-1);
+      assert.ok(stream);
+      bench.connection.respond(stream, [[':status', '401']], true);
+    }
+    assert.equal(bench.isOver, false); // 200 MB went through a window of 16
   });
 
   it('a stream without a window for too long is cut, with the memory that it held', async (t) => {

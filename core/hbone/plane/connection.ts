@@ -1,11 +1,12 @@
 /** One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113), for either role. */
-import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import type { HeaderField } from '../../net/index.ts';
 import type { ResetCode } from '../leg.ts';
 import type { HboneSettings } from '../types.ts';
-import { ConnectionFault, H2 } from './faults.ts';
-import { isConnectHead, isWellFormed } from './fields.ts';
+import { ConnectionFault, type FloodKind, H2 } from './faults.ts';
+import { isConnectHead, isWellFormed, pseudo } from './fields.ts';
 import { MAX_WINDOW_BYTES, ReceiveWindow } from './flow-window.ts';
 import {
+  DEFAULT_FRAME_BYTES,
   FLAG,
   FRAME,
   FRAME_HEADER_BYTES,
@@ -20,8 +21,10 @@ import {
   SETTING,
   settingsFrame,
 } from './frames.ts';
+import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
 import { encodeHeaders } from './hpack.ts';
 import { FloodGuard, type PlaneLimits } from './limits.ts';
+import { Liveness } from './liveness.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { PlaneStream, type StreamCarrier } from './stream.ts';
 
@@ -40,6 +43,8 @@ export type ConnectionEvents = {
   request(stream: PlaneStream, fields: readonly HeaderField[]): void;
   /** No more streams will live; told once. A fault is the peer's. */
   over(fault: ConnectionFault | undefined): void;
+  /** A limit was hit that ended a stream, or the connection: then `over` follows. */
+  flood?(kind: FloodKind): void;
 };
 
 export type ConnectionOptions = {
@@ -52,6 +57,7 @@ export type ConnectionOptions = {
   readonly now?: () => number;
 };
 
+const NOTHING = Buffer.alloc(0);
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** RFC 9113 section 6.9.2: both windows begin here, whatever SETTINGS say of streams. */
 const DEFAULT_WINDOW_BYTES = 65_535;
@@ -66,25 +72,18 @@ const MAX_REMEMBERED_RESETS = 1_024;
 /** RFC 9113 section 5.1.1: the last number a client may give a stream. */
 const LAST_STREAM_ID = 2 ** 31 - 1;
 
-type HeaderBlock = {
-  readonly streamId: number;
-  readonly endStream: boolean;
-  parts: Buffer[];
-  bytes: number;
-  frames: number;
-};
-
 /**
  *     open --GOAWAY, either side--> draining --last stream gone--> over
  *       \                              |
  *        +----- fault, wire gone, cut --+-------------------------> over
  */
 export class PlaneConnection implements StreamCarrier, FrameSink {
-  readonly peerSettings = new PeerSettings();
+  readonly peerSettings: PeerSettings;
   readonly #o: ConnectionOptions;
   readonly #now: () => number;
   readonly #reader: FrameReader;
-  readonly #decoder = new HeaderDecoder();
+  readonly #blocks: HeaderBlocks;
+  readonly #liveness: Liveness;
   readonly #streams = new Map<number, PlaneStream>();
   readonly #waiting = new Set<PlaneStream>();
   readonly #resetByUs = new Set<number>();
@@ -100,11 +99,10 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #uncredited = 0;
   #held = 0;
   #unsentAnswers = 0;
-  #block: HeaderBlock | undefined;
   #contentBytes = 0;
   #hasSentGoaway = false;
-  #timer: NodeJS.Timeout | undefined;
-  #pingsSent = 0;
+  /** By the peer's GOAWAY: the last of our streams that it may have looked at. */
+  #lastTaken = LAST_STREAM_ID;
 
   constructor(o: ConnectionOptions) {
     this.#o = o;
@@ -115,12 +113,15 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
       control: new FloodGuard('control-flood', limits.controlFrames, this.#now),
       malformed: new FloodGuard('malformed-streams', limits.malformedStreams, this.#now),
     };
-    this.#reader = new FrameReader(this, settings.frameBytes);
+    this.peerSettings = new PeerSettings(role === 'server' ? 'client' : 'server');
+    this.#blocks = new HeaderBlocks(limits, this.#maxHeaderListBytes);
+    const frameBytes = Math.max(settings.frameBytes, DEFAULT_FRAME_BYTES);
+    this.#reader = new FrameReader(this, frameBytes);
     if (role === 'client') o.wire.write(PREFACE);
     o.wire.write(
       settingsFrame([
         [SETTING.INITIAL_WINDOW_SIZE, new ReceiveWindow(settings.streamWindowBytes).size],
-        [SETTING.MAX_FRAME_SIZE, settings.frameBytes],
+        [SETTING.MAX_FRAME_SIZE, frameBytes],
         [SETTING.MAX_HEADER_LIST_SIZE, this.#maxHeaderListBytes],
         role === 'client' ? [SETTING.ENABLE_PUSH, 0] : [SETTING.MAX_CONCURRENT_STREAMS, settings.maxConcurrentStreams],
       ]),
@@ -128,7 +129,13 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#receiveLeft = Math.max(settings.connectionWindowBytes, DEFAULT_WINDOW_BYTES);
     const more = this.#receiveLeft - DEFAULT_WINDOW_BYTES;
     if (more > 0) o.wire.write(numberFrame(FRAME.WINDOW_UPDATE, 0, more));
-    this.#pingLater();
+    this.#liveness = new Liveness({
+      settings,
+      now: this.#now,
+      ping: (payload) => this.#pingNow(payload),
+      dead: () => this.cut(),
+      fault: (fault) => this.#fail(fault),
+    });
   }
 
   /** Streams that are open on the wire. */
@@ -155,6 +162,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     if (stream.isAnswered || this.#streams.get(stream.id) !== stream) return;
     stream.isAnswered = true;
     this.#writeHead(stream.id, fields, isLast);
+    this.#failUnreadSoon();
     if (isLast) stream.answeredForGood();
   }
 
@@ -163,6 +171,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     if (this.#state === 'over') return;
     try {
       this.#reader.feed(this.#afterPreface(bytes));
+      this.#checkUnread();
     } catch (error) {
       if (error instanceof ConnectionFault) return void this.#fail(error);
       this.#fail(new ConnectionFault(H2.INTERNAL_ERROR, 'our own fault'));
@@ -230,6 +239,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   sendReset(stream: PlaneStream, code: number): void {
     this.#rememberReset(stream.id);
     this.#write(numberFrame(FRAME.RST_STREAM, stream.id, code)); // asked for by us: not the peer's flood
+    this.#failUnreadSoon();
   }
 
   sendCredit(stream: PlaneStream, bytes: number): void {
@@ -259,7 +269,8 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, 'the first frame has to be SETTINGS');
     }
     const continues = f.type === FRAME.CONTINUATION;
-    if (continues !== (this.#block !== undefined) || (this.#block && this.#block.streamId !== f.streamId)) {
+    const open = this.#blocks.openStream;
+    if (continues !== (open !== undefined) || (open !== undefined && open !== f.streamId)) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, 'CONTINUATION out of place, or missing');
     }
     const isOfConnection = f.type === FRAME.SETTINGS || f.type === FRAME.PING || f.type === FRAME.GOAWAY;
@@ -285,9 +296,9 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
       case FRAME.DATA:
         return void this.#finishData(f);
       case FRAME.HEADERS:
-        return void this.#headers(f, payload);
+        return void this.#headers(this.#blocks.begin(f, payload));
       case FRAME.CONTINUATION:
-        return void this.#continuation(f, payload);
+        return void this.#headers(this.#blocks.continue(f, payload));
       case FRAME.RST_STREAM:
         return void this.#reset(f, payload.readUInt32BE(0));
       case FRAME.SETTINGS:
@@ -316,7 +327,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#checkNotIdle(f.streamId);
     this.#receiveLeft -= f.length;
     if (this.#receiveLeft < 0) {
-      throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, "more than the connection's window");
+      throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, "more than the connection's window", 'window-overflow');
     }
     this.#uncredited += f.length;
     this.#contentBytes = 0;
@@ -325,7 +336,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     if (stream === undefined) return void this.#onClosedStream(f.streamId);
     if (stream.hasPeerEnded) return void this.#streamFault(f.streamId, H2.STREAM_CLOSED);
     if (this.#o.role === 'client' && !stream.isAnswered) return void this.#streamFault(f.streamId, H2.PROTOCOL_ERROR);
-    if (!stream.receiveWindow.take(f.length)) this.#streamFault(f.streamId, H2.FLOW_CONTROL_ERROR);
+    if (!stream.receiveWindow.take(f.length)) this.#overflow(f.streamId);
   }
 
   #finishData(f: FrameHeader): void {
@@ -335,87 +346,56 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#creditConnection();
   }
 
-  #headers(f: FrameHeader, payload: Buffer): void {
-    const skip = (f.flags & FLAG.PRIORITY) === 0 ? 0 : 5;
-    if (payload.length < skip) throw new ConnectionFault(H2.FRAME_SIZE_ERROR, 'HEADERS without room for its priority');
-    this.#block = {
-      streamId: f.streamId,
-      endStream: (f.flags & FLAG.END_STREAM) !== 0,
-      parts: [],
-      bytes: 0,
-      frames: -1,
-    };
-    this.#continuation(f, payload.subarray(skip));
-  }
-
-  #continuation(f: FrameHeader, part: Buffer): void {
-    const block = this.#block;
+  #headers(block: HeaderBlock | undefined): void {
     if (block === undefined) return;
-    const { limits } = this.#o;
-    block.parts.push(part);
-    block.bytes += part.length;
-    block.frames += 1;
-    if (block.frames > limits.continuations) {
-      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames', 'continuation-flood');
-    }
-    if (block.bytes > limits.headerBlockBytes) {
-      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'the header block is too large', 'header-flood');
-    }
-    if ((f.flags & FLAG.END_HEADERS) === 0) return;
-    this.#block = undefined;
-    const decoded = this.#decoder.decode(Buffer.concat(block.parts), {
-      maxListBytes: this.#maxHeaderListBytes,
-      maxFields: limits.headerFields,
-    });
-    if (decoded.kind === 'malformed') throw new ConnectionFault(H2.COMPRESSION_ERROR, 'the header block is malformed');
-    const fields = decoded.kind === 'fields' ? decoded.fields : undefined;
-    if (this.#o.role === 'server') this.#serverHeaders(block, fields);
-    else this.#clientHeaders(block, fields);
+    if (this.#o.role === 'server') this.#serverHeaders(block);
+    else this.#clientHeaders(block);
   }
 
-  #serverHeaders(block: HeaderBlock, fields: readonly HeaderField[] | undefined): void {
-    const { streamId, endStream } = block;
+  #serverHeaders(block: HeaderBlock): void {
+    const { streamId, endStream, fields } = block;
     const known = this.#streams.get(streamId);
-    if (known !== undefined) return void this.#trailers(known, endStream);
+    if (known !== undefined) return void this.#trailers(known, block);
     if (streamId % 2 === 0) throw new ConnectionFault(H2.PROTOCOL_ERROR, `a client opened stream ${streamId}`);
     if (streamId <= this.#lastPeerStream) return void this.#headersOnClosed(streamId);
-    if (this.#hasSentGoaway) return; // the peer knows by GOAWAY that it was not looked at
+    // The peer knows by GOAWAY that it was not looked at; when it got that, it stops.
+    if (this.#hasSentGoaway) return void this.#floods.control.count();
     this.#lastPeerStream = streamId;
     if (this.#streams.size >= this.#o.settings.maxConcurrentStreams) {
       this.#floods.malformed.count();
       return void this.#resetStream(streamId, H2.REFUSED_STREAM);
     }
-    if (fields === undefined || !isWellFormed(fields, 'request')) {
-      return void this.#streamFault(streamId, fields === undefined ? H2.ENHANCE_YOUR_CALM : H2.PROTOCOL_ERROR);
-    }
+    if (fields === 'too-large') return void this.#streamFault(streamId, H2.ENHANCE_YOUR_CALM);
+    if (!isWellFormed(fields, 'request')) return void this.#streamFault(streamId, H2.PROTOCOL_ERROR);
     const stream = this.#newStream(streamId);
     if (endStream) stream.receiveEnd();
     if (isConnectHead(fields)) this.#o.events.request(stream, fields);
     else this.respond(stream, [[':status', '400']], true);
   }
 
-  #clientHeaders(block: HeaderBlock, fields: readonly HeaderField[] | undefined): void {
-    const { streamId, endStream } = block;
+  #clientHeaders(block: HeaderBlock): void {
+    const { streamId, endStream, fields } = block;
     this.#checkNotIdle(streamId);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return void this.#onClosedStream(streamId);
-    if (stream.isAnswered) return void this.#trailers(stream, endStream);
-    const status = fields?.find(([name]) => name === ':status')?.[1];
-    if (fields === undefined || status === undefined || !isWellFormed(fields, 'response')) {
+    if (stream.isAnswered) return void this.#trailers(stream, block);
+    if (fields === 'too-large' || !isWellFormed(fields, 'response')) {
       return void this.#streamFault(streamId, H2.PROTOCOL_ERROR);
     }
+    const status = pseudo(fields, ':status') ?? '';
     if (status.startsWith('1')) {
       this.#floods.control.count();
-      if (endStream) this.#streamFault(streamId, H2.PROTOCOL_ERROR);
+      // Section 8.6: there is no switching of protocols. And nothing ends before its final answer.
+      if (endStream || status === '101') this.#streamFault(streamId, H2.PROTOCOL_ERROR);
       return;
     }
     stream.receiveHead(fields, endStream);
   }
 
   /** Section 8.5 forbids fields in the middle of a tunnel; at its end we let them pass, since proxies send them. */
-  #trailers(stream: PlaneStream, endStream: boolean): void {
+  #trailers(stream: PlaneStream, { endStream, fields }: HeaderBlock): void {
     if (stream.hasPeerEnded) this.#streamFault(stream.id, H2.STREAM_CLOSED);
-    else if (endStream) stream.receiveEnd();
+    else if (endStream && (fields === 'too-large' || isWellFormed(fields, 'trailers'))) stream.receiveEnd();
     else this.#streamFault(stream.id, H2.PROTOCOL_ERROR);
   }
 
@@ -427,7 +407,11 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #reset(f: FrameHeader, code: number): void {
     this.#checkNotIdle(f.streamId);
     const stream = this.#streams.get(f.streamId);
-    if (stream === undefined) return void this.#floods.control.count();
+    if (stream === undefined) {
+      // That both sides reset is no flood: so ends every stream that we refuse, or whose refusal we learn.
+      if (!this.#resetByUs.delete(f.streamId)) this.#floods.control.count();
+      return;
+    }
     if (this.#o.role === 'server' && !stream.isAnswered) this.#floods.reset.count();
     stream.receiveReset(code);
   }
@@ -435,17 +419,17 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #settings(f: FrameHeader, payload: Buffer): void {
     if ((f.flags & FLAG.ACK) !== 0) {
       if (f.length > 0) throw new ConnectionFault(H2.FRAME_SIZE_ERROR, 'SETTINGS that acknowledges and sets');
-      return;
+      return void this.#liveness.settingsTaken();
     }
-    this.#floods.control.count();
+    this.#floods.control.count('settings-flood');
     const before = this.peerSettings.initialWindowBytes;
     this.peerSettings.apply(payload);
     const change = this.peerSettings.initialWindowBytes - before;
     for (const stream of this.#streams.values()) {
       stream.sendWindow += change;
-      if (stream.sendWindow > MAX_WINDOW_BYTES) throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'a window overflows');
+      if (stream.sendWindow > MAX_WINDOW_BYTES) throw windowOverflow();
     }
-    this.#answer(frame(FRAME.SETTINGS, FLAG.ACK, 0));
+    this.#write(frame(FRAME.SETTINGS, FLAG.ACK, 0));
     if (!this.#isSettled) {
       this.#isSettled = true;
       this.#o.events.ready();
@@ -454,15 +438,18 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   }
 
   #ping(f: FrameHeader, payload: Buffer): void {
-    if ((f.flags & FLAG.ACK) === 0) {
-      this.#floods.control.count();
-      return void this.#answer(frame(FRAME.PING, FLAG.ACK, 0, payload));
-    }
-    if (payload.readUInt32BE(4) === this.#pingsSent) this.#pingLater();
+    if ((f.flags & FLAG.ACK) !== 0 && this.#liveness.pong(payload)) return;
+    this.#floods.control.count('ping-flood');
+    if ((f.flags & FLAG.ACK) === 0) this.#write(frame(FRAME.PING, FLAG.ACK, 0, payload));
   }
 
   #peerLeaves(lastStreamId: number): void {
     this.#floods.control.count();
+    if (lastStreamId > this.#lastTaken) {
+      // Section 6.8: what was given back may be under way elsewhere.
+      throw new ConnectionFault(H2.PROTOCOL_ERROR, 'GOAWAY takes more streams than the one before');
+    }
+    this.#lastTaken = lastStreamId;
     if (this.#state === 'open') this.#state = 'draining';
     if (this.#o.role === 'client') {
       // Not looked at, so that it may be tried elsewhere.
@@ -476,16 +463,19 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #windowUpdate(f: FrameHeader, increment: number): void {
     if (f.streamId === 0) {
       if (increment === 0) throw new ConnectionFault(H2.PROTOCOL_ERROR, 'WINDOW_UPDATE by nothing');
+      const wasShut = this.#sendWindow <= 0;
       this.#sendWindow += increment;
-      if (this.#sendWindow > MAX_WINDOW_BYTES) throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'a window overflows');
-      return void this.#pumpAll();
+      if (this.#sendWindow > MAX_WINDOW_BYTES) throw windowOverflow();
+      // Otherwise nobody has waited for it, and asking them all would make this frame an expensive one.
+      if (wasShut) this.#pumpAll();
+      return;
     }
     this.#checkNotIdle(f.streamId);
     const stream = this.#streams.get(f.streamId);
     if (stream === undefined) return; // sent before the peer knew that it is over
     if (increment === 0) return void this.#streamFault(stream.id, H2.PROTOCOL_ERROR);
     stream.sendWindow += increment;
-    if (stream.sendWindow > MAX_WINDOW_BYTES) return void this.#streamFault(stream.id, H2.FLOW_CONTROL_ERROR);
+    if (stream.sendWindow > MAX_WINDOW_BYTES) return void this.#overflow(stream.id);
     if (this.#waiting.has(stream) && !this.isBlocked) this.#pump(stream, Number.POSITIVE_INFINITY);
   }
 
@@ -513,7 +503,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #onClosedStream(streamId: number): void {
     if (this.#resetByUs.has(streamId) || this.#hasSentGoaway) return;
     this.#floods.control.count();
-    this.#answer(numberFrame(FRAME.RST_STREAM, streamId, H2.STREAM_CLOSED));
+    this.#write(numberFrame(FRAME.RST_STREAM, streamId, H2.STREAM_CLOSED));
   }
 
   #streamFault(streamId: number, code: number): void {
@@ -522,9 +512,14 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#streams.get(streamId)?.connectionLost('cancel');
   }
 
+  #overflow(streamId: number): void {
+    this.#o.events.flood?.('window-overflow');
+    this.#streamFault(streamId, H2.FLOW_CONTROL_ERROR);
+  }
+
   #resetStream(streamId: number, code: number): void {
     this.#rememberReset(streamId);
-    this.#answer(numberFrame(FRAME.RST_STREAM, streamId, code));
+    this.#write(numberFrame(FRAME.RST_STREAM, streamId, code));
   }
 
   #rememberReset(streamId: number): void {
@@ -541,18 +536,22 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#write(headerFrames(streamId, encodeHeaders(fields), endStream, this.peerSettings.maxFrameBytes));
   }
 
-  /** What the peer makes us say: bounded while it does not read. */
-  #answer(bytes: Buffer): void {
-    this.#write(bytes);
-    if (!this.isBlocked) return;
-    this.#unsentAnswers += bytes.length;
+  /** Everything but DATA: whoever asks for it, it is bounded while the peer does not read. */
+  #write(bytes: Buffer): void {
+    if (this.#state === 'over') return;
+    this.#o.wire.write(bytes);
+    if (this.isBlocked) this.#unsentAnswers += bytes.length;
+  }
+
+  #checkUnread(): void {
     if (this.#unsentAnswers > this.#o.limits.unsentAnswerBytes) {
       throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'the peer asks and does not read the answers', 'unread-answers');
     }
   }
 
-  #write(bytes: Buffer): void {
-    if (this.#state !== 'over') this.#o.wire.write(bytes);
+  /** For what our users say, who must not be called back from inside their call. */
+  #failUnreadSoon(): void {
+    if (this.#unsentAnswers > this.#o.limits.unsentAnswerBytes) queueMicrotask(() => this.feed(NOTHING));
   }
 
   #creditConnection(): void {
@@ -581,22 +580,14 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     if (stream.pump(maxBytes) === 'more') this.#waiting.add(stream); // at the end of the line
   }
 
-  #pingLater(): void {
-    clearTimeout(this.#timer);
-    if (this.#state === 'over') return;
-    this.#timer = setTimeout(() => this.#pingNow(), this.#o.settings.pingIntervalMs);
-  }
-
-  #pingNow(): void {
+  #pingNow(payload: Buffer): void {
     const limit = this.#now() - this.#o.limits.stallMs;
     for (const stream of [...this.#waiting]) {
-      if (stream.stalledSince !== undefined && stream.stalledSince <= limit) stream.reset('cancel');
+      if (stream.stalledSince === undefined || stream.stalledSince > limit) continue;
+      this.#o.events.flood?.('zero-window-stall');
+      stream.reset('cancel');
     }
-    this.#pingsSent = (this.#pingsSent + 1) >>> 0;
-    const payload = Buffer.alloc(8);
-    payload.writeUInt32BE(this.#pingsSent, 4);
     this.#write(frame(FRAME.PING, 0, 0, payload));
-    this.#timer = setTimeout(() => this.cut(), this.#o.settings.pingTimeoutMs);
   }
 
   #goaway(code: number): void {
@@ -618,10 +609,15 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #finish(told: ResetCode, fault: ConnectionFault | undefined): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
-    clearTimeout(this.#timer);
+    this.#liveness.stop();
     for (const stream of [...this.#streams.values()]) stream.connectionLost(told);
     this.#o.wire.end();
-    this.#decoder[Symbol.dispose]();
+    this.#blocks[Symbol.dispose]();
+    if (fault) this.#o.events.flood?.(fault.flood);
     this.#o.events.over(fault);
   }
+}
+
+function windowOverflow(): ConnectionFault {
+  return new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'a window overflows', 'window-overflow');
 }

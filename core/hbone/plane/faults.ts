@@ -6,6 +6,7 @@ export const H2 = {
   PROTOCOL_ERROR: 1,
   INTERNAL_ERROR: 2,
   FLOW_CONTROL_ERROR: 3,
+  SETTINGS_TIMEOUT: 4,
   STREAM_CLOSED: 5,
   FRAME_SIZE_ERROR: 6,
   REFUSED_STREAM: 7,
@@ -15,33 +16,33 @@ export const H2 = {
   ENHANCE_YOUR_CALM: 11,
 } as const;
 
-/** The limits that guard us against a peer that means harm; each names the flood it stops. */
+/**
+ * The limits that guard us against a peer that means harm, each under a name of its own. `protocol-error` is everything else
+ * that ends a connection; a stall or a window overflow may end one stream only.
+ */
 export type FloodKind =
   | 'rapid-reset'
   | 'continuation-flood'
   | 'header-flood'
+  | 'hpack-bomb'
+  | 'settings-flood'
+  | 'ping-flood'
   | 'control-flood'
   | 'unread-answers'
-  | 'malformed-streams';
+  | 'malformed-streams'
+  | 'oversized-frame'
+  | 'window-overflow'
+  | 'zero-window-stall'
+  | 'protocol-error';
 
 /** Ends the connection: GOAWAY with `code`, and no more. */
 export class ConnectionFault extends Error {
   override readonly name = 'ConnectionFault';
   readonly code: number;
-  readonly flood: FloodKind | undefined;
-  constructor(code: number, message: string, flood?: FloodKind) {
+  readonly flood: FloodKind;
+  constructor(code: number, message: string, flood: FloodKind = 'protocol-error') {
     super(message);
     this.code = code;
     this.flood = flood;
-  }
-}
-
-/** Ends one stream: RST_STREAM with `code`. */
-export class StreamFault extends Error {
-  override readonly name = 'StreamFault';
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
   }
 }

@@ -6,13 +6,19 @@ const OF_THE_CONNECTION = new Set(['connection', 'proxy-connection', 'keep-alive
 const PSEUDO = {
   request: new Set([':method', ':scheme', ':path', ':authority']),
   response: new Set([':status']),
+  /** Section 8.1: what comes after the content has no pseudo-header fields. */
+  trailers: new Set<string>(),
 } as const;
 
 // Section 8.2.1: at least no control characters, spaces, upper case or beyond ASCII in names.
 const NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
+// Stricter than the least that it asks for: what no field value may hold (RFC 9110 section 5.5) is good for tricks alone.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const BAD_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]$/;
+/** RFC 9113 section 8.5: host and port, and no more; which ones, the user of the tunnel decides. */
+const AUTHORITY = /^[\x21-\x3f\x41-\x7e]+$/;
 
-export function isWellFormed(fields: readonly HeaderField[], kind: 'request' | 'response'): boolean {
+export function isWellFormed(fields: readonly HeaderField[], kind: keyof typeof PSEUDO): boolean {
   const seen = new Set<string>();
   let hasRegular = false;
   for (const [name, value] of fields) {
@@ -25,11 +31,12 @@ export function isWellFormed(fields: readonly HeaderField[], kind: 'request' | '
     hasRegular = true;
     if (OF_THE_CONNECTION.has(name) || (name === 'te' && value !== 'trailers')) return false;
   }
+  if (kind === 'trailers') return true;
   if (kind === 'response') return seen.has(':status') && /^[1-9][0-9]{2}$/.test(pseudo(fields, ':status') ?? '');
   if (!seen.has(':method')) return false;
   // Section 8.5: CONNECT carries no :scheme or :path, and must say where to.
   if (pseudo(fields, ':method') === 'CONNECT') {
-    return seen.has(':authority') && !seen.has(':scheme') && !seen.has(':path');
+    return AUTHORITY.test(pseudo(fields, ':authority') ?? '') && !seen.has(':scheme') && !seen.has(':path');
   }
   return seen.has(':scheme') && seen.has(':path');
 }

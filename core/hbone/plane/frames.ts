@@ -115,20 +115,27 @@ export class FrameReader {
   #checkLength(frame: FrameHeader): void {
     const { length, type } = frame;
     if (length > this.#maxFrameBytes) {
-      throw new ConnectionFault(H2.FRAME_SIZE_ERROR, `a frame of ${length} bytes, at most ${this.#maxFrameBytes} go`);
+      throw new ConnectionFault(
+        H2.FRAME_SIZE_ERROR,
+        `a frame of ${length} bytes, at most ${this.#maxFrameBytes} go`,
+        'oversized-frame',
+      );
     }
     const exact = EXACT_BYTES[type];
     if (exact !== undefined && length !== exact) {
       throw new ConnectionFault(H2.FRAME_SIZE_ERROR, `a frame of type ${type} with ${length} bytes`);
     }
-    if (type === FRAME.SETTINGS && (length % 6 !== 0 || length > MAX_SETTINGS_BYTES)) {
+    if (type === FRAME.SETTINGS && length % 6 !== 0) {
       throw new ConnectionFault(H2.FRAME_SIZE_ERROR, `SETTINGS of ${length} bytes`);
+    }
+    if (type === FRAME.SETTINGS && length > MAX_SETTINGS_BYTES) {
+      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `SETTINGS of ${length} bytes`, 'settings-flood');
     }
     if (type === FRAME.GOAWAY && length < 8) {
       throw new ConnectionFault(H2.FRAME_SIZE_ERROR, `GOAWAY of ${length} bytes`);
     }
     if (type === FRAME.GOAWAY && length > MAX_GOAWAY_BYTES) {
-      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `GOAWAY of ${length} bytes`);
+      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `GOAWAY of ${length} bytes`, 'oversized-frame');
     }
     if ((type === FRAME.HEADERS || type === FRAME.CONTINUATION) && length > MAX_HEADER_FRAME_BYTES) {
       throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `header fields of ${length} bytes`, 'header-flood');

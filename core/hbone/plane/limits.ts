@@ -7,7 +7,7 @@ export type Rate = { readonly burst: number; readonly perSecond: number };
 export type PlaneLimits = {
   /** Streams that the peer opened and reset before they were answered: each has cost us a decision (CVE-2023-44487). */
   readonly earlyResets: Rate;
-  /** PING, SETTINGS, PRIORITY, unknown frames, and DATA without a byte or an end: legal, and good for nothing in numbers. */
+  /** PING, SETTINGS, PRIORITY, GOAWAY, unknown frames, and DATA without a byte or an end: legal, and good for nothing in numbers. */
   readonly controlFrames: Rate;
   /** Streams that the peer made us refuse as malformed. */
   readonly malformedStreams: Rate;
@@ -17,7 +17,7 @@ export type PlaneLimits = {
   readonly headerBlockBytes: number;
   /** Fields of one header list. */
   readonly headerFields: number;
-  /** Answers (PING, SETTINGS, resets) that wait for a peer that does not read. */
+  /** What we have to say, other than DATA, to a peer that does not read. */
   readonly unsentAnswerBytes: number;
   /** A stream that had something to send and no window for this long is cut. */
   readonly stallMs: number;
@@ -55,15 +55,18 @@ export class FloodGuard {
     this.#at = now();
   }
 
-  /** @throws ConnectionFault ENHANCE_YOUR_CALM when there were too many. */
-  count(): void {
+  /**
+   * `kind` names what is counted, where one bucket serves several.
+   *
+   * @throws ConnectionFault ENHANCE_YOUR_CALM when there were too many.
+   */
+  count(kind: FloodKind = this.#kind): void {
     if (this.#tokens < 1) {
       const now = this.#now();
       this.#tokens = Math.min(this.#rate.burst, this.#tokens + ((now - this.#at) / 1_000) * this.#rate.perSecond);
       this.#at = now;
     }
     this.#tokens -= 1;
-    if (this.#tokens < 0)
-      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `too many at once: ${this.#kind}`, this.#kind);
+    if (this.#tokens < 0) throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, `too many at once: ${kind}`, kind);
   }
 }

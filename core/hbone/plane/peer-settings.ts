@@ -10,6 +10,13 @@ export class PeerSettings {
   maxFrameBytes = DEFAULT_FRAME_BYTES;
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
 
+  /** What a peer may say of pushes (section 6.5.2): a server, nothing but that it won't. */
+  readonly #maxEnablePush: 0 | 1;
+
+  constructor(peer: 'client' | 'server') {
+    this.#maxEnablePush = peer === 'server' ? 0 : 1;
+  }
+
   /** The payload of a SETTINGS frame, whose length is right. @throws ConnectionFault */
   apply(payload: Buffer): void {
     for (let at = 0; at < payload.length; at += 6) this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
@@ -17,7 +24,9 @@ export class PeerSettings {
 
   #set(id: number, value: number): void {
     if (id === SETTING.INITIAL_WINDOW_SIZE) {
-      if (value > MAX_WINDOW_BYTES) throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'INITIAL_WINDOW_SIZE overflows');
+      if (value > MAX_WINDOW_BYTES) {
+        throw new ConnectionFault(H2.FLOW_CONTROL_ERROR, 'INITIAL_WINDOW_SIZE overflows', 'window-overflow');
+      }
       this.initialWindowBytes = value;
     } else if (id === SETTING.MAX_FRAME_SIZE) {
       if (value < DEFAULT_FRAME_BYTES || value > MAX_FRAME_BYTES) {
@@ -26,7 +35,7 @@ export class PeerSettings {
       this.maxFrameBytes = value;
     } else if (id === SETTING.MAX_CONCURRENT_STREAMS) {
       this.maxConcurrentStreams = value;
-    } else if (id === SETTING.ENABLE_PUSH && value > 1) {
+    } else if (id === SETTING.ENABLE_PUSH && value > this.#maxEnablePush) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_PUSH of ${value}`);
     }
   }

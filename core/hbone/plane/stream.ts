@@ -209,6 +209,7 @@ export class PlaneStream implements Leg {
     this.#endSent = true;
     if (!this.#peerEnded) this.#carrier.sendReset(this, H2.NO_ERROR);
     this.#peerEnded = true;
+    this.#dropIncoming(); // nobody will ask for it, and it must not count against the connection for ever
     this.#leaveWire(undefined);
     this.#settle();
   }
@@ -255,12 +256,16 @@ export class PlaneStream implements Leg {
   }
 
   #cut(told: ResetCode, code: number | undefined): void {
-    for (const piece of this.#incoming) this.#carrier.holds(-piece.length);
-    this.#incoming = [];
+    this.#dropIncoming();
     this.#outgoing = [];
     this.#gate.reset(told);
     this.#leaveWire(code);
     this.#settle();
+  }
+
+  #dropIncoming(): void {
+    for (const piece of this.#incoming) this.#carrier.holds(-piece.length);
+    this.#incoming = [];
   }
 
   #leaveWire(code: number | undefined): void {

@@ -1,0 +1,97 @@
+/** Header blocks: put together from HEADERS and CONTINUATION (RFC 9113 section 4.3), and decoded within bounds. */
+import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import { ConnectionFault, H2 } from './faults.ts';
+import { FLAG, type FrameHeader } from './frames.ts';
+import type { PlaneLimits } from './limits.ts';
+
+export type HeaderBlock = {
+  readonly streamId: number;
+  readonly endStream: boolean;
+  /** `too-large`: beyond what we said that we take. The table is in step all the same. */
+  readonly fields: readonly HeaderField[] | 'too-large';
+};
+
+type Pending = {
+  readonly streamId: number;
+  readonly endStream: boolean;
+  readonly parts: Buffer[];
+  bytes: number;
+  /** After the first. */
+  continuations: number;
+};
+
+const PRIORITY_BYTES = 5;
+
+/** One direction of a connection has at most one block under way: nothing may come between its frames. */
+export class HeaderBlocks implements Disposable {
+  readonly #limits: PlaneLimits;
+  readonly #maxListBytes: number;
+  readonly #decoder = new HeaderDecoder();
+  #pending: Pending | undefined;
+
+  constructor(limits: PlaneLimits, maxListBytes: number) {
+    this.#limits = limits;
+    this.#maxListBytes = maxListBytes;
+  }
+
+  /** The stream whose block is under way. */
+  get openStream(): number | undefined {
+    return this.#pending?.streamId;
+  }
+
+  /** HEADERS. The block, once it is complete. @throws ConnectionFault */
+  begin(f: FrameHeader, payload: Buffer): HeaderBlock | undefined {
+    const skip = (f.flags & FLAG.PRIORITY) === 0 ? 0 : PRIORITY_BYTES;
+    if (payload.length < skip) throw new ConnectionFault(H2.FRAME_SIZE_ERROR, 'HEADERS without room for its priority');
+    const endStream = (f.flags & FLAG.END_STREAM) !== 0;
+    this.#pending = { streamId: f.streamId, endStream, parts: [], bytes: 0, continuations: 0 };
+    return this.#add(this.#pending, f, payload.subarray(skip));
+  }
+
+  /** CONTINUATION of the block under way. @throws ConnectionFault */
+  continue(f: FrameHeader, part: Buffer): HeaderBlock | undefined {
+    const pending = this.#pending;
+    if (pending === undefined) return undefined; // the connection has refused it
+    pending.continuations += 1;
+    if (pending.continuations > this.#limits.continuations) {
+      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames', 'continuation-flood');
+    }
+    return this.#add(pending, f, part);
+  }
+
+  [Symbol.dispose](): void {
+    this.#pending = undefined;
+    this.#decoder[Symbol.dispose]();
+  }
+
+  #add(pending: Pending, f: FrameHeader, part: Buffer): HeaderBlock | undefined {
+    pending.parts.push(part);
+    pending.bytes += part.length;
+    if (pending.bytes > this.#limits.headerBlockBytes) {
+      throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'the header block is too large', 'header-flood');
+    }
+    if ((f.flags & FLAG.END_HEADERS) === 0) return undefined;
+    this.#pending = undefined;
+    const { streamId, endStream, parts } = pending;
+    return { streamId, endStream, fields: this.#decode(parts.length === 1 ? part : Buffer.concat(parts)) };
+  }
+
+  #decode(block: Buffer): HeaderBlock['fields'] {
+    const decoded = this.#decoder.decode(block, {
+      maxListBytes: this.#maxListBytes,
+      maxFields: this.#limits.headerFields,
+    });
+    switch (decoded.kind) {
+      case 'fields':
+        return decoded.fields;
+      case 'too-large':
+        return 'too-large';
+      case 'bomb':
+        throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'a header list many times too large', 'hpack-bomb');
+      case 'malformed':
+        throw new ConnectionFault(H2.COMPRESSION_ERROR, 'the header block is malformed');
+      default:
+        return decoded satisfies never;
+    }
+  }
+}
