@@ -4,5 +4,5 @@ import { Tunnel } from './tunnel.ts';
 import type { HboneClient, HboneClientOptions } from './types.ts';
 
 export function createHttp2Client(options: HboneClientOptions): HboneClient {
-  return new PooledClient((o, settings) => Tunnel.establish(o, settings), options);
+  return new PooledClient((o, settings) => Tunnel.establish(o, settings, options.onFault), options);
 }

@@ -12,6 +12,7 @@ import type { TcpConnection } from '../net/index.ts';
 import { HboneError } from './errors.ts';
 import { type Ends, Handshake } from './handshake.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
+import { http2FloodKind } from './http2-faults.ts';
 import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
@@ -127,7 +128,12 @@ class Http2HboneServer implements HboneServer {
     this.#sessions.set(session, tls);
     const failed = (cause?: unknown) =>
       handshake.fail(new HboneError('HTTP2_FAILED', 'the peer closed before it spoke HTTP/2', { cause }));
-    session.on('error', failed); // later errors end the session, and each stream tells its own leg
+    // Later errors end the session, and each stream tells its own leg.
+    session.on('error', (error) => {
+      const kind = http2FloodKind(error);
+      if (kind) this.#options.onFault?.(kind);
+      failed(error);
+    });
     session.once('close', () => {
       this.#sessions.delete(session);
       failed();

@@ -4,11 +4,12 @@ import type { Socket } from 'node:net';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { SpiffeId } from '../../mesh/index.ts';
 import { HboneError, tlsFault } from './errors.ts';
+import { http2FloodKind } from './http2-faults.ts';
 import type { Leg } from './leg.ts';
 import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { ALPN, contextFor } from './tls-context.ts';
-import type { HboneSettings, OpenedStream, OpenOptions, TlsMaterial } from './types.ts';
+import type { HboneClientOptions, HboneSettings, OpenedStream, OpenOptions, TlsMaterial } from './types.ts';
 import { verifyPeer } from './verify-peer.ts';
 
 /** A stream that the peer has certainly not looked at: trying again elsewhere repeats nothing. */
@@ -28,7 +29,11 @@ export class Tunnel {
   }
 
   /** Dials, shakes hands and verifies. The peer's SETTINGS may come later, but within the same deadline. */
-  static async establish(o: OpenOptions, settings: HboneSettings): Promise<Tunnel> {
+  static async establish(
+    o: OpenOptions,
+    settings: HboneSettings,
+    onFault: HboneClientOptions['onFault'],
+  ): Promise<Tunnel> {
     let raw: Socket;
     try {
       raw = tunnelSocket(await o.connect());
@@ -50,7 +55,7 @@ export class Tunnel {
       tls.once('secureConnect', () => {
         try {
           const peer = verifyPeer(tls, { kind: 'identities', expected: o.expected });
-          const session = startHttp2(tls, settings);
+          const session = startHttp2(tls, settings, onFault);
           session.once('remoteSettings', () => clearTimeout(timer));
           resolve(new Tunnel(session, tls, peer, settings));
         } catch (error) {
@@ -159,13 +164,21 @@ function startTls(raw: Socket, material: TlsMaterial, reject: (error: HboneError
   return tls;
 }
 
-function startHttp2(tls: TLSSocket, settings: HboneSettings): ClientHttp2Session {
+function startHttp2(
+  tls: TLSSocket,
+  settings: HboneSettings,
+  onFault: HboneClientOptions['onFault'],
+): ClientHttp2Session {
   const session = connect('https://tunnel', {
     ...sessionOptions(settings, 'client'),
     peerMaxConcurrentStreams: 100,
     createConnection: () => tls,
   });
-  session.on('error', () => {}); // each stream tells its own leg, `close` tells the pool
+  // Each stream tells its own leg, `close` tells the pool.
+  session.on('error', (error) => {
+    const kind = http2FloodKind(error);
+    if (kind) onFault?.(kind);
+  });
   session.once('connect', () => session.setLocalWindowSize(settings.connectionWindowBytes));
   watchLiveness(session, settings, () => cutSession(session, tls));
   return session;

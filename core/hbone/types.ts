@@ -3,6 +3,7 @@ import type { SocketAddress, SpiffeId } from '../../mesh/index.ts';
 import type { TcpConnection } from '../net/index.ts';
 import type { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
+import type { FloodKind } from './plane/faults.ts';
 
 /** One identity's key and certificates, as it is at a moment; a renewed certificate is a new object. */
 export type TlsMaterial = {
@@ -80,11 +81,15 @@ export type HboneServerOptions = {
   readonly material: () => Promise<TlsMaterial>;
   readonly onConnect: (request: ConnectRequest) => void | Promise<void>;
   readonly onHandshakeError: (error: HboneError, from: SocketAddress, to: SocketAddress) => void;
+  /** A peer that was authenticated hit one of the limits; for counting. Must not throw. */
+  readonly onFault?: (kind: FloodKind) => void;
   readonly settings?: Partial<HboneSettings>;
 };
 
 export type HboneClientOptions = {
   readonly implementation: HboneImplementation;
+  /** A server that we reached hit one of the limits; for counting. Must not throw. */
+  readonly onFault?: (kind: FloodKind) => void;
   readonly settings?: Partial<HboneSettings>;
   /** An unused tunnel is closed after this long; default 5 min. */
   readonly poolUnusedReleaseMs?: number;

@@ -42,6 +42,7 @@ class RecordingObserver implements ConnectionObserver {
   readonly early: EarlyDeny[] = [];
   readonly handshakes: (EarlyDeny & { readonly code: string })[] = [];
   readonly warnings: string[] = [];
+  readonly tunnelFaults: string[] = [];
   sockets = 0;
 
   opened(context: ConnectionContext) {
@@ -73,6 +74,10 @@ class RecordingObserver implements ConnectionObserver {
 
   handshakeFailed(event: EarlyDeny & { readonly code: string }): void {
     this.handshakes.push(event);
+  }
+
+  tunnelFault(kind: string): void {
+    this.tunnelFaults.push(kind);
   }
 
   socketAccepted(): void {

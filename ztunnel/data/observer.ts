@@ -2,6 +2,7 @@
  * What the data path tells about connections: the seam between it and metrics, access log, receipts and flow ledger. The data
  * path calls, the observer writes; nothing here may throw, wait or keep a view of payload.
  */
+import type { FloodKind } from '../../core/hbone/index.ts';
 import type {
   ConnectionFacts,
   PolicyDecision,
@@ -106,6 +107,8 @@ export interface ConnectionObserver {
   earlyDeny(event: EarlyDeny): void;
   /** A peer that failed the handshake on 15008: WARN line with the reason, no tcp counters. */
   handshakeFailed(event: EarlyDeny & { readonly code: string; readonly flags: ResponseFlags }): void;
+  /** A tunnel's peer, authenticated, hit one of the limits of HTTP/2: metrics label `kind`. */
+  tunnelFault(kind: FloodKind): void;
   socketAccepted(reporter: Reporter): void;
   socketClosed(reporter: Reporter): void;
   /** Something worth one warning that belongs to no connection's fate: a source address that could not be kept, say. */

@@ -37,6 +37,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   const client = createHboneClient({
     implementation,
     settings,
+    onFault: (kind) => observe.tunnelFault(kind),
     poolUnusedReleaseMs: config.poolUnusedReleaseMs,
     maxStreamsPerConnection: config.poolMaxStreams,
   });
@@ -66,6 +67,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     settings,
     material: ownMaterial,
     onConnect: (request) => serveInboundHbone(pod, request),
+    onFault: (kind) => observe.tunnelFault(kind),
     onHandshakeError: (error, src, dst) => {
       if (error.code === 'NOTHING_SAID') return; // probes of the port: the kubelet's, and our own for same-node traffic
       observe.handshakeFailed({

@@ -12,6 +12,7 @@ export type TcpMetrics = {
   readonly failed: CounterFamily;
   readonly received: CounterFamily;
   readonly sent: CounterFamily;
+  readonly tunnelFaults: CounterFamily;
   readonly socketsOpen: Readonly<Record<Reporter, Gauge>>;
 };
 
@@ -23,6 +24,11 @@ export function tcpMetrics(registry: Registry): TcpMetrics {
     received: registry.counter('istio_tcp_received_bytes', 'Bytes received during a request, over TCP.', TCP_LABELS),
     sent: registry.counter('istio_tcp_sent_bytes', 'Bytes sent during a response, over TCP.', TCP_LABELS),
     failed: registry.counter('istio_tcp_connections_failed', 'TCP connections that failed (unstable).', TCP_LABELS),
+    tunnelFaults: registry.counter(
+      'ambit_hbone_faults',
+      'Limits of HTTP/2 that the peer of a tunnel hit, by limit (unstable).',
+      ['kind'],
+    ),
     socketsOpen: { source: sockets.labels(['source']), destination: sockets.labels(['destination']) },
   };
 }

@@ -287,3 +287,13 @@ test('what may change says unstable in its help, what is stable does not', () =>
   assert.equal(help.get('istio_tcp_received_bytes'), false);
   assert.equal(help.get('istio_tcp_connections_failed'), true);
 });
+
+test('what peers of tunnels do against the rules is counted by the limit that they hit', () => {
+  const w = world();
+  w.observer.tunnelFault('rapid-reset');
+  w.observer.tunnelFault('rapid-reset');
+  w.observer.tunnelFault('hpack-bomb');
+  assert.equal(w.value('ambit_hbone_faults_total', 'kind="rapid-reset"'), 2);
+  assert.equal(w.value('ambit_hbone_faults_total', 'kind="hpack-bomb"'), 1);
+  assert.deepEqual(w.lines, []); // as many lines as frames would be a flood of their own
+});

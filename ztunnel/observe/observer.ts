@@ -1,4 +1,5 @@
 /** Turns what the data path tells into metrics, access lines, receipts and the flow ledger. */
+import type { FloodKind } from '../../core/hbone/index.ts';
 import {
   type AccessParty,
   type AccessRecord,
@@ -103,6 +104,10 @@ export class Observer implements ConnectionObserver {
 
   handshakeFailed(event: Parameters<ConnectionObserver['handshakeFailed']>[0]): void {
     this.earlyDeny(event);
+  }
+
+  tunnelFault(kind: FloodKind): void {
+    this.#options.metrics.tunnelFaults.labels([kind]).inc();
   }
 
   socketAccepted(reporter: Reporter): void {

@@ -13,11 +13,13 @@ import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.
 import type { PlaneStream } from './stream.ts';
 
 export function createPlaneClient(options: HboneClientOptions): HboneClient {
-  return new PooledClient(establish, options);
+  return new PooledClient((o, settings) => establish(o, settings, options.onFault), options);
 }
 
+type OnFault = HboneClientOptions['onFault'];
+
 /** The peer's SETTINGS may come later, but within the same deadline as TLS. */
-async function establish(o: OpenOptions, settings: HboneSettings): Promise<PooledTunnel> {
+async function establish(o: OpenOptions, settings: HboneSettings, onFault: OnFault): Promise<PooledTunnel> {
   let tcp: TcpConnection;
   try {
     tcp = await o.connect();
@@ -31,7 +33,7 @@ async function establish(o: OpenOptions, settings: HboneSettings): Promise<Poole
     tcp.reset();
     throw new HboneError('MATERIAL_UNAVAILABLE', `unusable certificate of ${o.source.identity}`, { cause });
   }
-  return shakeHands(tcp, context, o, settings);
+  return shakeHands(tcp, context, o, settings, onFault);
 }
 
 function shakeHands(
@@ -39,6 +41,7 @@ function shakeHands(
   context: TlsContext,
   o: OpenOptions,
   settings: HboneSettings,
+  onFault: OnFault,
 ): Promise<PlaneTunnel> {
   const { promise, resolve, reject } = Promise.withResolvers<PlaneTunnel>();
   let tunnel: PlaneTunnel | undefined;
@@ -53,7 +56,7 @@ function shakeHands(
       secured: () => {
         try {
           const peer = peerOf(link, { kind: 'identities', expected: o.expected });
-          tunnel = new PlaneTunnel(link, peer, settings, () => clearTimeout(timer));
+          tunnel = new PlaneTunnel(link, peer, settings, { settled: () => clearTimeout(timer), onFault });
           resolve(tunnel);
         } catch (error) {
           clearTimeout(timer);
@@ -85,7 +88,12 @@ class PlaneTunnel implements PooledTunnel {
   readonly #onClose = new Set<() => void>();
   #isOver = false;
 
-  constructor(link: TlsLink, peer: SpiffeId, settings: HboneSettings, settled: () => void) {
+  constructor(
+    link: TlsLink,
+    peer: SpiffeId,
+    settings: HboneSettings,
+    { settled, onFault }: { readonly settled: () => void; readonly onFault: OnFault },
+  ) {
     this.peer = peer;
     this.#settings = settings;
     this.connection = new PlaneConnection({
@@ -101,6 +109,7 @@ class PlaneTunnel implements PooledTunnel {
           this.#isOver = true;
           for (const listener of this.#onClose) listener();
         },
+        flood: (kind) => onFault?.(kind),
       },
     });
   }

@@ -4,7 +4,7 @@ import { Recorder } from '../leg-contract.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { Bench, CONNECT } from './connection-bench.ts';
 import { type FloodKind, H2 } from './faults.ts';
-import { FLAG, FRAME, frame, numberFrame, SETTING, settingsFrame } from './frames.ts';
+import { FLAG, FRAME, frame, goawayFrame, numberFrame, SETTING, settingsFrame } from './frames.ts';
 import { encodeHeaders } from './hpack.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 
@@ -145,6 +145,13 @@ describe('a flood ends the connection, and says which it was', () => {
       'header-flood',
       (b, i) => b.feed(frame(i === 0 ? FRAME.HEADERS : FRAME.CONTINUATION, 0, 1, Buffer.alloc(16_000))),
     ],
+    ['GOAWAY', 'control-flood', (b, i) => (i === 0 ? b.connect(1) : b.feed(goawayFrame(0, 0)))],
+    ['SETTINGS without end', 'settings-flood', (b) => b.feed(frame(FRAME.SETTINGS, 0, 0, Buffer.alloc(6 * 65)))],
+    [
+      'a header list that swells',
+      'hpack-bomb',
+      (b) => b.feed(frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, Buffer.alloc(60_000, 0x82))),
+    ],
     [
       'malformed requests',
       'malformed-streams',
@@ -156,10 +163,24 @@ describe('a flood ends the connection, and says which it was', () => {
       using bench = Bench.ready();
       let i = 0;
       for (; i < 2_000 && !bench.isOver; i++) act(bench, i);
-      assert.equal(bench.fault?.flood, kind);
+      assert.deepEqual(bench.floods, [kind]);
       assert.equal(bench.goaway(), H2.ENHANCE_YOUR_CALM);
     });
   }
+
+  it('a frame larger than we said: oversized-frame', () => {
+    using bench = Bench.ready();
+    bench.feed(frame(77, 0, 0, Buffer.alloc(DEFAULT_SETTINGS.frameBytes + 1)));
+    assert.deepEqual(bench.floods, ['oversized-frame']);
+  });
+
+  it('more DATA than a stream was granted, and then than its connection: window-overflow, each time', () => {
+    using bench = Bench.ready();
+    bench.connect(1).feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(300_000)));
+    assert.equal(bench.isOver, false);
+    bench.feed(numberFrame(FRAME.WINDOW_UPDATE, 0, 2 ** 31 - 1));
+    assert.deepEqual(bench.floods, ['window-overflow', 'window-overflow']);
+  });
 
   it('answers that the peer does not read: unread-answers', () => {
     using bench = Bench.ready();
@@ -272,6 +293,7 @@ describe('flow control', () => {
     bench.feed(frame(FRAME.PING, FLAG.ACK, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, 1])));
     t.mock.timers.tick(DEFAULT_SETTINGS.pingIntervalMs);
     assert.equal(bench.resetOf(1), H2.CANCEL);
+    assert.deepEqual(bench.floods, ['zero-window-stall']);
   });
 });
 

@@ -1,8 +1,6 @@
 /** RFC 9113 row by row: what a peer must not do, and how each is answered. Servers over real TLS, too. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { connect as connectTls } from 'node:tls';
 import { TestCa } from '../../../test/support/certificates.ts';
 import type { HeaderField } from '../../net/index.ts';
 import { Stand } from '../contract-stand.ts';
@@ -10,21 +8,10 @@ import { createHboneClient, createHboneServer } from '../index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { Bench, CONNECT } from './connection-bench.ts';
 import { H2 } from './faults.ts';
-import {
-  FLAG,
-  FRAME,
-  type FrameHeader,
-  FrameReader,
-  frame,
-  goawayFrame,
-  numberFrame,
-  SETTING,
-  settingsFrame,
-} from './frames.ts';
+import { FLAG, FRAME, frame, goawayFrame, numberFrame, SETTING, settingsFrame } from './frames.ts';
 import { encodeHeaders } from './hpack.ts';
+import { ACK, GREETING, PREFACE, type Sight, say } from './raw-peer.ts';
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const ACK = frame(FRAME.SETTINGS, FLAG.ACK, 0);
 const DONE = FLAG.END_HEADERS;
 const LAST = FLAG.END_HEADERS | FLAG.END_STREAM;
 const MAX_WINDOW = 2 ** 31 - 1;
@@ -381,8 +368,6 @@ const asClient: readonly Row[] = [
   ],
 ];
 
-type Sight = { readonly goaway: number | undefined; readonly resetOf: (id: number) => number | undefined };
-
 function judge(expected: Expected, sight: Sight, isOver: boolean): void {
   if (expected === 'fine') {
     assert.deepEqual([isOver, sight.goaway, sight.resetOf(1)], [false, undefined, undefined]);
@@ -424,46 +409,6 @@ for (const [title, rows, start] of [
   });
 }
 
-/** Says these bytes over mutual TLS, then asks with a PING, and reads until the connection ends or the answer comes. */
-async function say(stand: Stand, bytes: readonly Buffer[]): Promise<Sight & { readonly isOver: boolean }> {
-  const { key, chain } = stand.source;
-  const tls = connectTls({
-    port: stand.port,
-    host: '127.0.0.1',
-    key,
-    cert: chain,
-    ALPNProtocols: ['h2'],
-    rejectUnauthorized: false, // whom we talk to is not what is tried here
-    checkServerIdentity: () => undefined,
-  });
-  tls.on('error', () => {}); // it may be reset
-  const last = Buffer.from('the last');
-  const resets = new Map<number, number>();
-  let goaway: number | undefined;
-  let isAnswered = false;
-  const reader = new FrameReader(
-    {
-      begin: () => {},
-      data: () => {},
-      finish: (f: FrameHeader, payload) => {
-        if (f.type === FRAME.GOAWAY) goaway = payload.readUInt32BE(4);
-        if (f.type === FRAME.RST_STREAM) resets.set(f.streamId, payload.readUInt32BE(0));
-        if (f.type === FRAME.PING && payload.equals(last)) {
-          isAnswered = true;
-          tls.destroy();
-        }
-      },
-    },
-    1 << 20,
-  );
-  const closed = once(tls, 'close');
-  tls.on('data', (piece: Buffer) => reader.feed(piece));
-  await once(tls, 'secureConnect');
-  tls.write(Buffer.concat([...bytes, frame(FRAME.PING, 0, 0, last)]));
-  await closed;
-  return { goaway, resetOf: (id) => resets.get(id), isOver: !isAnswered };
-}
-
 describe('over TLS, a server of tunnels', async () => {
   const ca = await TestCa.create('cluster.local');
   const impl = {
@@ -474,10 +419,9 @@ describe('over TLS, a server of tunnels', async () => {
   };
   it('answers each row as it should, and serves the next client', async () => {
     await using stand = await Stand.create(ca, impl, { onConnect: (request) => void request.respond(200) });
-    const greeting = [PREFACE, settingsFrame([]), ACK];
     const all = [
       ...openings,
-      ...asServer.map(([section, what, expected, bytes]): Row => [section, what, expected, [...greeting, ...bytes]]),
+      ...asServer.map(([section, what, expected, bytes]): Row => [section, what, expected, [...GREETING, ...bytes]]),
     ];
     for (const [section, what, expected, bytes] of all) {
       const sight = await say(stand, bytes);

@@ -143,6 +143,7 @@ class PlaneServer implements HboneServer {
           handshake.fail(new HboneError('HTTP2_FAILED', why, { cause: fault })); // harmless once it has succeeded
           this.#checkIdle();
         },
+        flood: (kind) => this.#options.onFault?.(kind),
       },
     });
     this.#connections.add(connection);
