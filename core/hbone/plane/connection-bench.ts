@@ -17,6 +17,7 @@ export type Seen = {
   readonly streamId: number;
   readonly flags: number;
   readonly number: number;
+  readonly length: number;
 };
 
 /** A connection without a socket: bytes in, frames out, time by hand. */
@@ -28,6 +29,8 @@ export class Bench implements Disposable {
   readonly floods: FloodKind[] = [];
   isOver = false;
   isBlocked = false;
+  /** What the wire takes before it is blocked. */
+  roomBytes = Number.POSITIVE_INFINITY;
   nowMs = 0;
   readonly #reader: FrameReader;
 
@@ -58,12 +61,13 @@ export class Bench implements Disposable {
       now: () => this.nowMs,
       wire: {
         write: (bytes) => {
+          this.roomBytes -= bytes.length;
           if (skip > 0) skip -= 1;
           else this.#reader.feed(Buffer.from(bytes));
         },
         end: () => {},
         get isBlocked() {
-          return bench.isBlocked;
+          return bench.isBlocked || bench.roomBytes <= 0;
         },
       },
       events: {

@@ -4,7 +4,7 @@ import type { ResetCode } from '../leg.ts';
 import type { HboneSettings } from '../types.ts';
 import { ConnectionFault, type FloodKind, H2 } from './faults.ts';
 import { isConnectHead, isWellFormed, pseudo } from './fields.ts';
-import { MAX_WINDOW_BYTES, ReceiveWindow } from './flow-window.ts';
+import { firstWindowBytes, MAX_WINDOW_BYTES, ReceiveWindow, WindowGrowth } from './flow-window.ts';
 import {
   DEFAULT_FRAME_BYTES,
   FLAG,
@@ -65,8 +65,6 @@ const DEFAULT_WINDOW_BYTES = 65_535;
 const MAX_SENT_FRAME_BYTES = 64 * 1024;
 /** What a waiting stream may send before the next one has its turn. */
 const QUANTUM_BYTES = 64 * 1024;
-/** Held for readers that do not read, all streams together: beyond it the connection's window closes. */
-const MAX_HELD_BYTES = 64 << 20;
 /** Streams that we reset and that the peer may still be sending on. */
 const MAX_REMEMBERED_RESETS = 1_024;
 /** RFC 9113 section 5.1.1: the last number a client may give a stream. */
@@ -84,6 +82,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   readonly #reader: FrameReader;
   readonly #blocks: HeaderBlocks;
   readonly #liveness: Liveness;
+  readonly #growth: WindowGrowth;
   readonly #streams = new Map<number, PlaneStream>();
   readonly #waiting = new Set<PlaneStream>();
   readonly #resetByUs = new Set<number>();
@@ -117,10 +116,13 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#blocks = new HeaderBlocks(limits, this.#maxHeaderListBytes);
     const frameBytes = Math.max(settings.frameBytes, DEFAULT_FRAME_BYTES);
     this.#reader = new FrameReader(this, frameBytes);
+    // All that the windows of live streams may hold stays below the limit: so a reader that stops blocks only itself.
+    const first = settings.maxConcurrentStreams * firstWindowBytes(settings.streamWindowBytes);
+    this.#growth = new WindowGrowth(Math.max(0, limits.heldBytes - first));
     if (role === 'client') o.wire.write(PREFACE);
     o.wire.write(
       settingsFrame([
-        [SETTING.INITIAL_WINDOW_SIZE, new ReceiveWindow(settings.streamWindowBytes).size],
+        [SETTING.INITIAL_WINDOW_SIZE, firstWindowBytes(settings.streamWindowBytes)],
         [SETTING.MAX_FRAME_SIZE, frameBytes],
         [SETTING.MAX_HEADER_LIST_SIZE, this.#maxHeaderListBytes],
         role === 'client' ? [SETTING.ENABLE_PUSH, 0] : [SETTING.MAX_CONCURRENT_STREAMS, settings.maxConcurrentStreams],
@@ -141,6 +143,11 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   /** Streams that are open on the wire. */
   get streamCount(): number {
     return this.#streams.size;
+  }
+
+  /** Received for readers that do not read. */
+  get heldBytes(): number {
+    return this.#held;
   }
 
   /** Whether new streams may be opened. */
@@ -257,6 +264,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
 
   forget(stream: PlaneStream): void {
     this.#streams.delete(stream.id);
+    stream.receiveWindow.release();
     this.#waiting.delete(stream);
     this.#checkDrained();
   }
@@ -486,7 +494,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
   #newStream(id: number): PlaneStream {
     const stream = new PlaneStream(id, this, {
       send: this.peerSettings.initialWindowBytes,
-      receive: new ReceiveWindow(this.#o.settings.streamWindowBytes),
+      receive: new ReceiveWindow(this.#o.settings.streamWindowBytes, this.#growth),
     });
     this.#streams.set(id, stream);
     return stream;
@@ -556,7 +564,8 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
 
   #creditConnection(): void {
     const size = this.#o.settings.connectionWindowBytes;
-    if (this.#uncredited * 2 < size || this.#held > MAX_HELD_BYTES) return;
+    // Live streams alone can't reach the limit, but those that have ended may still be unread: the last resort.
+    if (this.#uncredited * 2 < size || this.#held > this.#o.limits.heldBytes) return;
     this.#receiveLeft += this.#uncredited;
     this.#write(numberFrame(FRAME.WINDOW_UPDATE, 0, this.#uncredited));
     this.#uncredited = 0;
@@ -567,6 +576,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     while (this.#waiting.size > 0 && !this.isBlocked) {
       let hasMoved = false;
       for (const stream of [...this.#waiting]) {
+        if (this.isBlocked) return; // those whose turn did not come keep their places, before those who had theirs
         const [before, window] = [stream.hasPending, this.#sendWindow];
         this.#pump(stream, QUANTUM_BYTES);
         hasMoved ||= window !== this.#sendWindow || (!before && !this.#waiting.has(stream));

@@ -17,6 +17,8 @@ export type PlaneLimits = {
   readonly headerBlockBytes: number;
   /** Fields of one header list. */
   readonly headerFields: number;
+  /** Held for readers that do not read, all streams of a connection together. */
+  readonly heldBytes: number;
   /** What we have to say, other than DATA, to a peer that does not read. */
   readonly unsentAnswerBytes: number;
   /** A stream that had something to send and no window for this long is cut. */
@@ -34,6 +36,7 @@ export const DEFAULT_LIMITS: PlaneLimits = {
   continuations: 16,
   headerBlockBytes: 65_536,
   headerFields: 128,
+  heldBytes: 64 << 20,
   unsentAnswerBytes: 256 * 1024,
   stallMs: 3_600_000,
 };

@@ -4,6 +4,7 @@ import type { Leg, LegEvents, ResetCode } from '../leg.ts';
 import { LegGate } from '../leg-gate.ts';
 import { H2 } from './faults.ts';
 import type { ReceiveWindow } from './flow-window.ts';
+import { HeldBytes } from './held-bytes.ts';
 
 /** What a stream needs of its connection. */
 export type StreamCarrier = {
@@ -60,7 +61,7 @@ export class PlaneStream implements Leg {
   readonly #gate = new LegGate();
   readonly #resolveClosed: () => void;
   #listener: StreamListener | undefined;
-  #incoming: Buffer[] = [];
+  readonly #incoming = new HeldBytes();
   #outgoing: Uint8Array[] = [];
   #isPaused = false;
   #isWriterStopped = false;
@@ -150,12 +151,12 @@ export class PlaneStream implements Leg {
   }
 
   receiveData(piece: Buffer): void {
-    if (this.#gate.isDelivering && !this.#isPaused && this.#incoming.length === 0 && !this.#isFlushing) {
+    if (this.#gate.isDelivering && !this.#isPaused && this.#incoming.bytes === 0 && !this.#isFlushing) {
       this.#gate.data(piece);
       this.#consumed(piece.length);
       return;
     }
-    this.#incoming.push(Buffer.from(piece));
+    this.#incoming.push(piece);
     this.#carrier.holds(piece.length);
   }
 
@@ -233,7 +234,7 @@ export class PlaneStream implements Leg {
       this.#consumed(piece.length);
     }
     this.#isFlushing = false;
-    if (this.#isPaused || this.#incoming.length > 0 || !this.#peerEnded || this.#endTold || this.#gate.isOver) return;
+    if (this.#isPaused || this.#incoming.bytes > 0 || !this.#peerEnded || this.#endTold || this.#gate.isOver) return;
     this.#endTold = true;
     this.#gate.end();
     this.#settle();
@@ -264,8 +265,9 @@ export class PlaneStream implements Leg {
   }
 
   #dropIncoming(): void {
-    for (const piece of this.#incoming) this.#carrier.holds(-piece.length);
-    this.#incoming = [];
+    const { bytes } = this.#incoming;
+    this.#incoming.clear();
+    if (bytes > 0) this.#carrier.holds(-bytes);
   }
 
   #leaveWire(code: number | undefined): void {
