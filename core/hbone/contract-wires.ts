@@ -28,16 +28,18 @@ export async function cuttableWire(onward: () => Promise<Socket>, bytes = Number
   const { promise: broken, resolve } = Promise.withResolvers<void>();
   let isCut = false;
   let left = bytes;
+  const passed = { there: 0, back: 0 };
   const server = createTcpServer(async (near) => {
     const far = await onward();
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [from, to, way] of [
+      [near, far, 'there'],
+      [far, near, 'back'],
     ] as const) {
       sockets.add(from);
       from.on('error', () => {});
       from.on('data', (chunk: Buffer) => {
         if (isCut) return;
+        passed[way] += 1;
         to.write(chunk.subarray(0, left));
         left -= chunk.length;
         if (left > 0) return;
@@ -53,6 +55,8 @@ export async function cuttableWire(onward: () => Promise<Socket>, bytes = Number
   assert.ok(typeof address === 'object' && address !== null);
   return {
     broken,
+    /** Pieces that went over it so far, each way. */
+    passed: passed as Readonly<typeof passed>,
     cut: () => {
       isCut = true;
     },
