@@ -118,7 +118,8 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     this.#reader = new FrameReader(this, frameBytes);
     // All that the windows of live streams may hold stays below the limit: so a reader that stops blocks only itself.
     const first = settings.maxConcurrentStreams * firstWindowBytes(settings.streamWindowBytes);
-    this.#growth = new WindowGrowth(Math.max(0, limits.heldBytes - first));
+    // Unless larger windows were configured than that leaves room for: who wants those pays for two.
+    this.#growth = new WindowGrowth(Math.max(limits.heldBytes - first, 2 * settings.streamWindowBytes));
     if (role === 'client') o.wire.write(PREFACE);
     o.wire.write(
       settingsFrame([
