@@ -168,6 +168,23 @@ describe('a flood ends the connection, and says which it was', () => {
     });
   }
 
+  it('refusals that a client learns and lets go of, as many as come, are no flood', () => {
+    using bench = Bench.ready('client');
+    for (let i = 0; i < 5_000; i++) {
+      const stream = bench.connection.open([
+        [':method', 'CONNECT'],
+        [':authority', 'a:1'],
+      ]);
+      assert.ok(stream);
+      bench.feed(
+        frame(FRAME.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, stream.id, encodeHeaders([[':status', '401']])),
+      );
+      stream.reset('cancel'); // crosses the one that follows the refusal
+      bench.feed(numberFrame(FRAME.RST_STREAM, stream.id, H2.NO_ERROR));
+    }
+    assert.equal(bench.isOver, false);
+  });
+
   it('a frame larger than we said: oversized-frame', () => {
     using bench = Bench.ready();
     bench.feed(frame(77, 0, 0, Buffer.alloc(DEFAULT_SETTINGS.frameBytes + 1)));
