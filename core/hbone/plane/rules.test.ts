@@ -1,8 +1,9 @@
-/** RFC 9113 row by row: what a peer must not do, and how each is answered. Servers over real TLS, too. */
+/** RFC 9113 row by row: what a peer must not do, and how each is answered; in memory, and over real TLS. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { mustParseIp } from '../../../mesh/index.ts';
 import { TestCa } from '../../../test/support/certificates.ts';
-import type { HeaderField } from '../../net/index.ts';
+import { connectTcp, type HeaderField } from '../../net/index.ts';
 import { Stand } from '../contract-stand.ts';
 import { createHboneClient, createHboneServer } from '../index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
@@ -10,7 +11,7 @@ import { Bench, CONNECT } from './connection-bench.ts';
 import { H2 } from './faults.ts';
 import { FLAG, FRAME, frame, goawayFrame, numberFrame, SETTING, settingsFrame } from './frames.ts';
 import { encodeHeaders } from './hpack.ts';
-import { ACK, GREETING, PREFACE, type Sight, say } from './raw-peer.ts';
+import { ACK, answerWith, GREETING, PREFACE, type Sight, say } from './raw-peer.ts';
 
 const DONE = FLAG.END_HEADERS;
 const LAST = FLAG.END_HEADERS | FLAG.END_STREAM;
@@ -434,6 +435,30 @@ describe('over TLS, a server of tunnels', async () => {
     const { leg } = await stand.open();
     leg.reset('cancel');
   });
+});
+
+it('over TLS, a client of tunnels answers each row as it should', async () => {
+  const ca = await TestCa.create('cluster.local');
+  const [cart, web] = await Promise.all([ca.material(ca.id('shop', 'cart')), ca.material(ca.id('shop', 'web'))]);
+  for (const [section, what, expected, bytes] of asClient) {
+    await using client = createHboneClient({ implementation: 'plane' });
+    const sight = await answerWith(bytes, cart, (port) =>
+      client.open({
+        dial: { ip: mustParseIp('127.0.0.1'), port },
+        source: web,
+        expected: [cart.identity],
+        authority: '10.0.0.1:80',
+        headers: {},
+        connect: () => connectTcp({ to: { ip: '127.0.0.1', port } }),
+        poolKey: what,
+      }),
+    );
+    try {
+      judge(expected, sight, sight.isOver);
+    } catch (cause) {
+      throw new Error(`${what} (section ${section})`, { cause });
+    }
+  }
 });
 
 it('a client that is not told that its SETTINGS came ends the connection with SETTINGS_TIMEOUT', (t) => {
