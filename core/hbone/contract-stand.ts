@@ -16,6 +16,7 @@ import type {
   HboneSettings,
   OpenedStream,
   OpenOptions,
+  Revocations,
   TlsMaterial,
 } from './types.ts';
 
@@ -34,6 +35,10 @@ export type ContractCa = {
     identity: SpiffeId,
     o?: { readonly also?: readonly string[]; readonly roots?: string },
   ): Promise<TlsMaterial>;
+  /** An authority below this one, and the serial of its certificate. */
+  intermediate(): Promise<ContractCa & { readonly serial: string }>;
+  /** A revocation list, PEM. */
+  crl(serials: readonly string[]): Promise<string>;
   expired(identity: SpiffeId): Promise<TlsMaterial>;
   notYetValid(identity: SpiffeId): Promise<TlsMaterial>;
   nameless(identity: SpiffeId): Promise<TlsMaterial>;
@@ -48,6 +53,8 @@ export type StandOptions = {
   readonly client?: ClientOptions;
   readonly onConnect?: (request: ConnectRequest) => void | Promise<void>;
   readonly material?: () => Promise<TlsMaterial>;
+  /** What the server knows of clients. */
+  readonly revocations?: Revocations;
 };
 
 /** One server on loopback, one client, and what they saw. */
@@ -73,6 +80,7 @@ export class Stand implements AsyncDisposable {
         this.requests.push(request);
         return (o.onConnect ?? echo)(request);
       },
+      ...(o.revocations ? { revocations: o.revocations } : {}),
       ...(o.serverSettings ? { settings: o.serverSettings } : {}),
     });
     this.#listener = createTcpServer({ allowHalfOpen: true, pauseOnConnect: true }, (s) =>

@@ -8,12 +8,14 @@ import { AUTHORITY, type ContractCa, echo, type Implementation, rejection, Stand
 import { cuttableWire, silentServer } from './contract-wires.ts';
 import { HboneError, type HboneErrorCode } from './errors.ts';
 import { eventually, Recorder } from './leg-contract.ts';
+import { revocationContract } from './revocation-contract.ts';
 import type { TlsMaterial } from './types.ts';
 
 /** Registers the suite under `name`. */
 export function hboneContract(name: string, ca: ContractCa, other: ContractCa, impl: Implementation): void {
   const web = ca.id('shop', 'web');
   const cart = ca.id('shop', 'cart');
+  revocationContract(name, ca, other, impl);
 
   describe(`a tunnel of ${name}`, () => {
     it('opens over mutual TLS: each side knows who the other is, and headers pass both ways', async () => {

@@ -9,6 +9,8 @@ export type HboneErrorCode =
   | 'NOT_YET_VALID'
   /** The certificate may not be used for this role. */
   | 'WRONG_USAGE'
+  /** The certificate, or an authority's above it, is on a revocation list. */
+  | 'REVOKED'
   /** Any other fault of the chain. */
   | 'CERTIFICATE_INVALID'
   /** No URI of the leaf is a workload identity. */

@@ -13,6 +13,7 @@ import { HboneError } from './errors.ts';
 import { type Ends, Handshake } from './handshake.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { http2FloodKind } from './http2-faults.ts';
+import { RevocationGate, resetWhenRevoked, type Standing } from './revocation-gate.ts';
 import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
@@ -24,16 +25,19 @@ import {
   type HboneSettings,
   type TlsMaterial,
 } from './types.ts';
-import { verifyPeer } from './verify-peer.ts';
+import { chainOf, verifyPeer } from './verify-peer.ts';
 
 export function createHttp2Server(options: HboneServerOptions): HboneServer {
   return new Http2HboneServer(options);
 }
 
+type Caller = { readonly peer: SpiffeId; readonly ends: Ends; readonly revoked: AbortSignal | undefined };
+
 class Http2HboneServer implements HboneServer {
   readonly #options: HboneServerOptions;
   readonly #settings: HboneSettings;
   readonly #acceptor = new TlsAcceptor();
+  readonly #gate: RevocationGate;
   /** From the accepted socket until HTTP/2 runs on it. */
   readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
@@ -44,6 +48,7 @@ class Http2HboneServer implements HboneServer {
 
   constructor(options: HboneServerOptions) {
     this.#options = options;
+    this.#gate = new RevocationGate(options.revocations);
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
     this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
@@ -118,14 +123,21 @@ class Http2HboneServer implements HboneServer {
     tls.on('error', () => {}); // a peer that hangs up; the session's `close` cleans up
     if (handshake.isOver) return; // its socket is being reset
     let peer: SpiffeId;
+    let standing: Standing;
     try {
       peer = verifyPeer(tls, { kind: 'trust-domain', trustDomain: spiffeParts(material.identity).trustDomain });
+      standing = this.#gate.admit(() => chainOf(tls, material.roots));
     } catch (error) {
       handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));
       return;
     }
     const session = performServerHandshake(tls, sessionOptions(this.#settings, 'server'));
     this.#sessions.set(session, tls);
+    standing.cutBy(() => {
+      session.close(); // GOAWAY
+      cutSession(session, tls);
+    });
+    const caller = { peer, ends: handshake.ends, revoked: standing.revoked };
     const failed = (cause?: unknown) =>
       handshake.fail(new HboneError('HTTP2_FAILED', 'the peer closed before it spoke HTTP/2', { cause }));
     // Later errors end the session, and each stream tells its own leg.
@@ -135,22 +147,24 @@ class Http2HboneServer implements HboneServer {
       failed(error);
     });
     session.once('close', () => {
+      standing[Symbol.dispose]();
       this.#sessions.delete(session);
       failed();
       this.#checkIdle();
     });
     session.once('remoteSettings', () => handshake.succeed());
-    session.on('stream', (stream, headers) => this.#serve(stream, headers, peer, handshake.ends));
+    session.on('stream', (stream, headers) => this.#serve(stream, headers, caller));
     session.setLocalWindowSize(this.#settings.connectionWindowBytes);
     // A pod whose namespace is gone looks like this, too: no reason to complain.
     watchLiveness(session, this.#settings, () => cutSession(session, tls));
     if (this.#isDraining) session.close();
   }
 
-  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: SpiffeId, ends: Ends): void {
+  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, { peer, ends, revoked }: Caller): void {
     const abort = new AbortController();
     this.#streams += 1;
     const leg = streamLeg(stream);
+    resetWhenRevoked(leg, revoked);
     stream.once('close', () => {
       this.#streams -= 1;
       abort.abort(new HboneError('TUNNEL_CLOSED', 'the stream is over'));
@@ -173,6 +187,7 @@ class Http2HboneServer implements HboneServer {
       authority,
       headers: plainHeaders(headers),
       closed: abort.signal,
+      revoked,
       respond: (status, more = {}) => {
         answer(status, more, false);
         return leg;

@@ -17,5 +17,6 @@ export {
   type HboneSettings,
   type OpenedStream,
   type OpenOptions,
+  type Revocations,
   type TlsMaterial,
 } from './types.ts';

@@ -6,11 +6,12 @@ import type { SpiffeId } from '../../mesh/index.ts';
 import { HboneError, tlsFault } from './errors.ts';
 import { http2FloodKind } from './http2-faults.ts';
 import type { Leg } from './leg.ts';
+import { type RevocationGate, resetWhenRevoked, type Standing } from './revocation-gate.ts';
 import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
 import { ALPN, contextFor } from './tls-context.ts';
 import type { HboneClientOptions, HboneSettings, OpenedStream, OpenOptions, TlsMaterial } from './types.ts';
-import { verifyPeer } from './verify-peer.ts';
+import { chainOf, verifyPeer } from './verify-peer.ts';
 
 /** A stream that the peer has certainly not looked at: trying again elsewhere repeats nothing. */
 export class NotProcessed extends HboneError {}
@@ -20,8 +21,17 @@ export class Tunnel {
   readonly #session: ClientHttp2Session;
   readonly #socket: TLSSocket;
   readonly #settings: HboneSettings;
+  readonly #revoked: AbortSignal | undefined;
 
-  private constructor(session: ClientHttp2Session, socket: TLSSocket, peer: SpiffeId, settings: HboneSettings) {
+  private constructor(
+    session: ClientHttp2Session,
+    socket: TLSSocket,
+    { peer, standing }: { readonly peer: SpiffeId; readonly standing: Standing },
+    settings: HboneSettings,
+  ) {
+    this.#revoked = standing.revoked;
+    session.once('close', () => standing[Symbol.dispose]());
+    standing.cutBy(() => this.destroy());
     this.#session = session;
     this.#socket = socket;
     this.peer = peer;
@@ -32,7 +42,7 @@ export class Tunnel {
   static async establish(
     o: OpenOptions,
     settings: HboneSettings,
-    onFault: HboneClientOptions['onFault'],
+    { gate, onFault }: { readonly gate: RevocationGate; readonly onFault: HboneClientOptions['onFault'] },
   ): Promise<Tunnel> {
     let raw: Socket;
     try {
@@ -55,9 +65,10 @@ export class Tunnel {
       tls.once('secureConnect', () => {
         try {
           const peer = verifyPeer(tls, { kind: 'identities', expected: o.expected });
+          const standing = gate.admit(() => chainOf(tls, o.source.roots));
           const session = startHttp2(tls, settings, onFault);
           session.once('remoteSettings', () => clearTimeout(timer));
-          resolve(new Tunnel(session, tls, peer, settings));
+          resolve(new Tunnel(session, tls, { peer, standing }, settings));
         } catch (error) {
           reject(error);
           resetSoon(raw);
@@ -110,8 +121,9 @@ export class Tunnel {
     }
     stream.once('close', over);
     const leg = streamLeg(stream);
+    resetWhenRevoked(leg, this.#revoked);
     const responseHeaders = await this.#reply(stream, leg, o);
-    return { leg, responseHeaders, peer: this.peer };
+    return { leg, responseHeaders, peer: this.peer, revoked: this.#revoked };
   }
 
   #reply(stream: ClientHttp2Stream, leg: Leg, o: OpenOptions): Promise<ReadonlyMap<string, string>> {

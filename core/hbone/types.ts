@@ -1,5 +1,6 @@
 /** The tunnel as its users see it: open a stream to an authority, accept streams. Implementations stand behind this. */
 import type { SocketAddress, SpiffeId } from '../../mesh/index.ts';
+import type { Ancestry } from '../identity/index.ts';
 import type { TcpConnection } from '../net/index.ts';
 import type { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
@@ -17,6 +18,13 @@ export type TlsMaterial = {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly serial: string;
+};
+
+/** Which certificates are not to be believed any more, though everything else about them is right. */
+export type Revocations = {
+  isRevoked(ancestry: Ancestry): boolean;
+  /** Calls after each change, until it is disposed. */
+  onChange(listener: () => void): Disposable;
 };
 
 export type OpenOptions = {
@@ -40,6 +48,8 @@ export type OpenedStream = {
   readonly leg: Leg;
   readonly responseHeaders: ReadonlyMap<string, string>;
   readonly peer: SpiffeId;
+  /** Aborted with HboneError REVOKED before the tunnel is cut for that; undefined when nothing can be revoked. */
+  readonly revoked: AbortSignal | undefined;
 };
 
 export interface HboneClient extends AsyncDisposable {
@@ -62,6 +72,8 @@ export type ConnectRequest = {
   refuse(status: 400 | 401 | 503, headers?: Readonly<Record<string, string>>): void;
   /** Aborted when the stream is over, whoever ended it. */
   readonly closed: AbortSignal;
+  /** As {@link OpenedStream.revoked}. */
+  readonly revoked: AbortSignal | undefined;
 };
 
 export interface HboneServer extends AsyncDisposable {
@@ -83,6 +95,7 @@ export type HboneServerOptions = {
   readonly onHandshakeError: (error: HboneError, from: SocketAddress, to: SocketAddress) => void;
   /** A peer that was authenticated hit one of the limits; for counting. Must not throw. */
   readonly onFault?: (kind: FloodKind) => void;
+  readonly revocations?: Revocations;
   readonly settings?: Partial<HboneSettings>;
 };
 
@@ -90,6 +103,7 @@ export type HboneClientOptions = {
   readonly implementation: HboneImplementation;
   /** A server that we reached hit one of the limits; for counting. Must not throw. */
   readonly onFault?: (kind: FloodKind) => void;
+  readonly revocations?: Revocations;
   readonly settings?: Partial<HboneSettings>;
   /** An unused tunnel is closed after this long; default 5 min. */
   readonly poolUnusedReleaseMs?: number;

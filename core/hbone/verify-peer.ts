@@ -1,8 +1,8 @@
 /** Who is at the other end: judged after TLS, before the first byte of HTTP/2. */
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
-import { spiffeIdsOf } from '../identity/index.ts';
+import { certificatesOf, spiffeIdsOf } from '../identity/index.ts';
 import { chainFault, HboneError } from './errors.ts';
 
 /** Whom a side accepts: a server anybody of its trust domain, a client only whom it meant to reach. */
@@ -17,6 +17,19 @@ export function verifyPeer(socket: TLSSocket, expectation: Expectation): SpiffeI
   // Node's `rejectUnauthorized` is off so that the reason can be told; this line is what stands in its place.
   if (socket.authorized !== true) throw chainFault(verdictOf(socket));
   return judgeLeaf(leaf, socket.alpnProtocol, expectation);
+}
+
+/** DER: the peer's leaf, what Node found to have signed it, and the roots that we trust. For a peer that `verifyPeer` accepts. */
+export function chainOf(socket: TLSSocket, roots: string): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  const seen = new Set<string>();
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && !seen.has(next.fingerprint256)) {
+    seen.add(next.fingerprint256);
+    chain.push(next.raw);
+    next = next.issuerCertificate; // a root is its own
+  }
+  return [...chain, ...certificatesOf(roots)];
 }
 
 /** The same for a leaf whose chain OpenSSL has found good, for its role, too. Throws HboneError. */

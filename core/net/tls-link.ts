@@ -143,13 +143,18 @@ export class TlsLink {
     const certificate = ossl.SSL_get1_peer_certificate(this.#ssl);
     if (certificate === 0n) return undefined;
     try {
-      const der = Buffer.alloc(Math.max(64, ossl.i2d_X509(certificate, null)));
-      const out = new OutPointer();
-      out.set(addressOf(der)); // OpenSSL moves this pointer to the end
-      return der.subarray(0, ossl.i2d_X509(certificate, out.address));
+      return derOf(certificate);
     } finally {
       ossl.X509_free(certificate);
     }
+  }
+
+  /** DER of the chain that OpenSSL verified: the peer's leaf first, the trusted root last; empty when there is none. */
+  verifiedChain(): readonly Buffer[] {
+    if (this.#state === 'closed') return [];
+    const chain = ossl.SSL_get0_verified_chain(this.#ssl);
+    if (chain === 0n) return [];
+    return Array.from({ length: ossl.OPENSSL_sk_num(chain) }, (_, i) => derOf(ossl.OPENSSL_sk_value(chain, i)));
   }
 
   /** Gathers bytes; they go out at the end of this poll phase, or when the buffer is full. */
@@ -353,4 +358,11 @@ export class TlsLink {
       this.#events.closed();
     });
   }
+}
+
+function derOf(certificate: bigint): Buffer {
+  const der = Buffer.alloc(Math.max(64, ossl.i2d_X509(certificate, null)));
+  const out = new OutPointer();
+  out.set(addressOf(der)); // OpenSSL moves this pointer to the end
+  return der.subarray(0, ossl.i2d_X509(certificate, out.address));
 }

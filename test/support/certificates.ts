@@ -1,6 +1,17 @@
 /** A certificate authority for tests, with the certificates that a good one would never sign, too. */
 import { webcrypto } from 'node:crypto';
-import { BasicConstraints, Certificate, type Extension, ExtKeyUsage } from 'pkijs';
+import { Integer, Utf8String } from 'asn1js';
+import {
+  AttributeTypeAndValue,
+  BasicConstraints,
+  Certificate,
+  CertificateRevocationList,
+  type Extension,
+  ExtKeyUsage,
+  RelativeDistinguishedNames,
+  RevokedCertificate,
+  Time,
+} from 'pkijs';
 import type { TlsMaterial } from '../../core/hbone/index.ts';
 import { CertificateAuthority, certificatesOf, generateKeyAndCsr, toPem } from '../../core/identity/index.ts';
 import { type SpiffeId, spiffeId } from '../../mesh/index.ts';
@@ -18,6 +29,8 @@ export type OddOptions = {
   readonly only?: 'client' | 'server';
   /** Makes the leaf an authority. */
   readonly isCa?: boolean;
+  /** The subject's organization; else there is no subject. */
+  readonly name?: string;
 };
 
 export class TestCa {
@@ -32,6 +45,37 @@ export class TestCa {
   static async create(trustDomain = 'cluster.local'): Promise<TestCa> {
     const now = new Date(Date.now() - 30 * DAY_MS);
     return new TestCa(await CertificateAuthority.selfSigned({ trustDomain, now }), trustDomain);
+  }
+
+  /** An authority below this one, with its own key; `serial` is that of its certificate. */
+  async intermediate(): Promise<TestCa & { readonly serial: string }> {
+    const { chain, key, roots, serial } = await this.odd(this.id('authorities', 'below'), {
+      isCa: true,
+      name: 'below',
+    });
+    const material = { certPem: chain, keyPem: key, chainPem: chain, rootPem: roots };
+    const below = new TestCa(CertificateAuthority.fromPem({ ...material, now: new Date() }), this.trustDomain);
+    return Object.assign(below, { serial });
+  }
+
+  /** A revocation list of this authority, PEM; expired, for that must not matter. */
+  async crl(serials: readonly string[]): Promise<string> {
+    const [own] = certificatesOf(this.authority.certPem);
+    if (own === undefined) throw new Error('an authority without a certificate');
+    const revokedAt = new Time({ value: new Date(Date.now() - DAY_MS) });
+    const crl = new CertificateRevocationList({
+      version: 1,
+      issuer: Certificate.fromBER(own).subject,
+      thisUpdate: revokedAt,
+      nextUpdate: new Time({ value: new Date(Date.now() - DAY_MS / 2) }),
+      ...(serials.length > 0 && {
+        revokedCertificates: serials.map(
+          (serial) => new RevokedCertificate({ userCertificate: integer(serial), revocationDate: revokedAt }),
+        ),
+      }),
+    });
+    await crl.sign(await this.#key(), 'SHA-256');
+    return toPem('X509 CRL', new Uint8Array(crl.toSchema(true).toBER()));
   }
 
   id(namespace: string, serviceAccount: string): SpiffeId {
@@ -88,6 +132,7 @@ export class TestCa {
     const [der] = certificatesOf(good.chain);
     if (der === undefined) throw new Error('the authority signed nothing');
     const certificate = Certificate.fromBER(der);
+    if (o.name) certificate.subject = organization(o.name);
     for (const extension of certificate.extensions ?? []) bend(extension, o);
     await certificate.sign(await this.#key(), 'SHA-256');
     return { ...good, chain: toPem('CERTIFICATE', new Uint8Array(certificate.toSchema().toBER())) };
@@ -99,6 +144,19 @@ export class TestCa {
     const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
     return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']) as Promise<CryptoKey>;
   }
+}
+
+function organization(name: string): RelativeDistinguishedNames {
+  const value = new Utf8String({ value: name });
+  return new RelativeDistinguishedNames({ typesAndValues: [new AttributeTypeAndValue({ type: '2.5.4.10', value })] });
+}
+
+/** DER integers are signed: a leading zero keeps a serial positive. */
+function integer(serial: string): Integer {
+  const even = serial.length % 2 === 0 ? serial : `0${serial}`;
+  return new Integer({
+    valueHex: new Uint8Array(Buffer.from(/^[89a-f]/i.test(even) ? `00${even}` : even, 'hex')).buffer,
+  });
 }
 
 function bend(extension: Extension, o: OddOptions): void {

@@ -3,6 +3,7 @@ import type { SpiffeId } from '../../../mesh/index.ts';
 import { type HeaderField, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { PooledClient, type PooledTunnel } from '../pool.ts';
+import { RevocationGate, type Standing } from '../revocation-gate.ts';
 import { NotProcessed } from '../tunnel.ts';
 import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, OpenOptions } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
@@ -13,13 +14,15 @@ import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.
 import type { PlaneStream } from './stream.ts';
 
 export function createPlaneClient(options: HboneClientOptions): HboneClient {
-  return new PooledClient((o, settings) => establish(o, settings, options.onFault), options);
+  const guards = { gate: new RevocationGate(options.revocations), onFault: options.onFault };
+  return new PooledClient((o, settings) => establish(o, settings, guards), options);
 }
 
-type OnFault = HboneClientOptions['onFault'];
+/** What stands between a peer and us, beside TLS. */
+type Guards = { readonly gate: RevocationGate; readonly onFault: HboneClientOptions['onFault'] };
 
 /** The peer's SETTINGS may come later, but within the same deadline as TLS. */
-async function establish(o: OpenOptions, settings: HboneSettings, onFault: OnFault): Promise<PooledTunnel> {
+async function establish(o: OpenOptions, settings: HboneSettings, guards: Guards): Promise<PooledTunnel> {
   let tcp: TcpConnection;
   try {
     tcp = await o.connect();
@@ -33,7 +36,7 @@ async function establish(o: OpenOptions, settings: HboneSettings, onFault: OnFau
     tcp.reset();
     throw new HboneError('MATERIAL_UNAVAILABLE', `unusable certificate of ${o.source.identity}`, { cause });
   }
-  return shakeHands(tcp, context, o, settings, onFault);
+  return shakeHands(tcp, context, o, settings, guards);
 }
 
 function shakeHands(
@@ -41,7 +44,7 @@ function shakeHands(
   context: TlsContext,
   o: OpenOptions,
   settings: HboneSettings,
-  onFault: OnFault,
+  guards: Guards,
 ): Promise<PlaneTunnel> {
   const { promise, resolve, reject } = Promise.withResolvers<PlaneTunnel>();
   let tunnel: PlaneTunnel | undefined;
@@ -56,7 +59,9 @@ function shakeHands(
       secured: () => {
         try {
           const peer = peerOf(link, { kind: 'identities', expected: o.expected });
-          tunnel = new PlaneTunnel(link, peer, settings, { settled: () => clearTimeout(timer), onFault });
+          const standing = guards.gate.admit(() => link.verifiedChain());
+          const settled = () => clearTimeout(timer);
+          tunnel = new PlaneTunnel(link, { peer, standing }, settings, { settled, onFault: guards.onFault });
           resolve(tunnel);
         } catch (error) {
           clearTimeout(timer);
@@ -85,16 +90,18 @@ class PlaneTunnel implements PooledTunnel {
   readonly peer: SpiffeId;
   readonly connection: PlaneConnection;
   readonly #settings: HboneSettings;
+  readonly #revoked: AbortSignal | undefined;
   readonly #onClose = new Set<() => void>();
   #isOver = false;
 
   constructor(
     link: TlsLink,
-    peer: SpiffeId,
+    { peer, standing }: { readonly peer: SpiffeId; readonly standing: Standing },
     settings: HboneSettings,
-    { settled, onFault }: { readonly settled: () => void; readonly onFault: OnFault },
+    { settled, onFault }: { readonly settled: () => void; readonly onFault: Guards['onFault'] },
   ) {
     this.peer = peer;
+    this.#revoked = standing.revoked;
     this.#settings = settings;
     this.connection = new PlaneConnection({
       role: 'client',
@@ -106,12 +113,14 @@ class PlaneTunnel implements PooledTunnel {
         request: () => {}, // only servers are asked
         over: () => {
           settled();
+          standing[Symbol.dispose]();
           this.#isOver = true;
           for (const listener of this.#onClose) listener();
         },
         flood: (kind) => onFault?.(kind),
       },
     });
+    standing.cutBy(() => this.destroy());
   }
 
   get isUsable(): boolean {
@@ -148,7 +157,7 @@ class PlaneTunnel implements PooledTunnel {
       throw new NotProcessed('TUNNEL_CLOSED', 'the tunnel takes no more streams');
     }
     const responseHeaders = await this.#reply(stream, o, over);
-    return { leg: stream, responseHeaders, peer: this.peer };
+    return { leg: stream, responseHeaders, peer: this.peer, revoked: this.#revoked };
   }
 
   #reply(stream: PlaneStream, o: OpenOptions, over: () => void): Promise<ReadonlyMap<string, string>> {

@@ -4,6 +4,7 @@ import { type HeaderField, KernelError, type TcpConnection, type TlsContext, Tls
 import { HboneError } from '../errors.ts';
 import { type Ends, Handshake } from '../handshake.ts';
 import { HandshakeQueue } from '../handshake-queue.ts';
+import { RevocationGate, type Standing } from '../revocation-gate.ts';
 import {
   type ConnectRequest,
   DEFAULT_SETTINGS,
@@ -22,12 +23,15 @@ export function createPlaneServer(options: HboneServerOptions): HboneServer {
   return new PlaneServer(options);
 }
 
+type Caller = { readonly peer: SpiffeId; readonly ends: Ends; readonly revoked: AbortSignal | undefined };
+
 class PlaneServer implements HboneServer {
   readonly #options: HboneServerOptions;
   readonly #settings: HboneSettings;
   /** From the accepted socket until HTTP/2 runs on it. */
   readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #connections = new Set<PlaneConnection>();
+  readonly #gate: RevocationGate;
   #streams = 0;
   #isDraining = false;
   /** Settles once nothing runs any more after a drain began. */
@@ -35,6 +39,7 @@ class PlaneServer implements HboneServer {
 
   constructor(options: HboneServerOptions) {
     this.#options = options;
+    this.#gate = new RevocationGate(options.revocations);
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
     this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
@@ -112,7 +117,8 @@ class PlaneServer implements HboneServer {
         try {
           const { trustDomain } = spiffeParts(material.identity);
           const peer = peerOf(link, { kind: 'trust-domain', trustDomain });
-          connection = this.#connect(link, handshake, peer);
+          const standing = this.#gate.admit(() => link.verifiedChain());
+          connection = this.#connect(link, handshake, peer, standing);
         } catch (error) {
           handshake.fail(asHboneError(error));
         }
@@ -128,7 +134,7 @@ class PlaneServer implements HboneServer {
     handshake.takenBy({ cut: () => link.reset(), hasHeard: () => link.hasHeard });
   }
 
-  #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId): PlaneConnection {
+  #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId, standing: Standing): PlaneConnection {
     const connection = new PlaneConnection({
       role: 'server',
       wire: link,
@@ -136,8 +142,10 @@ class PlaneServer implements HboneServer {
       limits: DEFAULT_LIMITS,
       events: {
         ready: () => handshake.succeed(),
-        request: (stream, fields) => this.#serve(connection, stream, fields, peer, handshake.ends),
+        request: (stream, fields) =>
+          this.#serve(connection, stream, fields, { peer, ends: handshake.ends, revoked: standing.revoked }),
         over: (fault) => {
+          standing[Symbol.dispose]();
           this.#connections.delete(connection);
           const why = fault === undefined ? 'the peer closed before it spoke HTTP/2' : fault.message;
           handshake.fail(new HboneError('HTTP2_FAILED', why, { cause: fault })); // harmless once it has succeeded
@@ -147,6 +155,7 @@ class PlaneServer implements HboneServer {
       },
     });
     this.#connections.add(connection);
+    standing.cutBy(() => connection.cut());
     if (this.#isDraining) connection.drain();
     return connection;
   }
@@ -155,8 +164,7 @@ class PlaneServer implements HboneServer {
     connection: PlaneConnection,
     stream: PlaneStream,
     fields: readonly HeaderField[],
-    peer: SpiffeId,
-    ends: Ends,
+    { peer, ends, revoked }: Caller,
   ): void {
     const abort = new AbortController();
     this.#streams += 1;
@@ -175,6 +183,7 @@ class PlaneServer implements HboneServer {
       authority: pseudo(fields, ':authority') ?? '',
       headers: plainFields(fields),
       closed: abort.signal,
+      revoked,
       respond: (status, more = {}) => {
         answer(status, more, false);
         return stream;
