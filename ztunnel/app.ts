@@ -19,12 +19,13 @@ import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent } from '../co
 import { MeshError, View } from '../mesh/index.ts';
 import { adminRoutes } from './admin/admin.ts';
 import { CertificateManager } from './certificates/manager.ts';
+import { RevocationFile } from './certificates/revocation-file.ts';
 import { systemClock } from './clock.ts';
 import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
 import { NodePods, type PodInfo, type PodProxy, startPodProxy } from './data/index.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';
-import { podMetrics, processMetrics, tcpMetrics, xdsMetrics } from './observe/metrics.ts';
+import { podMetrics, processMetrics, revocationMetrics, tcpMetrics, xdsMetrics } from './observe/metrics.ts';
 import { Observer } from './observe/observer.ts';
 import { PodTable } from './zds/pod-table.ts';
 import { WorkloadManager } from './zds/workload-manager.ts';
@@ -73,6 +74,17 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
       anyIdentity: config.mode === 'dedicated',
     }),
   );
+  const revocations =
+    config.crlPath === undefined
+      ? undefined
+      : resources.use(
+          new RevocationFile({
+            path: config.crlPath,
+            clock: systemClock,
+            log: log.scope('crl'),
+            events: revocationMetrics(registry),
+          }),
+        );
   const view = new View({ network: config.network, localNode: config.localNode });
   const prefetches = config.mode === 'shared';
   const mesh = new MeshState({
@@ -95,6 +107,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
       workloadReady: (signal) => mesh.workloadReady(info, signal),
       material: (identity, signal) => certificates.fetch(identity, signal),
       nodePods,
+      ...(revocations && { revocations }),
       observe: observer,
       config: config.data,
       random: Math.random,

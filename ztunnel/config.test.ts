@@ -68,7 +68,7 @@ test('dedicated mode names its workload and marks no packets unless told to', ()
 test('every problem is told in one error: bad values, what we do not have, and names that do not exist', () => {
   const env = {
     PROXY_MODE: 'dedicated',
-    CRL_PATH: '/crl.pem',
+    COMPLIANCE_POLICY: 'fips-140-2',
     XDS_ON_DEMAND: 'true',
     SECRET_TTL: '10s',
     AMBIT_ZTUNNEL_TYPO: '1',
@@ -79,7 +79,7 @@ test('every problem is told in one error: bad values, what we do not have, and n
     () => parse(env),
     (error: Error) => {
       for (const part of [
-        /CRL_PATH="\/crl.pem": this ztunnel does not have that/,
+        /COMPLIANCE_POLICY="fips-140-2": this ztunnel does not have that/,
         /XDS_ON_DEMAND="true"/,
         /SECRET_TTL="10s": the authority signs for 60s or more/,
         /AMBIT_ZTUNNEL_TYPO: no such variable/,
@@ -92,8 +92,10 @@ test('every problem is told in one error: bad values, what we do not have, and n
       return true;
     },
   );
-  assert.throws(() => parse({ PACKET_MARK: 'x', CRL_PATH: 'y' }), /CRL_PATH.*PACKET_MARK="x"/);
-  assert.ok(parse({ CRL_PATH: '', TLS12_ENABLED: 'false', ISTIO_META_DNS_CAPTURE: 'false' }));
+  assert.throws(() => parse({ PACKET_MARK: 'x', LOCAL_XDS: 'y' }), /LOCAL_XDS.*PACKET_MARK="x"/);
+  assert.equal(parse({ CRL_PATH: '' }).crlPath, undefined);
+  assert.equal(parse({ CRL_PATH: '/crl.pem' }).crlPath, '/crl.pem');
+  assert.ok(parse({ COMPLIANCE_POLICY: '', TLS12_ENABLED: 'false', ISTIO_META_DNS_CAPTURE: 'false' }));
 });
 
 test('what tunes something that we do differently is told and harms nothing', () => {

@@ -58,6 +58,7 @@ const variables = z.object({
   ALT_XDS_HOSTNAME: envOptionalText(),
   ALT_CA_HOSTNAME: envOptionalText(),
   AUTH_TOKEN: secret(envOptionalText()),
+  CRL_PATH: envOptionalText(),
   SECRET_TTL: envDuration(24 * 3_600_000),
   INPOD_UDS: envText('/var/run/ztunnel/ztunnel.sock'),
   INPOD_PORT_REUSE: envBoolean(true),
@@ -105,7 +106,6 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   FAKE_CA: ['false'],
   UNSTABLE_ENABLE_SOCKS5: ['false'],
   USER_TIMEOUT_ENABLED: ['false'],
-  CRL_PATH: [],
   TLS12_ENABLED: ['false'],
   COMPLIANCE_POLICY: [],
   ISTIO_META_DNS_CAPTURE: ['false'],
@@ -157,6 +157,8 @@ export type ZtunnelConfig = {
   readonly ca: ControlPlaneConfig;
   readonly token: TokenSource;
   readonly secretTtlMs: number;
+  /** File of revocation lists; undefined: nothing is revoked. */
+  readonly crlPath: string | undefined;
   readonly inpodUds: string;
   readonly data: DataConfig;
   readonly drainDeadlineMs: number;
@@ -232,6 +234,7 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
     },
     token: tokenSource(v.AUTH_TOKEN, readFile),
     secretTtlMs: v.SECRET_TTL,
+    crlPath: v.CRL_PATH,
     inpodUds: v.INPOD_UDS,
     data: dataConfig(v),
     drainDeadlineMs: drainDeadline(v.CONNECTION_TERMINATION_DEADLINE, v.TERMINATION_GRACE_PERIOD_SECONDS),

@@ -36,11 +36,19 @@ const start = (args: readonly string[], env: NodeJS.ProcessEnv) =>
   watch(spawn('sh', [...COMMAND, ...args], { env: { PATH, ...env }, stdio: 'pipe' }));
 
 test('what cannot start says so in one clear line and ends with status 1', async () => {
-  await using ztunnel = start(['proxy', 'ztunnel'], { PACKET_MARK: 'x', CRL_PATH: '/crl' });
+  await using ztunnel = start(['proxy', 'ztunnel'], { PACKET_MARK: 'x', LOCAL_XDS: '/crl' });
   assert.equal(await ztunnel.ended, 1);
   const lines = ztunnel.output.text.trim().split('\n');
   assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? '', /^ztunnel: .*CRL_PATH="\/crl".*PACKET_MARK="x"/);
+  assert.match(lines[0] ?? '', /^ztunnel: .*LOCAL_XDS="\/crl".*PACKET_MARK="x"/);
+});
+
+test('a revocation list that can not be read ends the start with one clear line', async () => {
+  await using ztunnel = start(['proxy', 'ztunnel'], { CRL_PATH: import.meta.filename });
+  assert.equal(await ztunnel.ended, 1);
+  const told = ztunnel.output.text.split('\n').filter((line) => line.startsWith('ztunnel: '));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /CRL_PATH=".*main\.test\.ts": .*not a readable revocation list/);
 });
 
 test('an unknown command prints help and ends with status 1, help itself with 0', async () => {

@@ -13,6 +13,8 @@ export type InProcessCall = {
   readonly authority: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** Aborted when either side's certificate is revoked. */
+  readonly revoked: AbortSignal | undefined;
   /** Default 15 s. */
   readonly replyTimeoutMs?: number;
 };
@@ -53,9 +55,15 @@ export function connectInProcess(
     authority: o.authority,
     headers: new Map(Object.entries(o.headers)),
     closed: closed.signal,
+    revoked: o.revoked,
     respond: (_status, headers = {}) => {
       if (answer()) {
-        resolve({ leg: near, responseHeaders: new Map(Object.entries(headers)), peer: o.destination });
+        resolve({
+          leg: near,
+          responseHeaders: new Map(Object.entries(headers)),
+          peer: o.destination,
+          revoked: o.revoked,
+        });
         void far.closed.then(() => closed.abort(new HboneError('TUNNEL_CLOSED', 'the stream is over')));
       }
       return far;

@@ -5,6 +5,7 @@ export { connectInProcess, type InProcessCall } from './in-process.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';
 export type { FloodKind } from './plane/faults.ts';
+export { RevocationGate, type Standing } from './revocation-gate.ts';
 export { tcpLeg } from './tcp-leg.ts';
 export {
   type ConnectRequest,

@@ -58,7 +58,7 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
     localhostAppTunnel: data.localhostAppTunnel,
     ztunnelWorkload: pod.name === '' ? null : { ...pod },
     ipv6Enabled: data.ipv6,
-    crlPath: null,
+    crlPath: config.crlPath ?? null,
     enableEnhancedBaggage: data.responseBaggage,
   };
 }

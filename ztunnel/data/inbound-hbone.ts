@@ -54,6 +54,7 @@ async function admit(
   } as const;
   // Tracked before policy is asked: a change in between still finds it.
   const live = pod.live.track(contextOf(pod, req, local, decision, host), info, facts);
+  live.cutWhenRevoked(req.revoked);
   try {
     const admission = await pod.gate.admit(live, local);
     if (admission.verdict === 'deny') {

@@ -1,7 +1,7 @@
 /** One connection while it is tracked: from before its first policy decision until nothing of it is left. */
 import type { Leg } from '../../core/hbone/index.ts';
 import { relay } from '../../core/hbone/index.ts';
-import type { ConnectionFacts, MeshError } from '../../mesh/index.ts';
+import { type ConnectionFacts, MeshError } from '../../mesh/index.ts';
 import type { ConnectionContext, ConnectionInfo, ConnectionResult, OpenConnection, ResponseFlags } from './observer.ts';
 
 /** Why a connection was ended from our side. */
@@ -23,6 +23,7 @@ export class LiveConnection {
   #legs: readonly Leg[] = [];
   #cut: Cut | undefined;
   #isOver = false;
+  #release: () => void = () => {};
   /** For the idle check: bytes and time of the last look that saw progress. */
   #seenBytes = 0;
   #seenAtMs: number;
@@ -61,6 +62,20 @@ export class LiveConnection {
     this.#abort.abort(cut.reason);
   }
 
+  /** Cuts when the peer's certificate is revoked, until the connection is over. */
+  cutWhenRevoked(revoked: AbortSignal | undefined): void {
+    if (revoked === undefined || this.#isOver) return;
+    const cut = () => {
+      const reason = revoked.reason instanceof MeshError ? revoked.reason : new MeshError('REVOKED', 'peer revoked');
+      this.cut({ reason, flags: 'CERT_REVOKED' });
+    };
+    if (revoked.aborted) cut();
+    else {
+      revoked.addEventListener('abort', cut);
+      this.#release = () => revoked.removeEventListener('abort', cut);
+    }
+  }
+
   /**
    * Relays until both directions are over and flushed. Takes the legs over, whatever happens. Resets of the peers are no
    * error of ours and are not reported as one.
@@ -77,6 +92,7 @@ export class LiveConnection {
   finish(result: ConnectionResult): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#release();
     this.#untrack(this);
     const cut = this.#cut;
     this.#open.closed(cut ? { error: cut.reason.message, flags: cut.flags } : result);

@@ -78,7 +78,7 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
   const material = await materialOf(pod, source, live.signal).catch((cause: unknown) => {
     throw new HboneError('MATERIAL_UNAVAILABLE', `no certificate for ${identityOf(pod, source)}`, { cause });
   });
-  const { leg } = await pod.client.open({
+  const { leg, revoked } = await pod.client.open({
     dial: route.dial,
     source: material,
     expected: route.expectedIdentities,
@@ -95,6 +95,7 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
     ].join('|'),
     signal: live.signal,
   });
+  live.cutWhenRevoked(revoked);
   return leg;
 }
 
@@ -109,6 +110,7 @@ async function direct(
   const release = way.hold((reason) =>
     live.cut({ reason: new MeshError('NETWORK_POLICY', reason), flags: 'NETWORK_POLICY' }),
   );
+  live.cutWhenRevoked(way.revoked);
   try {
     const { dial, authority } = route;
     const call = {
@@ -161,6 +163,7 @@ function workloadIdentity(destination: Workload, expected: readonly SpiffeId[]):
 function failure(error: unknown): ConnectionResult {
   if (!(error instanceof HboneError)) return { error: messageOf(error), flags: 'CONNECT' };
   if (error.code === 'MATERIAL_UNAVAILABLE') return { error: messageOf(error), flags: 'IDENTITY_ERROR' };
+  if (error.code === 'REVOKED') return { error: messageOf(error), flags: 'CERT_REVOKED' };
   if (error.code === 'CONNECT_REFUSED') {
     const receipt = error.headers?.get('ambit-receipt');
     const more = receipt === undefined ? '' : ` (receipt ${receipt.slice(0, 64)})`;

@@ -1,5 +1,5 @@
 /** What a pod's proxy needs and what it offers: the other half of the seam with the rest of the ztunnel. */
-import type { HboneImplementation, TlsMaterial } from '../../core/hbone/index.ts';
+import type { HboneImplementation, Revocations, TlsMaterial } from '../../core/hbone/index.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
 import type { NodePods } from './node-pods.ts';
@@ -102,6 +102,8 @@ export type PodProxyDeps = {
   readonly material: (identity: SpiffeId, signal?: AbortSignal) => Promise<TlsMaterial>;
   /** Others that this process serves; absent: every way is a tunnel. */
   readonly nodePods?: NodePods;
+  /** Undefined: nothing is revoked. */
+  readonly revocations?: Revocations;
   readonly observe: ConnectionObserver;
   readonly config: DataConfig;
   /** In [0, 1). */

@@ -3,6 +3,7 @@ import {
   chooseHbone,
   createHboneClient,
   createHboneServer,
+  type HboneError,
   type HboneServer,
   type HboneSettings,
 } from '../../core/hbone/index.ts';
@@ -12,7 +13,7 @@ import { serveInboundHbone } from './inbound-hbone.ts';
 import { serveInboundPlaintext } from './inbound-plaintext.ts';
 import { type Listeners, listen } from './listeners.ts';
 import { LiveConnections } from './live-connections.ts';
-import type { Reporter } from './observer.ts';
+import type { Reporter, ResponseFlags } from './observer.ts';
 import { OpenSockets } from './open-sockets.ts';
 import { serveOutbound } from './outbound.ts';
 import { dialFromPod, materialOf, type Pod } from './pod.ts';
@@ -34,8 +35,10 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   const gone = new AbortController();
   const settings = tunnelSettings(config);
   const { implementation } = chooseHbone(config.hbone);
+  const revocations = deps.revocations && { revocations: deps.revocations };
   const client = createHboneClient({
     implementation,
+    ...revocations,
     settings,
     onFault: (kind) => observe.tunnelFault(kind),
     poolUnusedReleaseMs: config.poolUnusedReleaseMs,
@@ -45,6 +48,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     nodePods: config.sameNode === 'direct' ? deps.nodePods : undefined,
     dial: (to) => dialFromPod(pod, to, { signal: gone.signal }),
     material: (source) => materialOf(pod, source, gone.signal),
+    gate: new RevocationGate(deps.revocations),
     lookEveryMs: config.sameNodeLookMs,
     now: deps.now,
   });
@@ -64,6 +68,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
     materialOf(pod, await live.starting((signal) => deps.workloadReady(signal)), gone.signal);
   const server = createHboneServer({
     implementation,
+    ...revocations,
     settings,
     material: ownMaterial,
     onConnect: (request) => serveInboundHbone(pod, request),
@@ -76,7 +81,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
         dst,
         error: error.message,
         code: error.code,
-        flags: error.code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE',
+        flags: handshakeFlags(error),
       });
     },
   });
@@ -173,6 +178,11 @@ class RunningPod implements PodProxy {
     gate[Symbol.dispose]();
     live[Symbol.dispose]();
   }
+}
+
+function handshakeFlags({ code }: HboneError): ResponseFlags {
+  if (code === 'REVOKED') return 'CERT_REVOKED';
+  return code === 'HTTP2_FAILED' ? 'H2_HANDSHAKE_FAILURE' : 'TLS_FAILURE';
 }
 
 function tunnelSettings(config: DataConfig): Partial<HboneSettings> {

@@ -5,7 +5,7 @@
  *     closed --look: the network and both certificates permit it--> open for 30 s --look again--> ...
  *                                            two looks in a row that fail: what runs on it is cut
  */
-import type { TlsMaterial } from '../../core/hbone/index.ts';
+import { HboneError, type RevocationGate, type Standing, type TlsMaterial } from '../../core/hbone/index.ts';
 import { certificatesOf, TrustRoots, verifyPeer } from '../../core/identity/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
@@ -31,6 +31,8 @@ export type WayDeps = {
   readonly dial: (to: SocketAddress) => Promise<TcpConnection>;
   /** The pod's own certificate. */
   readonly material: (source: Workload) => Promise<TlsMaterial>;
+  /** Keeps revoked certificates out. */
+  readonly gate: RevocationGate;
   /** How long one look counts: so often the network and the certificates are asked anew. */
   readonly lookEveryMs: number;
   /** Milliseconds, monotonic. */
@@ -42,6 +44,8 @@ export type ShortWay = {
   readonly identity: SpiffeId;
   /** Our end of the connection that showed that the network permits it: where a tunnel would come from. */
   readonly from: SocketAddress;
+  /** Aborted when either certificate is revoked. */
+  readonly revoked: AbortSignal;
   /** `cut` is called when the way is closed for good. Call the result when the connection is over. */
   hold(cut: (reason: string) => void): () => void;
 };
@@ -99,6 +103,10 @@ class Way implements ShortWay, Disposable {
   readonly #deps: WayDeps;
   readonly #o: WayOptions;
   readonly #held = new Set<(reason: string) => void>();
+  readonly #revoked = new AbortController();
+  /** The certificates that were judged good, and are judged again when a revocation list changes. */
+  #judged: { readonly own: TlsMaterial; readonly theirs: TlsMaterial } | undefined;
+  readonly #standings: Standing[] = [];
   #looking: Promise<boolean> | undefined;
   #seen: Seen | undefined;
   #goodUntilMs = 0;
@@ -122,6 +130,10 @@ class Way implements ShortWay, Disposable {
     return this.#whatWasSeen.from;
   }
 
+  get revoked(): AbortSignal {
+    return this.#revoked.signal;
+  }
+
   get #whatWasSeen(): Seen {
     if (this.#seen === undefined) throw new Error('a short way that was never open');
     return this.#seen;
@@ -138,15 +150,19 @@ class Way implements ShortWay, Disposable {
     this.#lookLater(this.#goodUntilMs - this.#deps.now());
     return () => {
       this.#held.delete(cut);
-      if (this.#held.size === 0) this[Symbol.dispose]();
+      if (this.#held.size === 0) this.#stopLooking();
     };
   }
 
-  /** Nobody is told any more, and nothing is looked at until somebody asks. */
   [Symbol.dispose](): void {
+    this.#stopLooking();
+    this.#held.clear();
+    for (const standing of this.#standings.splice(0)) standing[Symbol.dispose]();
+  }
+
+  #stopLooking(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#held.clear();
   }
 
   /** One look at a time serves all who ask. */
@@ -167,6 +183,7 @@ class Way implements ShortWay, Disposable {
       const [own, theirs] = await Promise.all([this.#deps.material(source), destination.material()]);
       const identity = trustEachOther(own, theirs, route.expectedIdentities);
       if (identity === undefined) return this.#closed();
+      this.#judge(own, theirs);
       this.#seen = { from: { ip: mustParseIp(ip), port }, identity };
       this.#goodUntilMs = this.#deps.now() + this.#deps.lookEveryMs;
       this.#failures = 0;
@@ -174,6 +191,29 @@ class Way implements ShortWay, Disposable {
     } catch {
       return this.#closed(); // the tunnel will meet the same, and say what it is
     }
+  }
+
+  /** Both certificates, once each time that one is renewed. Throws HboneError when one is revoked. */
+  #judge(own: TlsMaterial, theirs: TlsMaterial): void {
+    if (this.#judged?.own === own && this.#judged.theirs === theirs) return;
+    for (const [peer, other] of [
+      [theirs, own],
+      [own, theirs],
+    ] as const) {
+      const standing = this.#deps.gate.admit(() => [...certificatesOf(peer.chain), ...certificatesOf(other.roots)]);
+      this.#standings.push(standing); // of a certificate that was renewed, too: what it let in still runs
+      standing.cutBy(() => this.#wasRevoked());
+    }
+    this.#judged = { own, theirs };
+  }
+
+  #wasRevoked(): void {
+    this.#o.forget();
+    this.#goodUntilMs = 0;
+    this.#revoked.abort(
+      new HboneError('REVOKED', 'a certificate of this connection, or an authority above it, is revoked'),
+    );
+    this[Symbol.dispose]();
   }
 
   #closed(): false {

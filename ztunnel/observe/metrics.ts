@@ -1,7 +1,8 @@
 /** The numbers that the ztunnel shows, under the names that dashboards know. HELP says which may change. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { CounterFamily, Gauge, GaugeFamily, Registry } from '../../core/telemetry/index.ts';
+import type { Counter, CounterFamily, Gauge, GaugeFamily, Registry } from '../../core/telemetry/index.ts';
 import type { DeltaEvent } from '../../core/xds/index.ts';
+import type { RevocationEvents } from '../certificates/revocation-file.ts';
 import type { Reporter } from '../data/index.ts';
 import type { PodCounters } from '../zds/pod-table.ts';
 import { TCP_LABELS } from './labels.ts';
@@ -13,12 +14,20 @@ export type TcpMetrics = {
   readonly received: CounterFamily;
   readonly sent: CounterFamily;
   readonly tunnelFaults: CounterFamily;
+  /** Handshakes and tunnelled connections that ended because of a revoked certificate. */
+  readonly revoked: Readonly<Record<Reporter, Counter>>;
   readonly socketsOpen: Readonly<Record<Reporter, Gauge>>;
 };
 
 export function tcpMetrics(registry: Registry): TcpMetrics {
   const sockets = registry.gauge('istio_tcp_sockets_open', 'Accepted sockets that are open (unstable).', ['reporter']);
+  const revoked = registry.counter(
+    'istio_crl_policy_rejections',
+    'Handshakes refused and connections cut because a certificate is revoked (unstable).',
+    ['reporter'],
+  );
   return {
+    revoked: { source: revoked.labels(['source']), destination: revoked.labels(['destination']) },
     opened: registry.counter('istio_tcp_connections_opened', 'TCP connections opened.', TCP_LABELS),
     closed: registry.counter('istio_tcp_connections_closed', 'TCP connections closed.', TCP_LABELS),
     received: registry.counter('istio_tcp_received_bytes', 'Bytes received during a request, over TCP.', TCP_LABELS),
@@ -62,6 +71,18 @@ export function podMetrics(registry: Registry): PodCounters {
     pending: (count) => pending.set(count),
     started: () => started.inc(),
     stopped: () => stopped.inc(),
+  };
+}
+
+export function revocationMetrics(registry: Registry): RevocationEvents {
+  const loads = registry.counter('ambit_crl_loads', 'Attempts to read the revocation lists (unstable).', ['result']);
+  const listed = registry.gauge('ambit_crl_revoked_certificates', 'Certificates on the lists in force (unstable).');
+  return {
+    loaded: ({ size }) => {
+      loads.labels(['loaded']).inc();
+      listed.labels([]).set(size);
+    },
+    failed: () => loads.labels(['failed']).inc(),
   };
 }
 

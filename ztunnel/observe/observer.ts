@@ -103,6 +103,7 @@ export class Observer implements ConnectionObserver {
   }
 
   handshakeFailed(event: Parameters<ConnectionObserver['handshakeFailed']>[0]): void {
+    if (event.flags === 'CERT_REVOKED') this.#options.metrics.revoked.destination.inc();
     this.earlyDeny(event);
   }
 
@@ -204,6 +205,7 @@ class Connection implements OpenConnection {
     const labels = withFlags(this.#labels, flags);
     metrics.closed.labels(labels).inc();
     if (flags !== '-') metrics.failed.labels(labels).inc();
+    if (flags === 'CERT_REVOKED') metrics.revoked[this.#context.reporter].inc();
     const level = error === undefined ? 'info' : 'error';
     if (!this.#access.enabled(level)) return;
     // Metrics name bytes by direction of the request, the line by who the local workload is: on the source side the
