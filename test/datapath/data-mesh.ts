@@ -119,6 +119,7 @@ export type MeshOptions = {
   readonly config?: Partial<DataConfig>;
   /** All pods are served by one process. */
   readonly oneNode?: boolean;
+  readonly revocations?: PodProxyDeps['revocations'];
   /** Other certificates than the right ones. */
   readonly material?: (pod: string, ca: TestCa) => ReturnType<TestCa['material']> | undefined;
 };
@@ -169,6 +170,7 @@ export class DataMesh implements AsyncDisposable {
       },
       material: () => material,
       ...(options.oneNode && { nodePods: this.#nodePods }),
+      ...(options.revocations && { revocations: options.revocations }),
       observe: observer,
       config: { ...defaultDataConfig(), ...options.config },
       random: () => 0,

@@ -173,6 +173,30 @@ describe('two pods of one node', { skip: needsRoot }, () => {
     assert.equal(counters.received, payload.length);
   });
 
+  it('a certificate that is revoked ends what runs between them, and lets nothing new in', async () => {
+    const listeners = new Set<() => void>();
+    let isRevoked = false;
+    const revocations = {
+      isRevoked: () => isRevoked,
+      onChange: (listener: () => void) => {
+        listeners.add(listener);
+        return { [Symbol.dispose]: () => void listeners.delete(listener) };
+      },
+    };
+    await using mesh = await DataMesh.create({ ...ONE_NODE, revocations });
+    await mesh.host('cart').listenEcho(8080);
+    const socket = await mesh.dial('web', 'cart', 8080);
+    socket.write('x');
+    await new Promise((done) => socket.once('data', done).resume());
+    isRevoked = true;
+    for (const listener of [...listeners]) listener();
+    assert.equal(await ending(socket), 'ECONNRESET');
+    for (const name of ['web', 'cart'])
+      assert.equal((await mesh.pod(name).observer.over()).result.flags, 'CERT_REVOKED');
+    assert.equal(await ending(mesh.dial('web', 'cart', 8080)), 'ECONNRESET');
+    assert.equal(mesh.pod('cart').observer.connections.length, 1);
+  });
+
   it('a pod that goes away takes its connections with it', async () => {
     await using mesh = await DataMesh.create(ONE_NODE);
     await mesh.host('cart').listenEcho(8080);

@@ -121,6 +121,7 @@ async function direct(
       authority,
       headers,
       signal: live.signal,
+      revoked: way.revoked,
     };
     const { leg } = await connectInProcess(call, (request) => way.destination.serve(request));
     void leg.closed.then(release);

@@ -6,6 +6,7 @@ import {
   type HboneError,
   type HboneServer,
   type HboneSettings,
+  RevocationGate,
 } from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import { MeshError } from '../../mesh/index.ts';

@@ -5,6 +5,7 @@
  *     closed --look: the network and both certificates permit it--> open for 30 s --look again--> ...
  *                                            two looks in a row that fail: what runs on it is cut
  */
+import { setMaxListeners } from 'node:events';
 import { HboneError, type RevocationGate, type Standing, type TlsMaterial } from '../../core/hbone/index.ts';
 import { certificatesOf, TrustRoots, verifyPeer } from '../../core/identity/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
@@ -116,6 +117,7 @@ class Way implements ShortWay, Disposable {
   constructor(deps: WayDeps, o: WayOptions) {
     this.#deps = deps;
     this.#o = o;
+    setMaxListeners(0, this.#revoked.signal); // one for each connection
   }
 
   get destination(): ServedPod {
@@ -219,7 +221,10 @@ class Way implements ShortWay, Disposable {
   #closed(): false {
     this.#failures += 1;
     this.#goodUntilMs = 0;
-    if (this.#held.size === 0) this.#o.forget();
+    if (this.#held.size === 0) {
+      this.#o.forget();
+      this[Symbol.dispose]();
+    }
     return false;
   }
 
