@@ -37,8 +37,8 @@ const SET_READ_AHEAD = 41;
 const SET_SESSION_CACHE_MODE = 44;
 const CHAIN_CERT = 89;
 const TLS_1_3 = 0x304n;
-/** Writes may stop short and go on from another place; idle connections hold no buffers. */
-const MODE = 0x1n | 0x2n | 0x10n;
+/** Idle connections hold no buffers (SSL_MODE_RELEASE_BUFFERS). */
+const MODE = 0x10n;
 const OP_NO_TICKET = 1n << 14n;
 const OP_NO_RENEGOTIATION = 1n << 30n;
 const VERIFY_PEER_OR_FAIL = 1 | 2;

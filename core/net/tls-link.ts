@@ -1,16 +1,10 @@
 /** One TLS connection on a raw descriptor: OpenSSL reads and writes it, libuv says when. */
 import { flushSoon, GATHER_BYTES, returnBuffer, takeBuffer } from './buffers.ts';
-import { addressOf } from './kernel.ts';
-import {
-  copyOf,
-  OutPointer,
-  ossl,
-  SSL_ERROR_WANT_READ,
-  SSL_ERROR_WANT_WRITE,
-  SSL_ERROR_ZERO_RETURN,
-  takeError,
-} from './openssl.ts';
+import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
+import { copyOf, OutPointer, ossl, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, takeError } from './openssl.ts';
+import { type Outgoing, outgoing } from './outgoing.ts';
 import type { TcpConnection } from './tcp-connection.ts';
+import { withHeadroom } from './tcp-link.ts';
 import { type TlsContext, TlsError } from './tls-context.ts';
 import { READABLE, type Watch, WRITABLE } from './watch.ts';
 
@@ -56,7 +50,8 @@ const VERDICTS: Readonly<Record<number, string>> = {
   79: 'INVALID_CA',
 };
 
-type Waiting = { readonly buffer: Buffer; at: number; readonly end: number };
+/** From here on a frame is encrypted where it lies; below, the copy is cheaper than a record of its own. */
+const DIRECT_BYTES = 4 * 1024;
 
 /**
  *     handshake --secured--> open --end()--> leaving --> closed
@@ -72,11 +67,12 @@ export class TlsLink {
   /** Bytes of this poll phase, not yet encrypted. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
-  /** What the kernel did not take, in order. */
-  #backlog: Waiting[] = [];
+  readonly #out: Outgoing;
+  /** What is encrypted and the kernel did not take, in order. */
+  #backlog: Buffer[] = [];
   #backlogBytes = 0;
-  #wantsWrite = false;
   #isPeerGone = false;
+  #hasSaidGoodbye = false;
   #goodbye: NodeJS.Timeout | undefined;
 
   /** Takes the connection over and begins to shake hands. @throws KernelError, TlsError */
@@ -96,19 +92,17 @@ export class TlsLink {
       });
       ossl.ERR_clear_error();
       if (ossl.SSL_set_fd(ssl, connection.fd) !== 1) throw new TlsError(takeError() ?? 'SSL_SET_FD');
+      this.#out = outgoing();
+      this.#out.attach(ssl);
     } catch (error) {
       if (ssl !== undefined) ossl.SSL_free(ssl);
       connection.reset();
       throw error;
     }
-    if (role === 'server') {
-      ossl.SSL_set_accept_state(ssl);
-      this.#want();
-    } else {
-      ossl.SSL_set_connect_state(ssl);
-      this.#wantsWrite = true; // the first hello goes out in the next turn, never from inside the constructor
-      this.#want();
-    }
+    if (role === 'server') ossl.SSL_set_accept_state(ssl);
+    else ossl.SSL_set_connect_state(ssl);
+    // The first hello goes out in the next turn, never from inside the constructor.
+    this.#watch.want(role === 'server' ? READABLE : READABLE | WRITABLE);
   }
 
   /** Something is waiting for the kernel; whoever can should hold back until `drained`. */
@@ -173,17 +167,69 @@ export class TlsLink {
     }
   }
 
+  /** The same for a frame. A large one is encrypted where it lies, when there is room for its header in front of it. */
+  writeFrame(header: Uint8Array, payload: Uint8Array): void {
+    const memory = payload.length < DIRECT_BYTES ? undefined : withHeadroom(payload);
+    if (memory === undefined) {
+      this.write(header);
+      this.write(payload);
+      return;
+    }
+    if (this.#state !== 'open') return;
+    this.#encryptGathered();
+    const at = payload.byteOffset - memory.byteOffset - header.length;
+    memory.set(header, at);
+    this.#encrypt(addressOf(memory) + BigInt(at), header.length + payload.length);
+    this.#ship();
+  }
+
   /** Encrypts what was gathered and hands it to the kernel. */
   flush(): void {
+    if (this.#gathered === undefined) return;
+    this.#encryptGathered();
+    this.#ship();
+  }
+
+  #encryptGathered(): void {
     const buffer = this.#gathered;
     if (buffer === undefined) return;
-    const end = this.#gatheredBytes;
+    const bytes = this.#gatheredBytes;
     this.#gathered = undefined;
     this.#gatheredBytes = 0;
-    if (this.#state !== 'open' && this.#state !== 'leaving') return void returnBuffer(buffer);
-    this.#backlog.push({ buffer, at: 0, end });
-    this.#backlogBytes += end;
-    if (this.#backlog.length === 1) this.#send();
+    if (this.#state === 'open' || this.#state === 'leaving') this.#encrypt(addressOf(buffer), bytes);
+    returnBuffer(buffer);
+  }
+
+  /** All of it becomes records in one go: there is always room, since `#ship` follows. */
+  #encrypt(address: bigint, bytes: number): void {
+    ossl.ERR_clear_error();
+    const result = ossl.SSL_write(this.#ssl, address, bytes);
+    if (result === bytes) return;
+    // Who calls may be deep inside a stream, so it is told later.
+    const reason = new TlsError(takeError() ?? 'WRITE_FAILED');
+    setImmediate(() => this.#broke(reason));
+  }
+
+  /** Takes away what OpenSSL wrote: to the kernel, and what it does not take to the backlog. */
+  #ship(): void {
+    for (let length = this.#out.length; length > 0; length = this.#out.length) {
+      const sent = this.#backlog.length > 0 ? 0 : this.#sendNow(this.#out.address, length);
+      if (sent < length && this.#state !== 'closed') {
+        const rest = this.#out.copy(sent, length);
+        this.#backlog.push(rest);
+        this.#backlogBytes += rest.length;
+        this.#want();
+      }
+      this.#out.take(length);
+    }
+  }
+
+  /** How much the kernel took. */
+  #sendNow(from: bigint | Buffer, bytes: number): number {
+    const sent = sys.send(this.#connection.fd, from, bytes);
+    if (sent >= 0) return sent;
+    if (sent !== -EAGAIN && sent !== -EINTR) setImmediate(() => this.#broke(new TlsError('CONNECTION_BROKEN')));
+    return 0;
   }
 
   /** Sends what is left, says goodbye, and closes when the peer has read it, or soon. */
@@ -206,12 +252,13 @@ export class TlsLink {
   #ready(status: number, mask: number): void {
     if (status < 0) return void this.#lastWords();
     if (this.#state === 'handshake') {
+      if (this.#backlog.length > 0) this.#sendBacklog();
       this.#shake();
       if (this.#isOver() || this.#state === 'handshake') return;
       this.#read(); // what came with the last handshake bytes is inside OpenSSL already
       return;
     }
-    if ((mask & WRITABLE) !== 0) this.#send();
+    if ((mask & WRITABLE) !== 0) this.#sendBacklog();
     if (!this.#isOver() && (mask & ~WRITABLE) !== 0) this.#read();
   }
 
@@ -225,20 +272,16 @@ export class TlsLink {
   #shake(): void {
     ossl.ERR_clear_error();
     const result = ossl.SSL_do_handshake(this.#ssl);
-    if (result === 1) {
+    const error = result === 1 ? 0 : ossl.SSL_get_error(this.#ssl, result);
+    const reason = error === 0 || error === SSL_ERROR_WANT_READ ? '' : (takeError() ?? 'HANDSHAKE_ENDED');
+    this.#ship();
+    this.#want();
+    if (error === SSL_ERROR_WANT_READ) return;
+    if (error === 0) {
       this.#state = 'open';
-      this.#wantsWrite = false;
-      this.#want();
       this.#events.secured();
       return;
     }
-    const error = ossl.SSL_get_error(this.#ssl, result);
-    if (error === SSL_ERROR_WANT_READ || error === SSL_ERROR_WANT_WRITE) {
-      this.#wantsWrite = error === SSL_ERROR_WANT_WRITE;
-      this.#want();
-      return;
-    }
-    const reason = takeError() ?? 'HANDSHAKE_ENDED';
     const verdict = Number(ossl.SSL_get_verify_result(this.#ssl));
     this.#broke(
       reason === 'CERTIFICATE_VERIFY_FAILED'
@@ -263,13 +306,10 @@ export class TlsLink {
       }
       const error = result > 0 ? 0 : ossl.SSL_get_error(this.#ssl, result);
       const reason = error === 0 || error === SSL_ERROR_WANT_READ ? undefined : takeError();
+      this.#ship(); // the answer to a key update, or an alert
       if (filled > 0 && this.#state === 'open') this.#events.data(incoming.subarray(0, filled));
       if (this.#isOver()) return;
       if (error === SSL_ERROR_WANT_READ) return;
-      if (error === SSL_ERROR_WANT_WRITE) {
-        this.#wantsWrite = true; // an answer to a key update
-        return void this.#want();
-      }
       if (error !== 0) {
         return void this.#broke(
           error === SSL_ERROR_ZERO_RETURN ? undefined : new TlsError(reason ?? 'CONNECTION_BROKEN'),
@@ -282,41 +322,30 @@ export class TlsLink {
     });
   }
 
-  #send(): void {
-    const wasBlocked = this.#wantsWrite;
-    this.#wantsWrite = false;
+  #sendBacklog(): void {
     for (let head = this.#backlog[0]; head !== undefined; head = this.#backlog[0]) {
-      ossl.ERR_clear_error();
-      const result = ossl.SSL_write(this.#ssl, addressOf(head.buffer) + BigInt(head.at), head.end - head.at);
-      if (result > 0) {
-        head.at += result;
-        this.#backlogBytes -= result;
-        if (head.at < head.end) continue;
-        this.#backlog.shift();
-        returnBuffer(head.buffer);
-        continue;
+      const sent = this.#sendNow(head, head.length);
+      this.#backlogBytes -= sent;
+      if (sent < head.length) {
+        this.#backlog[0] = head.subarray(sent);
+        return;
       }
-      const error = ossl.SSL_get_error(this.#ssl, result);
-      if (error === SSL_ERROR_WANT_WRITE || error === SSL_ERROR_WANT_READ) {
-        this.#wantsWrite = error === SSL_ERROR_WANT_WRITE;
-        break;
-      }
-      // Broken for writing; who calls may be deep inside a stream, so it is told later, by the read that finds the same.
-      const reason = new TlsError(takeError() ?? 'CONNECTION_BROKEN');
-      this.#dropBacklog();
-      setImmediate(() => this.#broke(reason));
-      break;
+      this.#backlog.shift();
     }
     this.#want();
     if (this.#state === 'leaving') this.#leaveIfSent();
-    else if (wasBlocked && this.#backlog.length === 0 && this.#state === 'open') this.#events.drained();
+    else if (this.#state === 'open') this.#events.drained();
   }
 
   #leaveIfSent(): void {
+    if (!this.#hasSaidGoodbye) {
+      this.#hasSaidGoodbye = true;
+      ossl.ERR_clear_error();
+      ossl.SSL_shutdown(this.#ssl); // close_notify; the answer does not matter
+      ossl.ERR_clear_error();
+      this.#ship();
+    }
     if (this.#backlog.length > 0) return;
-    ossl.ERR_clear_error();
-    ossl.SSL_shutdown(this.#ssl); // close_notify; the answer does not matter
-    ossl.ERR_clear_error();
     // Closing with unread bytes would be a reset, which may overtake what we have sent: so we read until the peer ends.
     this.#connection.shutdown();
   }
@@ -334,11 +363,10 @@ export class TlsLink {
   }
 
   #want(): void {
-    if (this.#state !== 'closed') this.#watch.want(READABLE | (this.#wantsWrite ? WRITABLE : 0));
+    if (this.#state !== 'closed') this.#watch.want(READABLE | (this.#backlog.length > 0 ? WRITABLE : 0));
   }
 
   #dropBacklog(): void {
-    for (const { buffer } of this.#backlog) returnBuffer(buffer);
     this.#backlog = [];
     this.#backlogBytes = 0;
   }

@@ -65,6 +65,9 @@ export class Bench implements Disposable {
           if (skip > 0) skip -= 1;
           else this.#reader.feed(Buffer.from(bytes));
         },
+        writeFrame(header, payload) {
+          this.write(Buffer.concat([header, payload]));
+        },
         end: () => {},
         get isBlocked() {
           return bench.isBlocked || bench.roomBytes <= 0;

@@ -31,6 +31,8 @@ import { PlaneStream, type StreamCarrier } from './stream.ts';
 /** What the connection stands on; `TlsLink` is one. */
 export type Wire = {
   write(bytes: Uint8Array): void;
+  /** A frame's header and payload, in this order; what precedes the payload in memory may be overwritten. */
+  writeFrame(header: Uint8Array, payload: Uint8Array): void;
   /** Sends what is left and closes. */
   end(): void;
   readonly isBlocked: boolean;
@@ -62,7 +64,7 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** RFC 9113 section 6.9.2: both windows begin here, whatever SETTINGS say of streams. */
 const DEFAULT_WINDOW_BYTES = 65_535;
 /** Larger frames would keep other streams of the connection waiting. */
-const MAX_SENT_FRAME_BYTES = 64 * 1024;
+const MAX_SENT_FRAME_BYTES = 64 * 1024 - FRAME_HEADER_BYTES; // with its header, four full TLS records
 /** What a waiting stream may send before the next one has its turn. */
 const QUANTUM_BYTES = 64 * 1024;
 /** Streams that we reset and that the peer may still be sending on. */
@@ -230,8 +232,7 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
         break;
       }
       putHeader(this.#dataHeader, n, FRAME.DATA, 0, stream.id);
-      this.#o.wire.write(this.#dataHeader);
-      this.#o.wire.write(n === view.length ? view : view.subarray(at, at + n));
+      this.#o.wire.writeFrame(this.#dataHeader, n === view.length ? view : view.subarray(at, at + n));
       stream.sendWindow -= n;
       this.#sendWindow -= n;
       stream.stalledSince = undefined;

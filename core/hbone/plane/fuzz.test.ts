@@ -96,6 +96,7 @@ function talk(random: Random): Talk {
   const said = { toServer: [] as Buffer[], toClient: [] as Buffer[] };
   const wire = (into: Buffer[]): Wire => ({
     write: (bytes) => void into.push(Buffer.from(bytes)),
+    writeFrame: (header, payload) => void into.push(Buffer.concat([header, payload])),
     end: () => {},
     isBlocked: false,
   });
@@ -177,7 +178,7 @@ function mutated(bytes: Buffer, random: Random): Buffer {
   return all;
 }
 
-const DEAF: Wire = { write: () => {}, end: () => {}, isBlocked: false };
+const DEAF: Wire = { write: () => {}, writeFrame: () => {}, end: () => {}, isBlocked: false };
 
 /** Feeds in pieces of any size, and holds the connection to what must be true of any. */
 async function survives(

@@ -1,0 +1,61 @@
+/**
+ * Where OpenSSL puts what it encrypts. One place for all links of a thread: whoever made OpenSSL write takes the bytes away
+ * before anybody else's turn. So a write never blocks inside OpenSSL (where a key update that has to be answered would find
+ * the record half written), and many records leave in one system call.
+ */
+import { copyOf, OutPointer, ossl } from './openssl.ts';
+
+/** Room for what one call may write: a gathered buffer in records, or a flight of a handshake. */
+const RING_BYTES = 256 * 1024;
+
+class Outgoing {
+  readonly #in: bigint;
+  readonly #out: bigint;
+  readonly #at = new OutPointer();
+
+  constructor() {
+    const [into, out] = [new OutPointer(), new OutPointer()];
+    // The second one's own buffer, for the way back, is never written to.
+    if (ossl.BIO_new_bio_pair(into.address, BigInt(RING_BYTES), out.address, 1n) !== 1) {
+      throw new Error('out of memory for a BIO');
+    }
+    this.#in = into.value;
+    this.#out = out.value;
+  }
+
+  /** Makes a connection write here; it holds a reference of its own. */
+  attach(ssl: bigint): void {
+    ossl.BIO_up_ref(this.#in);
+    ossl.SSL_set0_wbio(ssl, this.#in);
+  }
+
+  /** Bytes that wait and lie together at `address`; 0 when none wait. */
+  get length(): number {
+    return Math.max(ossl.BIO_nread0(this.#out, this.#at.address), 0);
+  }
+
+  /** Of the last `length`. */
+  get address(): bigint {
+    return this.#at.value;
+  }
+
+  /** Copies the first bytes of the last `length` out, from an offset on. */
+  copy(from: number, to: number): Buffer {
+    return copyOf(this.#at.value + BigInt(from), to - from);
+  }
+
+  /** Forgets so many. */
+  take(bytes: number): void {
+    ossl.BIO_nread(this.#out, this.#at.address, bytes);
+  }
+}
+
+let shared: Outgoing | undefined;
+
+/** This thread's. @throws Error when there is no memory for it. */
+export function outgoing(): Outgoing {
+  shared ??= new Outgoing();
+  return shared;
+}
+
+export type { Outgoing };
