@@ -34,6 +34,16 @@ test('a leaf carries only the identities we decided on, in a critical SAN, whate
   assert.deepEqual(signed.chainPem, [signed.certPem, ca.rootPem]);
 });
 
+test('a name without parts is an empty sequence, as strict parsers demand', async () => {
+  const ca = await CertificateAuthority.selfSigned({ trustDomain: 'cluster.local', now: NOW });
+  const { csrPem } = await generateKeyAndCsr(ID);
+  const { certPem } = await ca.sign({ csrPem, identities: [ID], ttlSeconds: DAY, now: NOW });
+  const emptySet = Buffer.from('30023100', 'hex');
+  for (const pem of [csrPem, certPem]) {
+    assert.equal(Buffer.from(pemBlocks(pem)[0]?.der ?? []).indexOf(emptySet), -1);
+  }
+});
+
 test('a leaf starts two minutes ago and ends after its time to live, but never after its signer', async () => {
   const ca = await CertificateAuthority.selfSigned({ trustDomain: 'cluster.local', now: NOW });
   const { csrPem } = await generateKeyAndCsr(ID);

@@ -40,8 +40,12 @@ export function randomSerial(random: (bytes: number) => Uint8Array = randomBytes
   return (serial[1] ?? 0) & 0x80 ? serial : serial.slice(firstNonZero(serial));
 }
 
+const EMPTY_SEQUENCE = Uint8Array.of(0x30, 0x00).buffer;
+
 export function distinguishedName(parts: { readonly organization?: string; readonly commonName?: string }) {
   const name = new RelativeDistinguishedNames();
+  // Left alone, pkijs writes a name without parts as one empty SET, which RFC 5280 section 4.1.2.4 forbids and BoringSSL refuses.
+  if (parts.organization === undefined && parts.commonName === undefined) name.valueBeforeDecode = EMPTY_SEQUENCE;
   const add = (type: string, value: string): void => {
     const printable = /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(value);
     const text = printable ? new PrintableString({ value }) : new Utf8String({ value });

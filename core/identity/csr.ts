@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { PrintableString, Utf8String } from 'asn1js';
 import { Attribute, CertificationRequest, Extensions } from 'pkijs';
 import { MeshError } from '../../mesh/index.ts';
+import { distinguishedName } from './certificate.ts';
 import { subjectAltName } from './extensions.ts';
 import { DIGEST_OF_SIGNATURE, OID } from './oid.ts';
 import { pemBlocks, toPem } from './pem.ts';
@@ -37,6 +38,7 @@ export async function generateKeyAndCsr(id: string): Promise<KeyAndCsr> {
 /** The request for a key that exists already. */
 export function createCsr(keys: { readonly privateKey: KeyObject; readonly publicKey: KeyObject }, id: string): string {
   const csr = new CertificationRequest();
+  csr.subject = distinguishedName({});
   csr.subjectPublicKeyInfo = publicKeyInfo(keys.publicKey.export({ type: 'spki', format: 'der' }));
   csr.attributes = [
     new Attribute({
