@@ -14,7 +14,9 @@ const named = args.filter((a) => !a.startsWith('--')).map((a) => join(process.cw
 const files =
   named.length > 0
     ? named
-    : globSync('{mesh,core,ztunnel,waypoint,controller,cni,cli,lab,samples,test,scripts}/**/*.test.ts', { cwd: root })
+    : globSync('{mesh,core,ztunnel,waypoint,controller,cni,cli,lab,samples,test,bench,scripts}/**/*.test.ts', {
+        cwd: root,
+      })
         .sort()
         .map((f) => join(root, f));
 

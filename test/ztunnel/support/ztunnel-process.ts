@@ -56,6 +56,11 @@ export class ZtunnelProcess implements AsyncDisposable {
     this.#child.once('close', (code) => resolve(code));
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the ztunnel did not start');
+    return this.#child.pid;
+  }
+
   get isOurs(): boolean {
     return this.implementation.name === 'ours';
   }

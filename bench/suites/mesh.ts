@@ -1,6 +1,6 @@
 /**
  * What the pure heart costs: policy evaluation by policies in scope, an outbound decision among many services, derivation
- * cold and by one change. Bounded to a few seconds. `sh scripts/node.sh bench/mesh.ts`
+ * cold and by one change. Bounded to a few seconds.
  */
 import {
   type Authorization,
@@ -15,7 +15,9 @@ import {
   type PolicyScope,
   spiffeId,
   View,
-} from '../mesh/index.ts';
+} from '../../mesh/index.ts';
+import { AMBIT } from '../report.ts';
+import type { Suite } from './suite.ts';
 
 const ROUND_MS = 150;
 const ROUNDS = 5;
@@ -44,8 +46,7 @@ function milliseconds<T>(work: () => T): readonly [number, T] {
   return [performance.now() - start, result];
 }
 
-const report = (what: string, value: number, unit: string) =>
-  console.log(`${what.padEnd(62)} ${value.toFixed(value < 10 ? 2 : 0).padStart(9)} ${unit}`);
+type Report = (name: string, value: number, unit: string) => void;
 
 const address = (net: number, i: number) => mustParseIp(`10.${net + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`);
 const alice = spiffeId('cluster.local', 'ns-7', 'alice');
@@ -133,7 +134,7 @@ function viewOf(deriver: Deriver): View {
   return view;
 }
 
-function benchEvaluate(): void {
+function benchEvaluate(report: Report): void {
   const local = viewOf(deriverOf(2, 0)).workloadByAddress('', address(0, 1)) ?? never();
   for (const kind of ['principal', 'range'] as const) {
     for (const count of [1, 100, 10_000]) {
@@ -142,12 +143,12 @@ function benchEvaluate(): void {
       const [built, scope] = milliseconds((): PolicyScope => view.policyScope(local));
       const each = nanoseconds(() => evaluate(scope, facts));
       report(`evaluate, ${count} ALLOW policies by ${kind}, none matches`, each / 1000, 'µs');
-      if (count === 10_000) report('  its scope, once per policy change', built, 'ms');
+      if (count === 10_000) report(`scope of 10,000 policies by ${kind}, once per policy change`, built, 'ms');
     }
   }
 }
 
-function benchOutbound(): void {
+function benchOutbound(report: Report): void {
   const view = viewOf(deriverOf(10_000, 10_000));
   const source = view.workloadByAddress('', address(0, 1)) ?? never();
   const flows = Array.from({ length: 64 }, (_, i): OutboundFlow => {
@@ -166,7 +167,7 @@ function never(): never {
   throw new Error('the bench built something else than it meant to');
 }
 
-function benchDerive(): void {
+function benchDerive(report: Report): void {
   for (const pods of [1000, 10_000, 100_000]) {
     const [cold, deriver] = milliseconds(() => deriverOf(pods, 1000));
     report(`derive ${pods} pods and 1,000 services, cold`, cold, 'ms');
@@ -175,12 +176,16 @@ function benchDerive(): void {
       deriver.apply(podOf(7, ready));
       ready = !ready;
     });
-    report(`  one pod changes among ${pods}`, change / 1000, 'µs');
+    report(`one pod changes among ${pods}`, change / 1000, 'µs');
     const [filled] = milliseconds(() => viewOf(deriver));
-    report(`  a view filled with ${deriver.addresses.size} resources`, filled, 'ms');
+    report(`a view filled with ${deriver.addresses.size} resources`, filled, 'ms');
   }
 }
 
-benchEvaluate();
-benchOutbound();
-benchDerive();
+export const mesh: Suite = async ({ samples }) => {
+  const report: Report = (name, value, unit) =>
+    samples.add({ suite: 'mesh', name, metric: 'time', unit, better: 'lower' }, AMBIT, value);
+  benchEvaluate(report);
+  benchOutbound(report);
+  benchDerive(report);
+};
