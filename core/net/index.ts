@@ -1,8 +1,11 @@
 /** Sockets, marks, namespaces and descriptors: the only part of Ambit that calls the kernel itself. */
+
 export { type CaptureOptions, PacketCapture } from './capture.ts';
+export { closeLeftBehind } from './dead-thread.ts';
 export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
 export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
+export { type DescriptorLedger, keepLedger, newLedger } from './ledger.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
 export { NetnsRef } from './netns.ts';
 export { originalDst } from './original-dst.ts';

@@ -5,6 +5,7 @@
  * at once: anything that runs in between (a garbage collection, say) may overwrite it.
  */
 import ffi from 'node:ffi';
+import { mark, unmark } from './ledger.ts';
 
 type Memory = bigint | NodeJS.ArrayBufferView | null;
 
@@ -45,16 +46,19 @@ function orErrno(result: number | bigint): number {
 
 /** System calls. Every one gives its result, or minus the errno. */
 export const sys = {
-  socket: (domain: number, type: number, protocol: number) => orErrno(c.socket(domain, type, protocol)),
+  socket: (domain: number, type: number, protocol: number) => mark(orErrno(c.socket(domain, type, protocol))),
   bind: (fd: number, address: Buffer) => orErrno(c.bind(fd, address, address.length)),
   connect: (fd: number, address: Buffer) => orErrno(c.connect(fd, address, address.length)),
   listen: (fd: number, backlog: number) => orErrno(c.listen(fd, backlog)),
   /** Writes the peer's address and its length where asked. */
   accept: (fd: number, address: Memory = null, length: Memory = null) =>
-    orErrno(c.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC)),
-  close: (fd: number) => orErrno(c.close(fd)),
+    mark(orErrno(c.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC))),
+  close: (fd: number) => {
+    unmark(fd); // first: from the call on the number may be another thread's
+    return orErrno(c.close(fd));
+  },
   shutdown: (fd: number, how: number) => orErrno(c.shutdown(fd, how)),
-  duplicate: (fd: number) => orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+  duplicate: (fd: number) => mark(orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0))),
   getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(fd, address, length)),
   getpeername: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getpeername(fd, address, length)),
   setsockopt: (fd: number, level: number, option: number, value: Buffer) =>
@@ -79,7 +83,8 @@ export const uv = {
   handleSize: (type: number) => Number(c.uv_handle_size(type)),
   pollInit: (handle: bigint, fd: number) => c.uv_poll_init(ffi.getCurrentEventLoop(), handle, fd),
   pollStart: (handle: bigint, events: number, callback: bigint) => c.uv_poll_start(handle, events, callback),
-  close: (handle: bigint, callback: bigint) => c.uv_close(handle, callback),
+  /** Without a callback nobody learns when the memory is free: for a thread that ends. */
+  close: (handle: bigint, callback: bigint | null) => c.uv_close(handle, callback),
   /** A function that libuv may call as `uv_poll_cb`; it must not throw. */
   pollCallback: (call: (handle: bigint, status: number, events: number) => void): bigint =>
     native.lib.registerCallback({ arguments: ['pointer', 'i32', 'i32'], return: 'void' }, (handle, status, events) =>

@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { must } from './errors.ts';
 import * as k from './kernel.ts';
+import { unmark } from './ledger.ts';
 import type { NetnsRef } from './netns.ts';
 import { decodeSockaddr, encodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
 import { type KeepAlive, setKeepAliveOn, setOption } from './socket-options.ts';
@@ -98,6 +99,7 @@ export async function serveFd(
   server.once('error', failed);
   server.listen({ fd, backlog: options.backlog ?? LISTEN_BACKLOG }, () => {
     server.off('error', failed);
+    unmark(fd); // Node's now
     if (options.onError) server.on('error', options.onError);
     resolve(server);
   });

@@ -3,6 +3,7 @@ import { access, closeSync, constants, fstatSync, openSync, readlinkSync } from 
 import { types } from 'node:util';
 import { KernelError, must } from './errors.ts';
 import { CLONE_NEWNET, NS_GET_NSTYPE, sys } from './kernel.ts';
+import { mark, unmark } from './ledger.ts';
 
 // A thread of libuv's pool belongs for good to the namespace in which it was started, and all start with the first piece
 // of work. So the first piece of work is given here, before anybody can enter a namespace.
@@ -14,7 +15,7 @@ const OWN = '/proc/thread-self/ns/net'; // a worker's namespace is its thread's,
 let inside: number | undefined;
 
 function hereFd(): number {
-  inside ??= openSync(OWN, constants.O_RDONLY);
+  inside ??= mark(openSync(OWN, constants.O_RDONLY));
   return inside;
 }
 
@@ -40,7 +41,7 @@ export class NetnsRef implements Disposable {
     let fd: number;
     try {
       // O_NONBLOCK: a path from elsewhere may be a FIFO, whose opening would wait for a writer
-      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      fd = mark(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code ?? 'EIO';
       throw new KernelError(code, 'open', `network namespace ${path}`, { cause });
@@ -56,6 +57,14 @@ export class NetnsRef implements Disposable {
     return NetnsRef.#claim(fd, `descriptor ${fd}`);
   }
 
+  /**
+   * A second descriptor for the namespace of one that stays its owner's, who may be another thread.
+   * @throws KernelError when it is not a network namespace.
+   */
+  static duplicate(fd: number): NetnsRef {
+    return NetnsRef.fromFd(must(sys.duplicate(fd), 'dup', `network namespace, descriptor ${fd}`));
+  }
+
   /** The namespace of the calling thread. */
   static current(): NetnsRef {
     return NetnsRef.open(OWN);
@@ -69,6 +78,7 @@ export class NetnsRef implements Disposable {
       }
       return new NetnsRef(fd);
     } catch (error) {
+      unmark(fd);
       closeSync(fd);
       throw error;
     }
@@ -105,7 +115,7 @@ export class NetnsRef implements Disposable {
   /** A second reference with its own descriptor. */
   clone(): NetnsRef {
     if (this.#closed) throw new KernelError('EBADF', 'dup', 'the network namespace was disposed');
-    return NetnsRef.fromFd(must(sys.duplicate(this.fd), 'dup', `network namespace ${this.inode}`));
+    return NetnsRef.duplicate(this.fd);
   }
 
   toString(): string {
@@ -115,6 +125,7 @@ export class NetnsRef implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    unmark(this.fd);
     closeSync(this.fd);
   }
 }

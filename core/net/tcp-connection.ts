@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { KernelError, must } from './errors.ts';
 import * as k from './kernel.ts';
+import { unmark } from './ledger.ts';
 import { decodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
 import { fdOf, setLingerZero, stopReading } from './socket-options.ts';
 import { Watch, type WatchEvents } from './watch.ts';
@@ -102,6 +103,7 @@ export class TcpConnection {
       this.#tellClosed();
       throw error;
     }
+    unmark(this.fd); // Node closes it when the thread ends
     socket.pause();
     socket.once('close', () => this.#tellClosed());
     return socket;

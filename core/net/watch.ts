@@ -1,4 +1,5 @@
 /** Readiness of a raw descriptor on the event loop of the calling thread. */
+import { isMainThread } from 'node:worker_threads';
 import { must } from './errors.ts';
 import { addressOf, uv } from './kernel.ts';
 
@@ -49,6 +50,14 @@ const onClosed = uv.closeCallback((handle) => {
   live.delete(handle);
   free.push(handle);
 });
+
+// libuv aborts the process when the loop of a worker ends with an open handle on it. This runs on an uncaught exception and
+// on `process.exit`; it does not when the worker is terminated or out of memory, and the process ends then.
+if (!isMainThread) {
+  process.on('exit', () => {
+    for (const watch of live.values()) watch[Symbol.dispose]();
+  });
+}
 
 let drainPending = false;
 
