@@ -6,9 +6,10 @@ import { describeError } from './log-format.ts';
 import type { Readiness } from './readiness.ts';
 import type { Registry } from './registry.ts';
 
-/** The text of a registry; content type by `Accept`, compressed by `Accept-Encoding`. */
-export function metricsRoute(registry: Registry): HttpHandler {
+/** The text of a registry; content type by `Accept`, compressed by `Accept-Encoding`. `collect` brings in what other threads count. */
+export function metricsRoute(registry: Registry, collect: () => void | Promise<void> = () => {}): HttpHandler {
   return async (request) => {
+    await collect();
     const { accept, 'accept-encoding': acceptEncoding } = request.headers;
     const { contentType, body } = registry.render(String(accept ?? ''));
     const coding = chooseCoding(acceptEncoding === undefined ? undefined : String(acceptEncoding));

@@ -16,6 +16,14 @@ export class Counter extends Series {
     series.version += 1;
   }
 
+  override add([n = 0]: readonly number[]): void {
+    this.inc(n);
+  }
+
+  protected override parts(): readonly number[] {
+    return [this.#value];
+  }
+
   override samples(name: string): string {
     return `${sampleName(`${name}_total`, this.labelText)} ${this.#value}\n`;
   }
@@ -50,6 +58,14 @@ export class Gauge extends Series {
     return this.#value !== 0 || super.isFresh(nowMs, idleMs);
   }
 
+  override add([n = 0]: readonly number[]): void {
+    this.inc(n);
+  }
+
+  protected override parts(): readonly number[] {
+    return [this.#value];
+  }
+
   override samples(name: string): string {
     return `${sampleName(name, this.labelText)} ${this.#value}\n`;
   }
@@ -75,6 +91,17 @@ export class Histogram extends Series {
     series.#counts[i] = (series.#counts[i] ?? 0) + 1;
     series.#sum += value;
     series.version += 1;
+  }
+
+  override add(delta: readonly number[]): void {
+    const series = this.current();
+    for (const i of series.#counts.keys()) series.#counts[i] = (series.#counts[i] ?? 0) + (delta[i] ?? 0);
+    series.#sum += delta[series.#counts.length] ?? 0;
+    series.version += 1;
+  }
+
+  protected override parts(): readonly number[] {
+    return [...this.#counts, this.#sum];
   }
 
   override samples(name: string): string {

@@ -17,6 +17,7 @@ export class LogFilter {
   #initial: string;
   #root: Threshold = 'error';
   #scopes = new Map<string, Threshold>();
+  #listeners: (() => void)[] = [];
   /** Answers by target; a lookup per line must not walk the directives. */
   #cache = new Map<string, number>();
 
@@ -34,6 +35,12 @@ export class LogFilter {
       else this.#scopes.set(scope, level);
     }
     this.#cache.clear();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Called after every change. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Back to what the process was started with. */

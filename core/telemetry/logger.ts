@@ -117,8 +117,8 @@ class ScopedLogger implements Logger {
 
 const LINES_PER_WRITE = 64;
 
-/** Gathers the lines of one loop turn into one write; nothing is dropped, a slow reader makes us wait. */
-function standardOutput(): (line: string) => void {
+/** Where lines go by default. Gathers the lines of one loop turn into one write; nothing is dropped, a slow reader makes us wait. */
+export function standardOutput(): (line: string) => void {
   let waiting: string[] = [];
   const flush = (): void => {
     if (waiting.length === 0) return;

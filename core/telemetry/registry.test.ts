@@ -87,3 +87,31 @@ test('a gauge that is not zero never expires, however steady', () => {
   now = 10_000;
   assert.match(registry.render().body, /g\{x="1"\} 1/);
 });
+
+test('what one registry takes is summed in another, and expiry there never makes a counter go back', () => {
+  let nowMs = 0;
+  const worker = new Registry({ now: () => nowMs, idleMs: 10 });
+  const main = new Registry({ now: () => nowMs, idleMs: 1_000 });
+  const families = (registry: Registry) => ({
+    count: registry.counter('count', 'n', ['a']),
+    open: registry.gauge('open', 'n', ['a']),
+    took: registry.histogram('took', 'n', ['a'], [1, 2]),
+  });
+  const [theirs, ours] = [families(worker), families(main)];
+  ours.count.labels(['x']).inc(5);
+  theirs.count.labels(['x']).inc(2);
+  theirs.open.labels(['x']).set(3);
+  theirs.took.labels(['x']).observe(1.5);
+  main.absorb(worker.takeDeltas());
+  nowMs = 20;
+  main.absorb(worker.takeDeltas()); // nothing new; the worker lets the idle series go
+  theirs.count.labels(['x']).inc();
+  theirs.open.labels(['x']).dec();
+  main.absorb(worker.takeDeltas());
+  assert.deepEqual(worker.takeDeltas(), []);
+  const { body } = main.render();
+  assert.match(body, /count_total\{a="x"\} 8\n/);
+  assert.match(body, /open\{a="x"\} 2\n/);
+  assert.match(body, /took_bucket\{a="x",le="2.0"\} 1\n/);
+  assert.match(body, /took_sum\{a="x"\} 1.5\n/);
+});

@@ -20,6 +20,16 @@ export type RegistryOptions = {
   readonly idleMs?: number;
 };
 
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+/** What one series of another thread has grown by since it was asked before. */
+export type SeriesDelta = {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly labelText: string;
+  readonly delta: readonly number[];
+};
+
 export type Exposition = { readonly contentType: string; readonly body: string };
 
 const OPENMETRICS = 'application/openmetrics-text';
@@ -73,6 +83,28 @@ export class Registry {
     for (const family of this.#families.values()) family.set.sweep(now);
   }
 
+  /**
+   * What has changed since the last call, for the registry of another thread to sum. A series may expire here afterwards
+   * without a trace there: it has been counted.
+   */
+  takeDeltas(): readonly SeriesDelta[] {
+    for (const collect of this.#collectors) collect();
+    const deltas: SeriesDelta[] = [];
+    for (const [name, { kind, set }] of this.#families) {
+      for (const series of set.all()) {
+        const delta = series.takeDelta();
+        if (delta !== undefined) deltas.push({ name, kind, labelText: series.labelText, delta });
+      }
+    }
+    this.sweep();
+    return deltas;
+  }
+
+  /** Adds what another registry took. Families that are not here are left out. */
+  absorb(deltas: readonly SeriesDelta[]): void {
+    for (const { name, labelText, delta } of deltas) this.#families.get(name)?.set.resolveText(labelText).add(delta);
+  }
+
   /** The text of all families that have samples. The body is OpenMetrics whatever was asked; the type follows `accept`. */
   render(accept?: string): Exposition {
     for (const collect of this.#collectors) collect();
@@ -87,7 +119,7 @@ export class Registry {
   #register<S extends Series>(
     name: string,
     help: string,
-    type: string,
+    type: Kind,
     labelNames: readonly string[],
     make: (set: SeriesSet<Series>, labelText: string) => S,
   ): Family<S> {
@@ -100,9 +132,17 @@ export class Registry {
       for (const series of set.all()) samples += series.samples(name);
       return samples === '' ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples}`;
     };
-    this.#families.set(name, { set, text });
+    this.#families.set(name, { kind: type, set, text });
     return { name, labels: (values) => set.resolve(values) };
   }
 }
 
-type RegisteredFamily = { readonly set: { sweep(nowMs: number): void }; text(): string };
+type RegisteredFamily = {
+  readonly kind: Kind;
+  readonly set: {
+    sweep(nowMs: number): void;
+    all(): Iterable<Series>;
+    resolveText(labelText: string): Series;
+  };
+  text(): string;
+};

@@ -11,6 +11,7 @@ export abstract class Series {
   #seenVersion = -1;
   #changedAtMs = 0;
   #attached = true;
+  #reported: readonly number[] | undefined;
   /** Set once this one was let go and a newer series of the same labels took over. */
   protected successor: this | undefined;
   readonly #family: SeriesSet<Series>;
@@ -54,6 +55,22 @@ export abstract class Series {
     return this.#attached;
   }
 
+  /** What has been added since the last call, to be summed elsewhere; undefined: nothing, and it was called before. */
+  takeDelta(): readonly number[] | undefined {
+    const reported = this.#reported;
+    const now = this.parts();
+    this.#reported = now;
+    if (reported === undefined) return now;
+    const delta = now.map((part, i) => part - (reported[i] ?? 0));
+    return delta.some((part) => part !== 0) ? delta : undefined;
+  }
+
+  /** Adds what another series of the same labels took. */
+  abstract add(delta: readonly number[]): void;
+
+  /** All that it counts, as numbers that may be summed. */
+  protected abstract parts(): readonly number[];
+
   /** Sample lines of this series for the family `name`. */
   abstract samples(name: string): string;
 }
@@ -86,7 +103,11 @@ export class SeriesSet<S extends Series> {
 
   /** Values in the order of the family's label names; a missing one is the empty string. */
   resolve(values: readonly string[]): S {
-    const text = formatLabels(this.#labelNames, values);
+    return this.resolveText(formatLabels(this.#labelNames, values));
+  }
+
+  /** The same by the text of the labels, as `labelText` has it. */
+  resolveText(text: string): S {
     const known = this.#series.get(text);
     if (known !== undefined) return known;
     if (this.#series.size >= this.#limits.maxSeries) return this.#spill();
