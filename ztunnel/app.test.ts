@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { request } from 'undici';
 import { NetnsRef, type SeqpacketConnection, SeqpacketServer } from '../core/net/index.ts';
 import { createLogger } from '../core/telemetry/index.ts';
@@ -64,7 +66,7 @@ const denyWeb: Authorization = {
 };
 
 /** A control plane, a CNI agent and one ztunnel in this process; pods are namespaces of their own. */
-async function startWorld() {
+async function startWorld(threads = 2) {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(new ScratchDir('ambit-ztunnel')).path;
   const addresses = new ResourceStore(ADDRESS_TYPE);
@@ -108,6 +110,7 @@ async function startWorld() {
       NODE_NAME: 'n1',
       INPOD_UDS: join(dir, 'ztunnel.sock'),
       ENABLE_ORIG_SRC: 'false', // the return path of spoofed sources is the CNI's work
+      ZTUNNEL_WORKER_THREADS: String(threads),
       CONNECTION_TERMINATION_DEADLINE: '200ms',
     },
     readFile: () => undefined,
@@ -121,6 +124,7 @@ async function startWorld() {
       root: 'ztunnel',
       write: (line) => lines.push(line.trimEnd()),
     }),
+    write: (text) => lines.push(...text.trimEnd().split('\n')),
     quit: () => {
       quits += 1;
     },
@@ -193,12 +197,10 @@ test('no pod is asked for before the mesh is known, and readiness says what is m
   await eventually('ready', async () => (await w.get(readiness, '/healthz/ready')).status === 200);
 });
 
-test('two pods talk through the tunnel; certificates, lines, metrics and the dump tell of it; a new policy cuts it', {
-  skip: needsRoot,
-}, async () => {
+async function twoPodsTalk(threads: number): Promise<void> {
   await using net = await TestNet.create({ hosts: { web: {}, cart: {} } });
   const [web, cart] = [net.host('web'), net.host('cart')];
-  await using w = await startWorld();
+  await using w = await startWorld(threads);
   const { admin, stats } = w.ztunnel.ports;
   setAddress(w.addresses, { kind: 'workload', workload: workload('web', web.ip4, web.ip6) });
   setAddress(w.addresses, { kind: 'workload', workload: workload('cart', cart.ip4, cart.ip6) });
@@ -250,6 +252,9 @@ test('two pods talk through the tunnel; certificates, lines, metrics and the dum
     /istio_tcp_connections_opened_total\{reporter="destination",.*connection_security_policy="mutual_tls".*\} 3\n/,
   );
   assert.match(metrics, /istio_build\{component="ztunnel",tag="[^"]+"\} 1\n/);
+  const lag = threads === 1 ? ['main'] : ['main', '0', '1'];
+  for (const thread of lag)
+    assert.match(metrics, new RegExp(`ambit_loop_lag_seconds\\{thread="${thread}"\\} [0-9.e-]+\n`));
   assert.match(metrics, /workload_manager_active_proxy_count 2\n/);
   assert.match(metrics, /istio_xds_message_total\{url="type.googleapis.com\/istio.workload.Address"\} \d+\n/);
 
@@ -267,7 +272,17 @@ test('two pods talk through the tunnel; certificates, lines, metrics and the dum
   assert.equal(await w.tell({ kind: 'del', uid: 'pod-cart' }), '');
   const sockets = await cart.exec('cat /proc/net/tcp /proc/net/tcp6');
   assert.doesNotMatch(sockets, /:3AA0 \S+ 0A /i); // nobody listens on 15008 (0A is LISTEN)
-});
+}
+
+for (const threads of [1, 2]) {
+  test(
+    `two pods talk with ${threads} thread(s); certificates, lines, metrics and the dump tell of it; a new policy cuts it`,
+    {
+      skip: needsRoot,
+    },
+    () => twoPodsTalk(threads),
+  );
+}
 
 test('a connection waits for a policy that is named and has not arrived, as other control planes send it', {
   skip: needsRoot,
@@ -319,4 +334,53 @@ test('quitting over the admin port asks the process to stop; draining closes eve
   assert.match((await w.get(admin, '/')).text, /config_dump/);
   await w.drain();
   for (const port of [admin, readiness, stats]) await assert.rejects(w.get(port, '/'));
+});
+
+test('a thread that dies is replaced: its connections are reset, those of others go on, its pods serve again', {
+  skip: needsRoot,
+}, async () => {
+  await using net = await TestNet.create({ hosts: { web: {}, cart: {}, db: {} } });
+  const hosts = { web: net.host('web'), cart: net.host('cart'), db: net.host('db') };
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => void workers.push(worker);
+  process.on('worker', onWorker);
+  using _listener = { [Symbol.dispose]: () => void process.off('worker', onWorker) };
+  await using w = await startWorld();
+  await (await w.connection()).receive();
+  // web and db on thread 0, cart on thread 1
+  for (const [name, host] of Object.entries(hosts)) {
+    setAddress(w.addresses, { kind: 'workload', workload: workload(name, host.ip4, host.ip6) });
+    assert.equal(await w.tell(addPod(name), host.netns), '');
+    await host.listenEcho(8080);
+  }
+  await hosts.web.exec('nft -f -', REDIRECT);
+  await hosts.db.exec('nft -f -', REDIRECT);
+  const open = async (from: keyof typeof hosts, to: keyof typeof hosts) => {
+    const socket = await hosts[from].dial({ ip: hosts[to].ip4, port: 8080 });
+    let closed = false;
+    socket
+      .on('error', () => {})
+      .on('close', () => {
+        closed = true;
+      });
+    socket.write('hello');
+    await eventually('an echo', () => socket.read() !== null);
+    return { socket, closed: () => closed };
+  };
+  const through = await open('web', 'cart');
+  const within = await open('db', 'web');
+  const descriptors = readdirSync('/proc/self/fd').length;
+  workers[1]?.postMessage(null); // cart's; no message: an uncaught TypeError there
+  await eventually('the tunnel to cart to be cut', through.closed);
+  within.socket.write('again');
+  await eventually('another thread to go on', () => within.socket.read() !== null);
+  await eventually('the thread to be replaced', () =>
+    w.lines.some((line) => line.includes('a worker thread serves again')),
+  );
+  assert.ok(w.lines.some((line) => /a worker thread died.*error="Cannot read properties of null/.test(line)));
+  const again = await open('web', 'cart');
+  assert.equal(within.closed(), false);
+  await eventually('descriptors as before', () => readdirSync('/proc/self/fd').length <= descriptors);
+  again.socket.destroy();
+  within.socket.destroy();
 });

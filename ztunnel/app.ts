@@ -5,34 +5,35 @@
 import { readFile } from 'node:fs/promises';
 import { NetnsRef, SeqpacketConnection } from '../core/net/index.ts';
 import {
-  FlowLedger,
   type HttpEndpoint,
   type Logger,
   metricsRoute,
   Readiness,
-  Receipts,
   Registry,
   readinessRoute,
   serveHttp,
 } from '../core/telemetry/index.ts';
-import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent } from '../core/xds/index.ts';
-import { MeshError, View } from '../mesh/index.ts';
+import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent, type DeltaHandlers } from '../core/xds/index.ts';
+import { MeshError, type SpiffeId, View } from '../mesh/index.ts';
 import { adminRoutes } from './admin/admin.ts';
 import { CertificateManager } from './certificates/manager.ts';
 import { RevocationFile } from './certificates/revocation-file.ts';
 import { systemClock } from './clock.ts';
 import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
-import { NodePods, type PodInfo, type PodProxy, startPodProxy } from './data/index.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';
-import { podMetrics, processMetrics, revocationMetrics, tcpMetrics, xdsMetrics } from './observe/metrics.ts';
-import { Observer } from './observe/observer.ts';
+import { podMetrics, processMetrics, revocationMetrics, xdsMetrics } from './observe/metrics.ts';
+import type { DataPlane, ServedPod } from './threads/data-plane.ts';
+import { LocalDataPlane } from './threads/local.ts';
+import { WorkerDataPlane } from './threads/workers.ts';
 import { PodTable } from './zds/pod-table.ts';
 import { WorkloadManager } from './zds/workload-manager.ts';
 
 export type AppDeps = {
   readonly config: ZtunnelConfig;
   readonly log: Logger;
+  /** Where log lines of other threads go, which are whole. */
+  readonly write: (lines: string) => void;
   /** Somebody asked over the admin port. */
   readonly quit: () => void;
 };
@@ -44,7 +45,7 @@ export interface Ztunnel {
 }
 
 /** Resolves once everything listens; rejects, with nothing left behind, when something cannot. */
-export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztunnel> {
+export async function startZtunnel({ config, log, write, quit }: AppDeps): Promise<Ztunnel> {
   await using resources = new AsyncDisposableStack();
   const readiness = new Readiness((pending) => {
     const ready = pending.length === 0;
@@ -54,14 +55,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
   const served = readiness.task('workload proxy manager');
 
   const registry = new Registry();
-  const metrics = tcpMetrics(registry);
   processMetrics(registry, 'ztunnel', config.version);
-  const receipts = new Receipts({ now: Date.now, random: Math.random });
-  const ledger = new FlowLedger({ now: Date.now });
-  const now = () => performance.now();
-  const logAllowed = config.logAllowedConnections;
-  const observer = new Observer({ metrics, receipts, ledger, log, now, logAllowed });
-  registry.onCollect(() => observer.flush());
 
   const ca = resources.use(new CaClient({ ...controlPlane(config, config.ca), impersonate: config.mode === 'shared' }));
   const certificates = resources.use(
@@ -72,6 +66,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
       random: Math.random,
       log: log.scope('identity'),
       anyIdentity: config.mode === 'dedicated',
+      onReceived: (material) => plane.renewed(material),
     }),
   );
   const revocations =
@@ -93,42 +88,19 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
     clock: systemClock,
     ...(prefetches && {
       onIdentityWanted: (identity) => certificates.prefetch(identity),
-      onIdentityGone: (identity) => certificates.forget(identity),
+      onIdentityGone: (identity) => {
+        certificates.forget(identity);
+        plane.forgotten(identity);
+      },
     }),
   });
 
-  const nodePods = new NodePods();
-  const proxies = new Set<PodProxy>();
-  const start = async (info: PodInfo, netns: NetnsRef | undefined): Promise<PodProxy> => {
-    const proxy = await startPodProxy({
-      view,
-      netns,
-      info,
-      workloadReady: (signal) => mesh.workloadReady(info, signal),
-      material: (identity, signal) => certificates.fetch(identity, signal),
-      nodePods,
-      ...(revocations && { revocations }),
-      observe: observer,
-      config: config.data,
-      random: Math.random,
-      now,
-      network: config.network,
-    });
-    proxies.add(proxy);
-    return {
-      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => proxies.delete(proxy)),
-      stopNow: () => proxy.stopNow().finally(() => proxies.delete(proxy)),
-      reevaluate: () => proxy.reevaluate(),
-      connections: () => proxy.connections(),
-    };
-  };
-  resources.use(
-    mesh.onChange(() => {
-      for (const proxy of proxies) proxy.reevaluate();
-    }),
-  );
-
-  const pods = new PodTable<NetnsRef>({ start, counters: podMetrics(registry), log: log.scope('inpod') });
+  const plane = resources.use(dataPlane({ config, log, write, registry, mesh, certificates, revocations }));
+  const pods = new PodTable<NetnsRef>({
+    start: (info, netns) => plane.start(info, netns),
+    counters: podMetrics(registry),
+    log: log.scope('inpod'),
+  });
   const own = NetnsRef.current();
   resources.use(own);
   const manager = new WorkloadManager<NetnsRef>({
@@ -151,7 +123,7 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
   const ready: HttpEndpoint = await serve(config.readinessPort, wildcard, {
     '/healthz/ready': readinessRoute(readiness),
   });
-  const page = metricsRoute(registry);
+  const page = metricsRoute(registry, () => plane.collect());
   const stats = await serve(config.statsPort, wildcard, { '/metrics': page, '/stats/prometheus': page });
   const admin = await serve(
     config.adminPort,
@@ -161,24 +133,23 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
       view,
       certificates: () => certificates.dump(),
       pods: config.mode === 'shared' ? () => pods.dump() : undefined,
-      receipts,
-      ledger,
+      plane,
       log,
       quit,
     }),
   );
 
-  let dedicated: PodProxy | undefined;
+  let dedicated: ServedPod | undefined;
   const onSynced = async (): Promise<void> => {
     synced.ready();
     if (config.workload === undefined) {
       manager.start();
       return;
     }
-    dedicated = await start({ uid: '', ...config.workload }, undefined);
+    dedicated = await plane.start({ uid: '', ...config.workload }, undefined);
     served.ready();
   };
-  const discovery = discoveryClient(config, mesh, log, xdsMetrics(registry));
+  const discovery = discoveryClient(config, plane, log, xdsMetrics(registry));
   if (discovery === undefined) await onSynced();
   else {
     resources.use(discovery);
@@ -200,9 +171,33 @@ export async function startZtunnel({ config, log, quit }: AppDeps): Promise<Ztun
   };
 }
 
+type PlaneParts = Pick<AppDeps, 'config' | 'log' | 'write'> & {
+  readonly registry: Registry;
+  readonly mesh: MeshState;
+  readonly certificates: CertificateManager;
+  readonly revocations: RevocationFile | undefined;
+};
+
+/** One thread is this one: a worker would only add its costs. */
+function dataPlane({ config, log, write, registry, mesh, certificates, revocations }: PlaneParts): DataPlane {
+  const { data, network, localNode, logFormat, logLevel, logAllowedConnections: logAllowed } = config;
+  const material = (identity: SpiffeId, signal?: AbortSignal) => certificates.fetch(identity, signal);
+  const common = { registry, mesh, log, material, data, network, logAllowed };
+  if (config.workerThreads === 1) return new LocalDataPlane({ ...common, revocations, thread: 'main' });
+  return new WorkerDataPlane({
+    ...common,
+    threads: config.workerThreads,
+    localNode,
+    crlPath: config.crlPath,
+    logFormat,
+    logLevel,
+    write,
+  });
+}
+
 function discoveryClient(
   config: ZtunnelConfig,
-  mesh: MeshState,
+  handlers: DeltaHandlers,
   log: Logger,
   count: (event: DeltaEvent) => void,
 ): DeltaClient | undefined {
@@ -211,7 +206,7 @@ function discoveryClient(
   return new DeltaClient({
     ...controlPlane(config, config.xds),
     node: nodeInfo(config),
-    handlers: mesh,
+    handlers,
     onEvent: (event) => {
       count(event);
       logDiscovery(scoped, event);

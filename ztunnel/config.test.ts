@@ -100,10 +100,7 @@ test('every problem is told in one error: bad values, what we do not have, and n
 
 test('what tunes something that we do differently is told and harms nothing', () => {
   const { warnings } = parse({ ZTUNNEL_WORKER_THREADS: '4', PREFERED_SERVICE_NAMESPACE: 'a', ZTUNNEL_CPU_LIMIT: '' });
-  assert.deepEqual(warnings, [
-    'ZTUNNEL_WORKER_THREADS: one thread carries all pods',
-    'PREFERED_SERVICE_NAMESPACE: there is no DNS proxy here',
-  ]);
+  assert.deepEqual(warnings, ['PREFERED_SERVICE_NAMESPACE: there is no DNS proxy here']);
 });
 
 test('the node tells its pod, node and metadata; JSON metadata is typed and wins', () => {

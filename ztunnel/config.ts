@@ -3,6 +3,7 @@
  * Parsed once; every problem is told in one error. What the reference has and we do not is refused when it is asked for,
  * never ignored.
  */
+import { availableParallelism } from 'node:os';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import {
@@ -20,6 +21,7 @@ import {
 } from '../core/config/index.ts';
 import { describeError } from '../core/telemetry/index.ts';
 import { type DataConfig, defaultDataConfig } from './data/index.ts';
+import { workerThreads } from './threads/count.ts';
 
 /** What is read of `defaultConfig` in the mesh file and of `PROXY_CONFIG`. */
 const proxyConfig = z
@@ -27,6 +29,7 @@ const proxyConfig = z
     discoveryAddress: z.string().optional(),
     proxyAdminPort: z.int().min(0).max(65_535).optional(),
     statsPort: z.int().min(0).max(65_535).optional(),
+    concurrency: z.int().min(0).optional(),
     proxyMetadata: z.record(z.string(), z.string()).optional(),
   })
   .loose();
@@ -85,6 +88,10 @@ const variables = z.object({
   ISTIO_META_ISTIO_VERSION: envOptionalText(),
   ISTIO_META_DNS_CAPTURE: envText('false'),
   PROXY_CONFIG: envOptionalText(),
+  ZTUNNEL_WORKER_THREADS: envOptionalText(),
+  ZTUNNEL_CPU_LIMIT: envOptionalText(),
+  ZTUNNEL_RESOURCE_CPU_LIMIT: envOptionalText(),
+  ZTUNNEL_RESOURCE_CPU_REQUEST: envOptionalText(),
   AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
   AMBIT_ZTUNNEL_SAME_NODE: z.enum(['direct', 'tunnel']).default(defaults.sameNode),
   AMBIT_ZTUNNEL_RECEIPT_HEADER: envBoolean(defaults.receiptHeader),
@@ -111,12 +118,9 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   ISTIO_META_DNS_CAPTURE: ['false'],
 };
 
-const ONE_THREAD = 'one thread carries all pods';
 const NO_DNS = 'there is no DNS proxy here';
 /** Settings of the reference that tune what we do differently: told, since somebody meant something by them. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
-  ZTUNNEL_WORKER_THREADS: ONE_THREAD,
-  ZTUNNEL_CPU_LIMIT: ONE_THREAD,
   PREFERED_SERVICE_NAMESPACE: NO_DNS,
   ISTIO_META_DNS_PROXY_ADDR: NO_DNS,
 };
@@ -161,6 +165,8 @@ export type ZtunnelConfig = {
   readonly crlPath: string | undefined;
   readonly inpodUds: string;
   readonly data: DataConfig;
+  /** Threads that carry pods; 1: the main thread does it. */
+  readonly workerThreads: number;
   readonly drainDeadlineMs: number;
   readonly adminPort: number;
   readonly statsPort: number;
@@ -180,13 +186,15 @@ export type ConfigInput = {
   readonly env: Env;
   /** The text of a file, or undefined when there is none. */
   readonly readFile: (path: string) => string | undefined;
+  /** Default: those that this process may use. */
+  readonly cpus?: number;
 };
 
 const MESH_FILE = './etc/istio/config/mesh';
 const TOKEN_FILE = './var/run/secrets/tokens/istio-token';
 
 /** Throws `CONFIG_INVALID` with every problem. */
-export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
+export function parseConfig({ env, readFile, cpus = availableParallelism() }: ConfigInput): ZtunnelConfig {
   const problems: string[] = [];
   const warnings: string[] = [];
   refuseUnknown(env, problems);
@@ -200,6 +208,7 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
   }
   const workload = parseWorkloadInfo(v.PROXY_MODE, v.PROXY_WORKLOAD_INFO, problems);
   const headers = { xds: headersOf(env, 'XDS_HEADER_', problems), ca: headersOf(env, 'CA_HEADER_', problems) };
+  const threads = threadCount(v, proxy.concurrency, cpus, problems);
   if (v.SECRET_TTL < 60_000) problems.push(`SECRET_TTL="${env['SECRET_TTL']}": the authority signs for 60s or more`);
   for (const [name, why] of Object.entries(WITHOUT_EFFECT)) if (env[name]) warnings.push(`${name}: ${why}`);
   if (problems.length > 0) throw configError(problems);
@@ -237,6 +246,7 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
     crlPath: v.CRL_PATH,
     inpodUds: v.INPOD_UDS,
     data: dataConfig(v),
+    workerThreads: threads,
     drainDeadlineMs: drainDeadline(v.CONNECTION_TERMINATION_DEADLINE, v.TERMINATION_GRACE_PERIOD_SECONDS),
     adminPort: v.AMBIT_ZTUNNEL_ADMIN_PORT ?? proxy.proxyAdminPort ?? 15_000,
     statsPort: v.AMBIT_ZTUNNEL_STATS_PORT ?? proxy.statsPort ?? 15_020,
@@ -249,6 +259,28 @@ export function parseConfig({ env, readFile }: ConfigInput): ZtunnelConfig {
     jsonMetadata: metadata.json,
     warnings,
   });
+}
+
+function threadCount(
+  v: z.output<typeof variables>,
+  concurrency: number | undefined,
+  cpus: number,
+  problems: string[],
+): number {
+  const settings = {
+    threads: v.ZTUNNEL_WORKER_THREADS,
+    concurrency,
+    cpus: v.ZTUNNEL_CPU_LIMIT,
+    limit: v.ZTUNNEL_RESOURCE_CPU_LIMIT,
+    request: v.ZTUNNEL_RESOURCE_CPU_REQUEST,
+  };
+  try {
+    const count = workerThreads(settings, cpus);
+    return v.PROXY_MODE === 'dedicated' ? 1 : count; // one pod is one thread's
+  } catch (error) {
+    problems.push(describeError(error));
+    return 1;
+  }
 }
 
 function dataConfig(v: z.output<typeof variables>): DataConfig {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { onShutdown, ownVersion } from '../core/config/index.ts';
 import { chooseHbone } from '../core/hbone/index.ts';
 import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
-import { createLogger, describeError } from '../core/telemetry/index.ts';
+import { createLogger, describeError, standardOutput } from '../core/telemetry/index.ts';
 import { configView } from './admin/config-view.ts';
 import { startZtunnel } from './app.ts';
 import { parseConfig } from './config.ts';
@@ -16,7 +16,8 @@ Configuration comes from the environment: see the manifest.
 
 async function proxy(): Promise<void> {
   const config = parseConfig({ env: process.env, readFile });
-  const log = createLogger({ format: config.logFormat, level: config.logLevel, root: 'ztunnel' });
+  const write = standardOutput();
+  const log = createLogger({ format: config.logFormat, level: config.logLevel, root: 'ztunnel', write });
   for (const warning of config.warnings) log.warn('configuration', { warning });
   log.info('starting', { config: JSON.stringify(configView(config)) });
   checkRuntime();
@@ -29,7 +30,7 @@ async function proxy(): Promise<void> {
     log.error('a failure that nobody handled', { error: describeError(reason) }),
   );
   using shutdown = onShutdown();
-  const ztunnel = await startZtunnel({ config, log, quit: () => shutdown.request('admin') });
+  const ztunnel = await startZtunnel({ config, log, write, quit: () => shutdown.request('admin') });
   const why = await shutdown.requested;
   log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
   await ztunnel.drain();

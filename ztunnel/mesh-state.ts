@@ -8,6 +8,8 @@ import {
   type DeltaHandlers,
   decodeAddress,
   decodeAuthorization,
+  encodeAddress,
+  encodeAuthorization,
   type ReceivedResource,
   type Rejection,
   standInForAuthorization,
@@ -19,6 +21,7 @@ import {
   MeshError,
   type PolicyStore,
   type SpiffeId,
+  serviceKey,
   spiffeId,
   type View,
   type Workload,
@@ -118,6 +121,43 @@ export class MeshState implements DeltaHandlers {
     }
     if (decides) this.#notify();
     return rejected;
+  }
+
+  /**
+   * Everything that is known, as updates of `size` addresses that bring another state to the same; read to its end between
+   * two updates. Policies come first, all at once.
+   */
+  *snapshot(size: number): Generator<{ readonly typeUrl: string; readonly update: Update }> {
+    const resource = (name: string, bytes: Uint8Array): ReceivedResource => ({ name, version: '', bytes });
+    const policies = [...this.view.authorizations()];
+    const upserted = policies.map((policy) => resource(authorizationKey(policy), encodeAuthorization(policy)));
+    yield { typeUrl: AUTHORIZATION_TYPE, update: { upserted, removed: [] } };
+    let addresses: ReceivedResource[] = [];
+    const full = (least: number) => addresses.length >= least;
+    const take = () => {
+      const update = { upserted: addresses, removed: [] };
+      addresses = [];
+      return { typeUrl: ADDRESS_TYPE, update };
+    };
+    for (const service of this.view.services()) {
+      addresses.push(resource(serviceKey(service), encodeAddress({ kind: 'service', service })));
+      if (full(size)) yield take();
+    }
+    for (const workload of this.view.workloads()) {
+      addresses.push(resource(workload.uid, encodeAddress({ kind: 'workload', workload })));
+      if (full(size)) yield take();
+    }
+    if (full(1)) yield take();
+  }
+
+  /** Names of refused policies, and the keys of what holds in their place: what a snapshot of resources cannot say. */
+  get standIns(): ReadonlyMap<string, string> {
+    return this.#standIns;
+  }
+
+  /** After the snapshot of another state was applied: its stand-ins. */
+  useStandIns(standIns: ReadonlyMap<string, string>): void {
+    this.#standIns = standIns;
   }
 
   #notify(): void {

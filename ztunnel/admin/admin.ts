@@ -1,15 +1,9 @@
 /** What the ztunnel answers on localhost:15000. */
-import {
-  type FlowLedger,
-  type HttpReply,
-  type Logger,
-  loggingRoute,
-  type Receipts,
-  type Route,
-} from '../../core/telemetry/index.ts';
+import { type HttpReply, type Logger, loggingRoute, type Route } from '../../core/telemetry/index.ts';
 import type { View } from '../../mesh/index.ts';
 import type { CertificateDump } from '../certificates/manager.ts';
 import type { ZtunnelConfig } from '../config.ts';
+import type { DataPlane } from '../threads/data-plane.ts';
 import type { PodDump } from '../zds/pod-table.ts';
 import { configView } from './config-view.ts';
 import { dumpPolicies, dumpServices, dumpWorkloads } from './mesh-dump.ts';
@@ -19,9 +13,8 @@ export type AdminDeps = {
   readonly view: View;
   readonly certificates: () => readonly CertificateDump[];
   /** Undefined in dedicated mode. */
-  readonly pods: (() => Readonly<Record<string, PodDump>>) | undefined;
-  readonly receipts: Receipts;
-  readonly ledger: FlowLedger;
+  readonly pods: (() => Promise<Readonly<Record<string, PodDump>>>) | undefined;
+  readonly plane: Pick<DataPlane, 'receipts' | 'receipt' | 'flows'>;
   readonly log: Logger;
   readonly quit: () => void;
 };
@@ -39,7 +32,7 @@ const PAGES: readonly (readonly [string, string])[] = [
 export function adminRoutes(deps: AdminDeps): Readonly<Record<string, Route>> {
   return {
     '/': () => ({ contentType: 'text/html; charset=utf-8', body: index() }),
-    '/config_dump': () => json(configDump(deps)),
+    '/config_dump': async () => json(await configDump(deps)),
     '/logging': loggingRoute(deps.log.filter),
     '/quitquitquit': {
       methods: ['POST'],
@@ -48,19 +41,19 @@ export function adminRoutes(deps: AdminDeps): Readonly<Record<string, Route>> {
         return { body: 'shutdown now\n' };
       },
     },
-    '/receipts': ({ query }) => {
+    '/receipts': async ({ query }) => {
       const id = query.get('id');
-      if (id === null) return json(deps.receipts.latest(MOST_RECEIPTS));
-      const receipt = deps.receipts.get(id);
+      if (id === null) return json(await deps.plane.receipts(MOST_RECEIPTS));
+      const receipt = await deps.plane.receipt(id);
       if (receipt !== undefined) return json(receipt);
       return { status: 404, body: `no receipt ${id} here: it is of another node, or too old\n` };
     },
-    '/flows': () => json({ dropped: deps.ledger.dropped, flows: deps.ledger.rows() }),
+    '/flows': async () => json(await deps.plane.flows()),
   };
 }
 
 /** Everything, in the reference's shape. */
-function configDump({ config, view, certificates, pods }: AdminDeps) {
+async function configDump({ config, view, certificates, pods }: AdminDeps) {
   return {
     workloads: dumpWorkloads(view),
     services: dumpServices(view),
@@ -76,7 +69,7 @@ function configDump({ config, view, certificates, pods }: AdminDeps) {
     },
     config: configView(config),
     certificates: certificates(),
-    ...(pods && { workloadState: pods() }),
+    ...(pods && { workloadState: await pods() }),
   };
 }
 

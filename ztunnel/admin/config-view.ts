@@ -41,7 +41,7 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
     fakeCa: false,
     selfTerminationDeadline: seconds(config.drainDeadlineMs),
     proxyMetadata: { ...config.proxyMetadata },
-    numWorkerThreads: 1,
+    numWorkerThreads: config.workerThreads,
     requireOriginalSource: data.originalSource === 'auto' ? null : data.originalSource === 'required',
     inpodUds: config.inpodUds,
     inpodPortReuse: data.reusePort,

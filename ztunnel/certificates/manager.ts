@@ -32,6 +32,8 @@ export type CertificateManagerOptions = {
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
+  /** A certificate came: the first one of its identity, or one that replaces the last. */
+  readonly onReceived?: (material: TlsMaterial) => void;
   /** Dedicated mode: our token decides who we are. */
   readonly anyIdentity?: boolean;
 };
@@ -210,6 +212,7 @@ export class CertificateManager implements Disposable {
       serial: material.serial,
       expires: material.notAfter.toISOString(),
     });
+    this.#options.onReceived?.(material);
     for (const waiter of entry.waiters) waiter.resolve(material);
   }
 

@@ -9,7 +9,8 @@
  */
 import { describeError, type Logger } from '../../core/telemetry/index.ts';
 import { MeshError } from '../../mesh/index.ts';
-import type { ConnectionInfo, PodInfo, PodProxy } from '../data/index.ts';
+import type { PodInfo } from '../data/index.ts';
+import type { PodConnections, ServedPod } from '../threads/data-plane.ts';
 
 /** A pod's network namespace: the same one has the same device and inode. */
 export type PodNetns = Disposable & { readonly device: bigint; readonly inode: bigint };
@@ -23,7 +24,7 @@ export type PodCounters = {
 
 export type PodTableOptions<N extends PodNetns> = {
   /** Resolves once the pod's listeners are bound. The namespace stays ours. */
-  readonly start: (info: PodInfo, netns: N) => Promise<PodProxy>;
+  readonly start: (info: PodInfo, netns: N) => Promise<ServedPod>;
   readonly counters: PodCounters;
   readonly log: Logger;
 };
@@ -31,11 +32,11 @@ export type PodTableOptions<N extends PodNetns> = {
 /** A pod as `/config_dump` shows it. */
 export type PodDump = {
   readonly state: 'Pending' | 'Up';
-  readonly connections: { readonly inbound: readonly ConnectionInfo[]; readonly outbound: readonly ConnectionInfo[] };
+  readonly connections: PodConnections;
   readonly info: { readonly name: string; readonly namespace: string; readonly serviceAccount: string };
 };
 
-type Up<N> = { readonly info: PodInfo; readonly netns: N; readonly proxy: PodProxy };
+type Up<N> = { readonly info: PodInfo; readonly netns: N; readonly proxy: ServedPod };
 type Pending<N> = { readonly info: PodInfo; readonly netns: N };
 
 export class PodTable<N extends PodNetns> {
@@ -95,10 +96,6 @@ export class PodTable<N extends PodNetns> {
     return this.#pending.size;
   }
 
-  proxies(): readonly PodProxy[] {
-    return [...this.#up.values()].map(({ proxy }) => proxy);
-  }
-
   /** All pods drain side by side; each has until the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.forgetAllPending();
@@ -113,12 +110,14 @@ export class PodTable<N extends PodNetns> {
     );
   }
 
-  dump(): Readonly<Record<string, PodDump>> {
+  async dump(): Promise<Readonly<Record<string, PodDump>>> {
     const pods: Record<string, PodDump> = {};
     const shown = ({ name, namespace, serviceAccount }: PodInfo) => ({ name, namespace, serviceAccount });
-    for (const [uid, { info, proxy }] of this.#up) {
-      pods[uid] = { state: 'Up', connections: proxy.connections(), info: shown(info) };
-    }
+    await Promise.all(
+      [...this.#up].map(async ([uid, { info, proxy }]) => {
+        pods[uid] = { state: 'Up', connections: await proxy.connections(), info: shown(info) };
+      }),
+    );
     for (const [uid, { info }] of this.#pending) {
       pods[uid] = { state: 'Pending', connections: { inbound: [], outbound: [] }, info: shown(info) };
     }

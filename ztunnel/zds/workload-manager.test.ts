@@ -155,7 +155,7 @@ test('a pod is served before its message is acknowledged, and we are ready after
   assert.equal(await agent.tell(snapshot), '');
   assert.equal(w.ready(), true);
   assert.deepEqual(w.counts, { active: 1, pending: 0, started: 1, stopped: 0 });
-  assert.deepEqual(w.pods.dump(), {
+  assert.deepEqual(await w.pods.dump(), {
     a: {
       state: 'Up',
       connections: { inbound: [], outbound: [] },
@@ -204,7 +204,7 @@ test('a pod that cannot start is refused, kept, tried every five seconds, and ho
   assert.match(await agent.tell(add('a'), [101]), /a-pod.*EADDRINUSE/);
   assert.equal(await agent.tell(snapshot), '');
   assert.equal(w.ready(), false);
-  assert.equal(w.pods.dump()['a']?.state, 'Pending');
+  assert.equal((await w.pods.dump())['a']?.state, 'Pending');
   await w.clock.advance(5_000);
   assert.equal(w.ready(), false);
   w.state.startError = undefined;

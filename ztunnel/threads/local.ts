@@ -1,0 +1,104 @@
+/** Carries pods in the calling thread: all of them when there is one thread, else those of one worker. */
+import type { Revocations, TlsMaterial } from '../../core/hbone/index.ts';
+import type { NetnsRef } from '../../core/net/index.ts';
+import { FlowLedger, type Logger, type Receipt, Receipts, type Registry } from '../../core/telemetry/index.ts';
+import type { Rejection, Update } from '../../core/xds/index.ts';
+import type { SpiffeId } from '../../mesh/index.ts';
+import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy } from '../data/index.ts';
+import type { MeshState } from '../mesh-state.ts';
+import { tcpMetrics } from '../observe/metrics.ts';
+import { Observer } from '../observe/observer.ts';
+import type { DataPlane, Flows, Neighbour, ServedPod } from './data-plane.ts';
+import { measureLag } from './lag.ts';
+
+export type LocalOptions = {
+  readonly mesh: MeshState;
+  readonly registry: Registry;
+  readonly log: Logger;
+  readonly material: (identity: SpiffeId, signal?: AbortSignal) => Promise<TlsMaterial>;
+  readonly revocations: Revocations | undefined;
+  readonly data: DataConfig;
+  readonly network: string;
+  readonly logAllowed: boolean;
+  /** Name of this thread in metrics. */
+  readonly thread: string;
+};
+
+export class LocalDataPlane implements DataPlane {
+  /** Pods of this node by uid, whichever thread serves them; the owner of this map keeps it up to date. */
+  readonly neighbours = new Map<string, Neighbour>();
+  readonly #options: LocalOptions;
+  readonly #observer: Observer;
+  readonly #receipts = new Receipts({ now: Date.now, random: Math.random });
+  readonly #ledger = new FlowLedger({ now: Date.now });
+  /** Those of this thread: the short way does not lead to another one. */
+  readonly #nodePods = new NodePods();
+  readonly #proxies = new Set<PodProxy>();
+  readonly #watch: Disposable;
+  readonly #lag: Disposable;
+
+  constructor(options: LocalOptions) {
+    const { registry, log, mesh } = options;
+    this.#options = options;
+    const [receipts, ledger, logAllowed] = [this.#receipts, this.#ledger, options.logAllowed];
+    this.#observer = new Observer({ metrics: tcpMetrics(registry), receipts, ledger, log, now, logAllowed });
+    registry.onCollect(() => this.#observer.flush());
+    this.#lag = measureLag(registry, options.thread);
+    this.#watch = mesh.onChange(() => {
+      for (const proxy of this.#proxies) proxy.reevaluate();
+    });
+  }
+
+  async start(info: PodInfo, netns: NetnsRef | undefined): Promise<ServedPod> {
+    const { mesh, material, data, network, revocations } = this.#options;
+    const proxy = await startPodProxy({
+      view: mesh.view,
+      netns,
+      info,
+      workloadReady: (signal) => mesh.workloadReady(info, signal),
+      material,
+      nodePods: this.#nodePods,
+      ...(revocations && { revocations }),
+      observe: this.#observer,
+      config: data,
+      random: Math.random,
+      now,
+      network,
+    });
+    this.#proxies.add(proxy);
+    return {
+      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => this.#proxies.delete(proxy)),
+      stopNow: () => proxy.stopNow().finally(() => this.#proxies.delete(proxy)),
+      connections: () => proxy.connections(),
+    };
+  }
+
+  onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]> {
+    return this.#options.mesh.onUpdate(typeUrl, update);
+  }
+
+  collect(): void {} // the registry is the one that is shown
+
+  receipts(limit: number): readonly Receipt[] {
+    return this.#receipts.latest(limit);
+  }
+
+  receipt(id: string): Receipt | undefined {
+    return this.#receipts.get(id);
+  }
+
+  flows(): Flows {
+    return { dropped: this.#ledger.dropped, flows: this.#ledger.rows() };
+  }
+
+  renewed(): void {} // whoever needs a certificate asks the manager
+
+  forgotten(): void {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch[Symbol.dispose]();
+    this.#lag[Symbol.dispose]();
+  }
+}
+
+const now = () => performance.now();

@@ -1,0 +1,126 @@
+/** A thread that carries pods: its own loop, view, tunnels and numbers. What it knows and whom it serves comes from the main thread. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { keepLedger, NetnsRef } from '../../core/net/index.ts';
+import { createLogger, describeError, Registry } from '../../core/telemetry/index.ts';
+import { MeshError, View } from '../../mesh/index.ts';
+import { RevocationFile } from '../certificates/revocation-file.ts';
+import { systemClock } from '../clock.ts';
+import { MeshState } from '../mesh-state.ts';
+import type { ServedPod } from './data-plane.ts';
+import { Link } from './link.ts';
+import { LocalDataPlane } from './local.ts';
+import { MaterialCache } from './material-cache.ts';
+import type { MainCalls, PodAt, WorkerCalls, WorkerSettings } from './protocol.ts';
+
+if (parentPort === null) throw new MeshError('INTERNAL', 'this is the program of a worker thread');
+const port = parentPort;
+const settings: WorkerSettings = workerData;
+keepLedger(settings.descriptors); // before anything is opened
+
+let lines: string[] = [];
+const log = createLogger({
+  format: settings.logFormat,
+  level: settings.logLevel,
+  root: 'ztunnel',
+  write: (line) => {
+    if (lines.push(line) === 1) setImmediate(postLines);
+  },
+});
+log.filter.add(settings.levels);
+process.on('unhandledRejection', (reason) =>
+  log.error('a failure that nobody handled', { thread: settings.thread, error: describeError(reason) }),
+);
+process.on('exit', postLines);
+
+const registry = new Registry();
+const view = new View({ network: settings.network, localNode: settings.localNode });
+const mesh = new MeshState({ view, localNode: settings.localNode, clock: systemClock });
+const materials = new MaterialCache((identity) => link.ask('material', identity), Date.now);
+// A file that is unusable when a thread is replaced keeps that thread from serving: nobody is trusted again for it.
+const revocations =
+  settings.crlPath === undefined
+    ? undefined
+    : new RevocationFile({
+        path: settings.crlPath,
+        clock: systemClock,
+        log: log.scope('crl'),
+        events: { loaded: () => {}, failed: () => {} }, // counted by the main thread, which reads it, too
+      });
+const plane = new LocalDataPlane({
+  mesh,
+  registry,
+  log,
+  material: (identity, signal) => materials.fetch(identity, signal),
+  revocations,
+  data: settings.data,
+  network: settings.network,
+  logAllowed: settings.logAllowed,
+  thread: settings.thread,
+});
+type Served = { readonly pod: ServedPod; readonly netns: NetnsRef };
+const served = new Map<string, Served>();
+
+const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(message), {
+  update: async ({ typeUrl, update }) => {
+    await mesh.onUpdate(typeUrl, update); // what is refused is refused by the main thread, too, and told there
+  },
+  standIns: (standIns) => mesh.useStandIns(standIns),
+  start,
+  drain: ({ uid, deadlineMs }) => finish(uid, (pod) => pod.drain(deadlineMs)),
+  stop: (uid) => finish(uid, (pod) => pod.stopNow()),
+  neighbour: ({ info, netnsFd }) => {
+    plane.neighbours.get(info.uid)?.netns[Symbol.dispose]();
+    plane.neighbours.set(info.uid, { info, netns: NetnsRef.duplicate(netnsFd) });
+  },
+  neighbourGone: (uid) => {
+    plane.neighbours.get(uid)?.netns[Symbol.dispose]();
+    plane.neighbours.delete(uid);
+  },
+  connections: (uid) => served.get(uid)?.pod.connections() ?? { inbound: [], outbound: [] },
+  collect: () => registry.takeDeltas(),
+  receipts: (limit) => plane.receipts(limit),
+  receipt: (id) => plane.receipt(id),
+  flows: () => plane.flows(),
+  renewed: (material) => materials.renewed(material),
+  forgotten: (identity) => materials.forgotten(identity),
+  levels: (directives) => {
+    log.filter.reset();
+    log.filter.add(directives);
+  },
+  end: async () => {
+    await plane[Symbol.asyncDispose]();
+    for (const { netns } of plane.neighbours.values()) netns[Symbol.dispose]();
+    setImmediate(() => process.exit(0)); // what is still open is idle tunnels, and their watches are closed on the way
+  },
+});
+
+port.on('message', (message) => link.received(message));
+
+async function start({ info, netnsFd }: PodAt): Promise<void> {
+  const netns = NetnsRef.duplicate(netnsFd);
+  try {
+    served.set(info.uid, { netns, pod: await plane.start(info, netns) });
+  } catch (error) {
+    netns[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function finish(uid: string, end: (pod: ServedPod) => Promise<void>): Promise<void> {
+  const found = served.get(uid);
+  if (found === undefined) return;
+  try {
+    await end(found.pod); // a second call while this waits goes to the same pod: a drain may be cut short
+  } finally {
+    if (served.get(uid) === found) {
+      served.delete(uid);
+      found.netns[Symbol.dispose]();
+    }
+  }
+}
+
+function postLines(): void {
+  const text = lines.join('');
+  lines = [];
+  if (text !== '') link.tell('lines', text);
+}
