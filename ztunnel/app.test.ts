@@ -339,7 +339,7 @@ test('quitting over the admin port asks the process to stop; draining closes eve
 test('a thread that dies is replaced: its connections are reset, those of others go on, its pods serve again', {
   skip: needsRoot,
 }, async () => {
-  await using net = await TestNet.create({ hosts: { web: {}, cart: {}, db: {} } });
+  await using net = await TestNet.create({ hosts: { web: {}, cart: {}, db: {}, eve: {} } });
   const hosts = { web: net.host('web'), cart: net.host('cart'), db: net.host('db') };
   const workers: Worker[] = [];
   const onWorker = (worker: Worker) => void workers.push(worker);
@@ -369,9 +369,18 @@ test('a thread that dies is replaced: its connections are reset, those of others
   };
   const through = await open('web', 'cart');
   const within = await open('db', 'web');
+  const half = await net.host('eve').dial({ ip: hosts.cart.ip4, port: 15_008 }); // in the middle of its handshake
+  let halfClosed = false;
+  half
+    .on('error', () => {})
+    .on('close', () => {
+      halfClosed = true;
+    });
+  half.resume().write(Buffer.from([22, 3, 1, 0, 200, 1]));
   const descriptors = readdirSync('/proc/self/fd').length;
   workers[1]?.postMessage(null); // cart's; no message: an uncaught TypeError there
   await eventually('the tunnel to cart to be cut', through.closed);
+  await eventually('the handshake to be cut', () => halfClosed);
   within.socket.write('again');
   await eventually('another thread to go on', () => within.socket.read() !== null);
   await eventually('the thread to be replaced', () =>

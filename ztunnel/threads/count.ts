@@ -20,9 +20,8 @@ const MOST = 256;
 /** Throws RangeError with what is wrong, in words. `available` are the CPUs of the machine. */
 export function workerThreads(settings: ThreadSettings, available: number): number {
   const bounded = (count: number) => Math.min(MOST, Math.max(1, count));
-  const hint = quantity('ZTUNNEL_CPU_LIMIT', settings.cpus);
-  const cpus = hint ?? available;
-  const limit = quantity('ZTUNNEL_RESOURCE_CPU_LIMIT', settings.limit) ?? hint;
+  const cpus = quantity('ZTUNNEL_CPU_LIMIT', settings.cpus) ?? available; // a hint: without a limit it is the whole node
+  const limit = quantity('ZTUNNEL_RESOURCE_CPU_LIMIT', settings.limit);
   const request = quantity('ZTUNNEL_RESOURCE_CPU_REQUEST', settings.request) ?? 0;
   const { threads, concurrency } = settings;
   if (threads !== undefined) {

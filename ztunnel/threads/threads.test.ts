@@ -30,7 +30,8 @@ const COUNTS: readonly (readonly [string, Partial<ThreadSettings>, number, numbe
   ['the CPU limit', { limit: '1500m' }, 64, 2],
   ['a limit below the request', { limit: '1', request: '3' }, 64, 3],
   ['the request', { request: '2500m' }, 4, 3],
-  ['a limit of one', { cpus: '1' }, 64, 1],
+  ['a limit of one', { limit: '1' }, 64, 1],
+  ['a share of the CPUs by the hint', { cpus: '16' }, 64, 4],
 ];
 for (const [what, settings, cpus, want] of COUNTS) {
   test(`on ${cpus} CPUs, ${JSON.stringify(settings)} gives ${want} threads: ${what}`, () => {

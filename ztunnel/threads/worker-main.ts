@@ -59,6 +59,7 @@ const plane = new LocalDataPlane({
 });
 type Served = { readonly pod: ServedPod; readonly netns: NetnsRef };
 const served = new Map<string, Served>();
+const starting = new Map<string, Promise<void>>();
 
 const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(message), {
   update: async ({ typeUrl, update }) => {
@@ -96,7 +97,14 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
 
 port.on('message', (message) => link.received(message));
 
-async function start({ info, netnsFd }: PodAt): Promise<void> {
+/** A start that is under way is waited for before its pod is ended. */
+function start(pod: PodAt): Promise<void> {
+  const started = begin(pod).finally(() => starting.delete(pod.info.uid));
+  starting.set(pod.info.uid, started);
+  return started;
+}
+
+async function begin({ info, netnsFd }: PodAt): Promise<void> {
   const netns = NetnsRef.duplicate(netnsFd);
   try {
     served.set(info.uid, { netns, pod: await plane.start(info, netns) });
@@ -107,6 +115,7 @@ async function start({ info, netnsFd }: PodAt): Promise<void> {
 }
 
 async function finish(uid: string, end: (pod: ServedPod) => Promise<void>): Promise<void> {
+  await starting.get(uid)?.catch(() => {}); // whoever started it is told
   const found = served.get(uid);
   if (found === undefined) return;
   try {

@@ -43,12 +43,16 @@ type Slot = {
   worker: WorkerThread;
   /** Settles when the worker of now knows the mesh. */
   ready: Promise<void>;
+  /** Deaths in a row, each soon after the one before. */
   deaths: number;
+  bornMs: number;
 };
 
 /** Addresses in one message: what a worker decodes in one go. */
 const CHUNK = 256;
 const ANSWER_MS = 2_000;
+/** A worker that lived this long is replaced at once. */
+const STEADY_MS = 60_000;
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 10_000;
 
@@ -85,6 +89,7 @@ export class WorkerDataPlane implements DataPlane {
       throw error;
     }
     const ended = async (ask: () => Promise<void>) => {
+      slot.pods.delete(info.uid); // first: a worker that takes over now does not start it again
       try {
         await ask();
       } catch (error) {
@@ -140,7 +145,7 @@ export class WorkerDataPlane implements DataPlane {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#lag[Symbol.dispose]();
-    await Promise.all(this.#slots.map(({ worker }) => worker.end()));
+    await Promise.all(this.#slots.map(({ worker }) => inTime(worker.end())));
   }
 
   #makeSlot(name: string): Slot {
@@ -148,6 +153,7 @@ export class WorkerDataPlane implements DataPlane {
       name,
       pods: new Map(),
       deaths: 0,
+      bornMs: performance.now(),
       worker: this.#spawn(name, () => slot),
       ready: Promise.resolve(),
     };
@@ -180,6 +186,7 @@ export class WorkerDataPlane implements DataPlane {
     if (this.#stop.signal.aborted) return;
     const pods = slot.pods.size;
     log.error('a worker thread died, and is replaced', { thread: slot.name, error: why, pods, descriptors });
+    if (performance.now() - slot.bornMs > STEADY_MS) slot.deaths = 0;
     const waitMs = slot.deaths === 0 ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** slot.deaths);
     slot.deaths += 1;
     slot.ready = this.#revive(slot, waitMs);
@@ -191,17 +198,21 @@ export class WorkerDataPlane implements DataPlane {
   async #revive(slot: Slot, waitMs: number): Promise<void> {
     const { mesh, log } = this.#options;
     await sleep(waitMs, undefined, { signal: this.#stop.signal });
-    await this.#inTurn(async () => {
+    const alive = await this.#inTurn(async () => {
       const worker = this.#spawn(slot.name, () => slot);
       slot.worker = worker;
+      slot.bornMs = performance.now();
       try {
         for (const { typeUrl, update } of mesh.snapshot(CHUNK)) await worker.link.ask('update', { typeUrl, update });
         await worker.link.ask('standIns', mesh.standIns);
         for (const pod of this.#pods.values()) await worker.link.ask('neighbour', pod);
+        return true;
       } catch (error) {
-        if (!isDeath(error)) throw error; // the next one is on its way
+        if (!isDeath(error)) throw error;
+        return false; // the next one is on its way
       }
     });
+    if (!alive) return;
     await Promise.all(
       [...slot.pods.values()].filter((pod) => this.#pods.has(pod.info.uid)).map((pod) => this.#restart(slot, pod)),
     );
