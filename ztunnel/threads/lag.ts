@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { GaugeFamily, Registry } from '../../core/telemetry/index.ts';
 
 /** Shorter would wake an idle thread more often; what is seen is what lasts longer than a part of this. */
-const RESOLUTION_MS = 20;
+const RESOLUTION_MS = 50;
 
 export function lagMetric(registry: Registry): GaugeFamily {
   return registry.gauge(

@@ -202,6 +202,9 @@ function environment(o: ZtunnelOptions): Record<string, string> {
     RUST_LOG: 'info',
     // The same scenarios over the other implementation of the tunnel; the reference knows nothing of it.
     ...(process.env['AMBIT_HBONE'] !== undefined && { AMBIT_HBONE: process.env['AMBIT_HBONE'] }),
+    ...(process.env['ZTUNNEL_WORKER_THREADS'] !== undefined && {
+      ZTUNNEL_WORKER_THREADS: process.env['ZTUNNEL_WORKER_THREADS'],
+    }),
     ...o.env,
   };
 }
