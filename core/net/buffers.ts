@@ -1,41 +1,24 @@
 /** Large buffers that are used again: a fresh one costs page faults, and the collector does not see how large they are. */
+import { addressOf } from './kernel.ts';
 
 /** What a connection gathers before it is encrypted: a few TLS records. */
 export const GATHER_BYTES = 128 * 1024;
 /** Unused ones that are kept; connections that write at the same moment are few. */
 const MAX_SPARE = 16;
 
-const spare: Buffer[] = [];
+/** GATHER_BYTES with arbitrary content, and where they are. */
+export type Gather = { readonly bytes: Buffer; readonly address: bigint };
 
-/** A buffer of GATHER_BYTES with arbitrary content. */
-export function takeBuffer(): Buffer {
-  return spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
+const spare: Gather[] = [];
+
+export function takeBuffer(): Gather {
+  const known = spare.pop();
+  if (known !== undefined) return known;
+  const bytes = Buffer.allocUnsafeSlow(GATHER_BYTES);
+  return { bytes, address: addressOf(bytes) };
 }
 
 /** The caller must not touch it any more. */
-export function returnBuffer(buffer: Buffer): void {
+export function returnBuffer(buffer: Gather): void {
   if (spare.length < MAX_SPARE) spare.push(buffer);
-}
-
-/** Runs of the event loop's poll phase end here: everything that gathered bytes in it sends them, once. */
-const dirty = new Set<{ flush(): void }>();
-
-export function flushSoon(what: { flush(): void }): void {
-  if (dirty.size === 0) setImmediate(flushAll);
-  dirty.add(what);
-}
-
-function flushAll(): void {
-  const now = [...dirty];
-  dirty.clear();
-  for (const what of now) {
-    try {
-      what.flush();
-    } catch (error) {
-      // The bug of one connection's user must not keep the bytes of the others.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
 }

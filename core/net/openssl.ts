@@ -42,7 +42,6 @@ const TABLE = {
   SSL_set0_wbio: { arguments: ['pointer', 'pointer'], return: 'void' },
   BIO_new_bio_pair: { arguments: ['pointer', 'u64', 'pointer', 'u64'], return: 'i32' },
   BIO_up_ref: { arguments: ['pointer'], return: 'i32' },
-  BIO_nread0: { arguments: ['pointer', 'pointer'], return: 'i32' },
   BIO_nread: { arguments: ['pointer', 'pointer', 'i32'], return: 'i32' },
   SSL_get_rbio: { arguments: ['pointer'], return: 'pointer' },
   BIO_number_read: { arguments: ['pointer'], return: 'u64' },

@@ -29,24 +29,22 @@ class Outgoing {
     ossl.SSL_set0_wbio(ssl, this.#in);
   }
 
-  /** Bytes that wait and lie together at `address`; 0 when none wait. */
-  get length(): number {
-    return Math.max(ossl.BIO_nread0(this.#out, this.#at.address), 0);
+  /**
+   * Takes what waits: so many bytes, at `address` until OpenSSL writes again; 0 when nothing waits. The ring is empty before
+   * every write, so all of it lies together.
+   */
+  take(): number {
+    return Math.max(ossl.BIO_nread(this.#out, this.#at.address, RING_BYTES), 0);
   }
 
-  /** Of the last `length`. */
+  /** Of what was taken last. */
   get address(): bigint {
     return this.#at.value;
   }
 
-  /** Copies the first bytes of the last `length` out, from an offset on. */
+  /** Copies a part of what was taken last. */
   copy(from: number, to: number): Buffer {
     return copyOf(this.#at.value + BigInt(from), to - from);
-  }
-
-  /** Forgets so many. */
-  take(bytes: number): void {
-    ossl.BIO_nread(this.#out, this.#at.address, bytes);
   }
 }
 

@@ -1,11 +1,12 @@
 /** One TLS connection on a raw descriptor: OpenSSL reads and writes it, libuv says when. */
-import { flushSoon, GATHER_BYTES, returnBuffer, takeBuffer } from './buffers.ts';
+import { GATHER_BYTES, type Gather, returnBuffer, takeBuffer } from './buffers.ts';
 import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
 import { copyOf, OutPointer, ossl, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, takeError } from './openssl.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
 import type { TcpConnection } from './tcp-connection.ts';
 import { withHeadroom } from './tcp-link.ts';
 import { type TlsContext, TlsError } from './tls-context.ts';
+import { flushSoon } from './turn.ts';
 import { READABLE, type Watch, WRITABLE } from './watch.ts';
 
 export type TlsLinkEvents = {
@@ -65,7 +66,7 @@ export class TlsLink {
   readonly #ssl: bigint;
   #state: 'handshake' | 'open' | 'leaving' | 'closed' = 'handshake';
   /** Bytes of this poll phase, not yet encrypted. */
-  #gathered: Buffer | undefined;
+  #gathered: Gather | undefined;
   #gatheredBytes = 0;
   readonly #out: Outgoing;
   /** What is encrypted and the kernel did not take, in order. */
@@ -160,7 +161,10 @@ export class TlsLink {
         flushSoon(this);
       }
       const n = Math.min(GATHER_BYTES - this.#gatheredBytes, bytes.length - at);
-      this.#gathered.set(at === 0 && n === bytes.length ? bytes : bytes.subarray(at, at + n), this.#gatheredBytes);
+      this.#gathered.bytes.set(
+        at === 0 && n === bytes.length ? bytes : bytes.subarray(at, at + n),
+        this.#gatheredBytes,
+      );
       this.#gatheredBytes += n;
       at += n;
       if (this.#gatheredBytes === GATHER_BYTES) this.flush();
@@ -196,7 +200,7 @@ export class TlsLink {
     const bytes = this.#gatheredBytes;
     this.#gathered = undefined;
     this.#gatheredBytes = 0;
-    if (this.#state === 'open' || this.#state === 'leaving') this.#encrypt(addressOf(buffer), bytes);
+    if (this.#state === 'open' || this.#state === 'leaving') this.#encrypt(buffer.address, bytes);
     returnBuffer(buffer);
   }
 
@@ -212,16 +216,14 @@ export class TlsLink {
 
   /** Takes away what OpenSSL wrote: to the kernel, and what it does not take to the backlog. */
   #ship(): void {
-    for (let length = this.#out.length; length > 0; length = this.#out.length) {
-      const sent = this.#backlog.length > 0 ? 0 : this.#sendNow(this.#out.address, length);
-      if (sent < length && this.#state !== 'closed') {
-        const rest = this.#out.copy(sent, length);
-        this.#backlog.push(rest);
-        this.#backlogBytes += rest.length;
-        this.#want();
-      }
-      this.#out.take(length);
-    }
+    const length = this.#out.take();
+    if (length === 0) return;
+    const sent = this.#backlog.length > 0 ? 0 : this.#sendNow(this.#out.address, length);
+    if (sent === length || this.#state === 'closed') return;
+    const rest = this.#out.copy(sent, length);
+    this.#backlog.push(rest);
+    this.#backlogBytes += rest.length;
+    this.#want();
   }
 
   /** How much the kernel took. */
@@ -302,7 +304,7 @@ export class TlsLink {
           READ_BYTES - filled,
         );
         if (result <= 0) break;
-        filled += result;
+        filled += result; // until nothing is left: what comes meanwhile shares this turn
       }
       const error = result > 0 ? 0 : ossl.SSL_get_error(this.#ssl, result);
       const reason = error === 0 || error === SSL_ERROR_WANT_READ ? undefined : takeError();

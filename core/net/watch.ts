@@ -2,6 +2,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { must } from './errors.ts';
 import { addressOf, uv } from './kernel.ts';
+import { endTurn } from './turn.ts';
 
 export const READABLE = 1; // UV_READABLE
 export const WRITABLE = 2; // UV_WRITABLE
@@ -36,7 +37,7 @@ function takeHandle(): bigint {
 const live = new Map<bigint, Watch>();
 
 const onReady = uv.pollCallback((handle, status, events) => {
-  drainSoon();
+  endTurn();
   const watch = live.get(handle);
   if (watch === undefined) return;
   const to = watch.receiver;
@@ -57,22 +58,6 @@ if (!isMainThread) {
   process.on('exit', () => {
     for (const watch of live.values()) watch[Symbol.dispose]();
   });
-}
-
-let drainPending = false;
-
-/**
- * Node runs promises and ticks after its own callbacks, but does not know of this one: what a receiver resolves would
- * wait for the next unrelated event. An immediate runs in the same turn of the loop, and everything after it.
- */
-function drainSoon(): void {
-  if (drainPending) return;
-  drainPending = true;
-  setImmediate(drained);
-}
-
-function drained(): void {
-  drainPending = false;
 }
 
 function report(to: WatchEvents, error: unknown): void {
