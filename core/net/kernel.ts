@@ -98,10 +98,23 @@ export const uv = {
 /** Address of a buffer's first byte: valid while the buffer is reachable, so whoever asks keeps it. */
 export const addressOf = (memory: NodeJS.ArrayBufferView): bigint => ffi.getRawPointer(memory);
 
-/** A C `int` as setsockopt wants it. */
+/** A C `int` in memory of its own, which the kernel may write to. */
 export function int(value: number): Buffer {
   const memory = Buffer.alloc(4);
   memory.writeInt32LE(value | 0);
+  return memory;
+}
+
+/** Values of options are few, and the same for every socket. */
+const MAX_OPTION_VALUES = 64;
+const optionValues = new Map<number, Buffer>();
+
+/** A C `int` for setsockopt, which only reads it: shared. */
+export function optionValue(value: number): Buffer {
+  const known = optionValues.get(value);
+  if (known !== undefined) return known;
+  const memory = int(value);
+  if (optionValues.size < MAX_OPTION_VALUES) optionValues.set(value, memory);
   return memory;
 }
 

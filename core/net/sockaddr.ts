@@ -11,21 +11,25 @@ const MAX_UNIX_PATH_BYTES = 107;
 
 export const SOCKADDR_BYTES = 28;
 
+/** Canonical dotted text, which most addresses are: no need for a parser of all forms. */
+const DOTTED = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+
 /**
  * The bytes and family of an address. With `as: 'ipv6'` an IPv4 address becomes its mapped form, for a dual-stack socket.
  * @throws KernelError EINVAL when the text is not an address or the port not a port.
  */
 export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readonly family: number; bytes: Buffer } {
+  const plain = as === 'own' ? DOTTED.exec(to.ip) : null;
+  if (plain !== null && Number.isInteger(to.port) && to.port >= 0 && to.port <= 65_535) {
+    const octets = [plain[1], plain[2], plain[3], plain[4]].map(Number);
+    if (octets.every((octet) => octet <= 255)) return ipv4(octets, to.port);
+  }
   if (!ipaddr.isValid(to.ip) || !Number.isInteger(to.port) || to.port < 0 || to.port > 65_535) {
     throw new KernelError('EINVAL', 'sockaddr', `not an address and port: ${to.ip} ${to.port}`);
   }
   const parsed = ipaddr.process(to.ip);
   if (parsed.kind() === 'ipv4' && as === 'own') {
-    const bytes = Buffer.alloc(16);
-    bytes.writeUInt16LE(AF_INET, 0);
-    bytes.writeUInt16BE(to.port, 2);
-    bytes.set(parsed.toByteArray(), 4);
-    return { family: AF_INET, bytes };
+    return ipv4(parsed.toByteArray(), to.port);
   }
   const v6 = parsed.kind() === 'ipv4' ? (parsed as ipaddr.IPv4).toIPv4MappedAddress() : parsed;
   const bytes = Buffer.alloc(SOCKADDR_BYTES);
@@ -33,6 +37,14 @@ export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readon
   bytes.writeUInt16BE(to.port, 2);
   bytes.set(v6.toByteArray(), 8);
   return { family: AF_INET6, bytes };
+}
+
+function ipv4(octets: readonly number[], port: number): { readonly family: number; bytes: Buffer } {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(octets, 4);
+  return { family: AF_INET, bytes };
 }
 
 /** Reads what the kernel wrote; undefined for a family that is not IP. */

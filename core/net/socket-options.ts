@@ -10,7 +10,7 @@ export type KeepAlive = { readonly idleS: number; readonly intervalS: number; re
 export const DEFAULT_KEEPALIVE: KeepAlive = { idleS: 180, intervalS: 180, probes: 9 };
 
 export function setOption(fd: number, level: number, option: number, value: number, name: string): void {
-  must(k.sys.setsockopt(fd, level, option, k.int(value)), 'setsockopt', name);
+  must(k.sys.setsockopt(fd, level, option, k.optionValue(value)), 'setsockopt', name);
 }
 
 export function setKeepAliveOn(fd: number, keepAlive: KeepAlive): void {

@@ -47,7 +47,9 @@ forEachImplementation((implementation) => {
     const authority = `${to.ip4}:8080`;
     assert.equal(await connect({ from, to, source: bad, authority }), 200);
     await it.revoke([bad.serial]);
-    await eventually('it is refused', async () => (await connect({ from, to, source: bad, authority })) !== 200, 8_000);
+    // One that came in just before the list is cut by it: answered with 200, and reset.
+    const answer = () => connect({ from, to, source: bad, authority }).catch((error: Error) => error.message);
+    await eventually('it is refused', async () => (await answer()) !== 200, 8_000);
     assert.equal(await connect({ from, to, source: good, authority }), 200);
     assert.ok((await rejections(world.b, 'destination')) > 0);
   });

@@ -4,6 +4,7 @@ import type { TcpConnection } from '../../core/net/index.ts';
 import { decideInboundHbone, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
 import { formatBaggage, parseBaggage } from './baggage.ts';
 import { forwardedHost, traceIdOf } from './forwarded.ts';
+import { linkAborts } from './link-aborts.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext } from './observer.ts';
 import { identityOf, type Pod } from './pod.ts';
@@ -84,7 +85,8 @@ async function reach(
   live: LiveConnection,
 ): Promise<TcpConnection | undefined> {
   const { target, proxyDestination } = decision;
-  const signal = AbortSignal.any([live.signal, req.closed]);
+  using aborts = linkAborts(live.signal, req.closed);
+  const { signal } = aborts;
   try {
     const overLoopback = proxyDestination !== undefined && pod.deps.config.localhostAppTunnel;
     const app = await (overLoopback

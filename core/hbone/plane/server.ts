@@ -25,6 +25,9 @@ export function createPlaneServer(options: HboneServerOptions): HboneServer {
 
 type Caller = { readonly peer: SpiffeId; readonly ends: Ends; readonly revoked: AbortSignal | undefined };
 
+/** One for all: a reason that is no failure needs no stack of its own. */
+const STREAM_OVER = new HboneError('TUNNEL_CLOSED', 'the stream is over');
+
 class PlaneServer implements HboneServer {
   readonly #options: HboneServerOptions;
   readonly #settings: HboneSettings;
@@ -166,12 +169,14 @@ class PlaneServer implements HboneServer {
     fields: readonly HeaderField[],
     { peer, ends, revoked }: Caller,
   ): void {
-    const abort = new AbortController();
+    let isOver = false;
+    let abort: AbortController | undefined; // made for who asks
     this.#streams += 1;
     stream.listen({
       gone: () => {
         this.#streams -= 1;
-        abort.abort(new HboneError('TUNNEL_CLOSED', 'the stream is over'));
+        isOver = true;
+        abort?.abort(STREAM_OVER);
       },
     });
     const answer = (status: number, more: Readonly<Record<string, string>>, isLast: boolean) =>
@@ -182,7 +187,11 @@ class PlaneServer implements HboneServer {
       to: ends.to,
       authority: pseudo(fields, ':authority') ?? '',
       headers: plainFields(fields),
-      closed: abort.signal,
+      get closed() {
+        abort ??= new AbortController();
+        if (isOver) abort.abort(STREAM_OVER);
+        return abort.signal;
+      },
       revoked,
       respond: (status, more = {}) => {
         answer(status, more, false);
