@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { request } from 'undici';
-import { NetnsRef, type SeqpacketConnection, SeqpacketServer } from '../core/net/index.ts';
+import { NetnsRef, PacketCapture, type SeqpacketConnection, SeqpacketServer } from '../core/net/index.ts';
 import { createLogger } from '../core/telemetry/index.ts';
 import {
   ADDRESS_TYPE,
@@ -66,7 +66,7 @@ const denyWeb: Authorization = {
 };
 
 /** A control plane, a CNI agent and one ztunnel in this process; pods are namespaces of their own. */
-async function startWorld(threads = 2) {
+async function startWorld(threads = 2, env: Readonly<Record<string, string>> = {}) {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(new ScratchDir('ambit-ztunnel')).path;
   const addresses = new ResourceStore(ADDRESS_TYPE);
@@ -112,6 +112,7 @@ async function startWorld(threads = 2) {
       ENABLE_ORIG_SRC: 'false', // the return path of spoofed sources is the CNI's work
       ZTUNNEL_WORKER_THREADS: String(threads),
       CONNECTION_TERMINATION_DEADLINE: '200ms',
+      ...env,
     },
     readFile: () => undefined,
   });
@@ -216,11 +217,19 @@ async function twoPodsTalk(threads: number): Promise<void> {
 
   await web.exec('nft -f -', REDIRECT);
   await cart.listenEcho(8080);
+  let onTheWire = false;
+  using capture = PacketCapture.open({ netns: cart.netns, interface: 'eth0' });
+  const TLS_1_2_RECORD = Buffer.from([23, 3, 3]); // what TLS 1.3 says that its records are
+  capture.onPacket((frame) => {
+    onTheWire ||= Buffer.from(frame).includes(TLS_1_2_RECORD) || Buffer.from(frame).includes('hello world');
+  });
   for (const ip of [cart.ip4, cart.ip6]) {
     const socket = await web.dial({ ip, port: 8080 });
     socket.end('hello world');
     assert.equal(await readAll(socket), 'hello world');
   }
+  capture.flush();
+  assert.equal(onTheWire, false, 'pods of one node need no wire, whichever threads serve them');
   const complete = await eventually('access lines of both ends', () => {
     const found = w.lines.filter((line) => line.includes('\taccess\tconnection complete\t'));
     return found.length >= 4 ? found : undefined;
@@ -345,7 +354,8 @@ test('a thread that dies is replaced: its connections are reset, those of others
   const onWorker = (worker: Worker) => void workers.push(worker);
   process.on('worker', onWorker);
   using _listener = { [Symbol.dispose]: () => void process.off('worker', onWorker) };
-  await using w = await startWorld();
+  // The short way would be web's thread's, and outlive cart's.
+  await using w = await startWorld(2, { AMBIT_ZTUNNEL_SAME_NODE: 'tunnel' });
   await (await w.connection()).receive();
   // web and db on thread 0, cart on thread 1
   for (const [name, host] of Object.entries(hosts)) {

@@ -102,6 +102,8 @@ export type PodProxyDeps = {
   readonly material: (identity: SpiffeId, signal?: AbortSignal) => Promise<TlsMaterial>;
   /** Others that this process serves; absent: every way is a tunnel. */
   readonly nodePods?: NodePods;
+  /** Another thread listens for this pod: here only pods of this thread reach it, by the short way. */
+  readonly isGuest?: boolean;
   /** Undefined: nothing is revoked. */
   readonly revocations?: Revocations;
   readonly observe: ConnectionObserver;

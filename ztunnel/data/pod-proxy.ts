@@ -97,11 +97,12 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   let listeners: Listeners;
   try {
     const { keepAlive } = config;
-    listeners = listen(deps, [
+    const ports = [
       { port: config.inboundHbonePort, serve: acceptTunnel, keepAlive: undefined }, // PINGs do that
       { port: config.inboundPlaintextPort, serve: capture('destination', serveInboundPlaintext), keepAlive },
       { port: config.outboundPort, serve: capture('source', serveOutbound), keepAlive },
-    ]);
+    ];
+    listeners = listen(deps, deps.isGuest ? [] : ports);
   } catch (error) {
     live[Symbol.dispose]();
     throw error;

@@ -13,9 +13,6 @@ export type ServedPod = Pick<PodProxy, 'drain' | 'stopNow'> & {
   connections(): PodConnections | Promise<PodConnections>;
 };
 
-/** A pod of this node, for who brings it traffic without a wire. */
-export type Neighbour = { readonly info: PodInfo; readonly netns: NetnsRef };
-
 export type Flows = { readonly dropped: number; readonly flows: readonly FlowRow[] };
 
 export interface DataPlane extends DeltaHandlers, AsyncDisposable {

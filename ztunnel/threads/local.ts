@@ -8,8 +8,10 @@ import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy }
 import type { MeshState } from '../mesh-state.ts';
 import { tcpMetrics } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
-import type { DataPlane, Flows, Neighbour, ServedPod } from './data-plane.ts';
+import type { DataPlane, Flows, PodConnections, ServedPod } from './data-plane.ts';
 import { measureLag } from './lag.ts';
+
+type Guest = { readonly netns: NetnsRef; readonly proxy: PodProxy };
 
 export type LocalOptions = {
   readonly mesh: MeshState;
@@ -25,15 +27,14 @@ export type LocalOptions = {
 };
 
 export class LocalDataPlane implements DataPlane {
-  /** Pods of this node by uid, whichever thread serves them; the owner of this map keeps it up to date. */
-  readonly neighbours = new Map<string, Neighbour>();
   readonly #options: LocalOptions;
   readonly #observer: Observer;
   readonly #receipts = new Receipts({ now: Date.now, random: Math.random });
   readonly #ledger = new FlowLedger({ now: Date.now });
-  /** Those of this thread: the short way does not lead to another one. */
   readonly #nodePods = new NodePods();
   readonly #proxies = new Set<PodProxy>();
+  /** Pods of other threads by uid, as the pods of this one reach them. */
+  readonly #guests = new Map<string, Guest>();
   readonly #watch: Disposable;
   readonly #lag: Disposable;
 
@@ -50,8 +51,45 @@ export class LocalDataPlane implements DataPlane {
   }
 
   async start(info: PodInfo, netns: NetnsRef | undefined): Promise<ServedPod> {
+    await this.dismiss(info.uid); // it was another thread's until now
+    const proxy = await this.#serve(info, netns, false);
+    return {
+      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => this.#proxies.delete(proxy)),
+      stopNow: () => proxy.stopNow().finally(() => this.#proxies.delete(proxy)),
+      connections: () => proxy.connections(),
+    };
+  }
+
+  /** Takes the namespace over: a pod that another thread serves can be reached by the pods of this one. */
+  async welcome(info: PodInfo, netns: NetnsRef): Promise<void> {
+    await this.dismiss(info.uid);
+    try {
+      this.#guests.set(info.uid, { netns, proxy: await this.#serve(info, netns, true) });
+    } catch (error) {
+      netns[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Ends what runs to it from this thread, and closes its namespace. Harmless when there is none of that uid. */
+  async dismiss(uid: string, deadlineMs = 0): Promise<void> {
+    const guest = this.#guests.get(uid);
+    if (guest === undefined) return;
+    this.#guests.delete(uid);
+    await (deadlineMs > 0 ? guest.proxy.drain(deadlineMs) : guest.proxy.stopNow());
+    this.#proxies.delete(guest.proxy);
+    guest.netns[Symbol.dispose]();
+  }
+
+  /** Connections of this thread's pods to a pod of another one. */
+  guestConnections(uid: string): PodConnections | undefined {
+    return this.#guests.get(uid)?.proxy.connections();
+  }
+
+  async #serve(info: PodInfo, netns: NetnsRef | undefined, isGuest: boolean): Promise<PodProxy> {
     const { mesh, material, data, network, revocations } = this.#options;
     const proxy = await startPodProxy({
+      isGuest,
       view: mesh.view,
       netns,
       info,
@@ -66,11 +104,7 @@ export class LocalDataPlane implements DataPlane {
       network,
     });
     this.#proxies.add(proxy);
-    return {
-      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => this.#proxies.delete(proxy)),
-      stopNow: () => proxy.stopNow().finally(() => this.#proxies.delete(proxy)),
-      connections: () => proxy.connections(),
-    };
+    return proxy;
   }
 
   onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]> {
@@ -96,6 +130,7 @@ export class LocalDataPlane implements DataPlane {
   forgotten(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#guests.keys()].map((uid) => this.dismiss(uid)));
     this.#watch[Symbol.dispose]();
     this.#lag[Symbol.dispose]();
   }

@@ -1,6 +1,6 @@
 /** What several threads have seen, as if one had. */
 import type { FlowRow, Receipt } from '../../core/telemetry/index.ts';
-import type { Flows } from './data-plane.ts';
+import type { Flows, PodConnections } from './data-plane.ts';
 
 /** Ids are ULIDs: they sort by time. */
 export function newestFirst(lists: readonly (readonly Receipt[])[], limit: number): readonly Receipt[] {
@@ -8,6 +8,11 @@ export function newestFirst(lists: readonly (readonly Receipt[])[], limit: numbe
     .flat()
     .sort((a, b) => (a.id < b.id ? 1 : -1))
     .slice(0, limit);
+}
+
+/** One pod's connections, whichever thread has them. */
+export function mergeConnections(parts: readonly PodConnections[]): PodConnections {
+  return { inbound: parts.flatMap(({ inbound }) => inbound), outbound: parts.flatMap(({ outbound }) => outbound) };
 }
 
 /** Rows of the same flow are one, for example after its pod changed threads. Seen most recently first. */

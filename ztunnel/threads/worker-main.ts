@@ -67,17 +67,21 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
   },
   standIns: (standIns) => mesh.useStandIns(standIns),
   start,
-  drain: ({ uid, deadlineMs }) => finish(uid, (pod) => pod.drain(deadlineMs)),
+  drain: async ({ uid, deadlineMs }) => {
+    await Promise.all([finish(uid, (pod) => pod.drain(deadlineMs)), plane.dismiss(uid, deadlineMs)]);
+  },
   stop: (uid) => finish(uid, (pod) => pod.stopNow()),
-  neighbour: ({ info, netnsFd }) => {
-    plane.neighbours.get(info.uid)?.netns[Symbol.dispose]();
-    plane.neighbours.set(info.uid, { info, netns: NetnsRef.duplicate(netnsFd) });
+  neighbour: async ({ info, netnsFd }) => {
+    if (served.has(info.uid)) return;
+    try {
+      await plane.welcome(info, NetnsRef.duplicate(netnsFd));
+    } catch (error) {
+      log.warn('a pod of another thread is reached by tunnels only', { uid: info.uid, error: describeError(error) });
+    }
   },
-  neighbourGone: (uid) => {
-    plane.neighbours.get(uid)?.netns[Symbol.dispose]();
-    plane.neighbours.delete(uid);
-  },
-  connections: (uid) => served.get(uid)?.pod.connections() ?? { inbound: [], outbound: [] },
+  neighbourGone: (uid) => plane.dismiss(uid),
+  connections: (uid) =>
+    served.get(uid)?.pod.connections() ?? plane.guestConnections(uid) ?? { inbound: [], outbound: [] },
   collect: () => registry.takeDeltas(),
   receipts: (limit) => plane.receipts(limit),
   receipt: (id) => plane.receipt(id),
@@ -90,7 +94,6 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
   },
   end: async () => {
     await plane[Symbol.asyncDispose]();
-    for (const { netns } of plane.neighbours.values()) netns[Symbol.dispose]();
     setImmediate(() => process.exit(0)); // what is still open is idle tunnels, and their watches are closed on the way
   },
 });

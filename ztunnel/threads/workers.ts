@@ -11,9 +11,9 @@ import { MeshError, type SpiffeId } from '../../mesh/index.ts';
 import type { DataConfig, PodInfo } from '../data/index.ts';
 import type { MeshState } from '../mesh-state.ts';
 import { tcpMetrics } from '../observe/metrics.ts';
-import type { DataPlane, Flows, PodConnections, ServedPod } from './data-plane.ts';
+import type { DataPlane, Flows, ServedPod } from './data-plane.ts';
 import { measureLag } from './lag.ts';
-import { mergeFlows, newestFirst } from './merge.ts';
+import { mergeConnections, mergeFlows, newestFirst } from './merge.ts';
 import type { PodAt } from './protocol.ts';
 import { emptiest } from './spread.ts';
 import { type Death, WorkerThread } from './worker-thread.ts';
@@ -99,11 +99,10 @@ export class WorkerDataPlane implements DataPlane {
       }
     };
     return {
-      drain: (deadlineMs) => ended(() => slot.worker.link.ask('drain', { uid: info.uid, deadlineMs })),
+      drain: (deadlineMs) => ended(() => this.#all(({ link }) => link.ask('drain', { uid: info.uid, deadlineMs }))),
       stopNow: () => ended(() => slot.worker.link.ask('stop', info.uid)),
-      connections: async () =>
-        (await inTime(slot.worker.link.ask('connections', info.uid))) ??
-        ({ inbound: [], outbound: [] } as PodConnections),
+      // Some may come by the short way, in the threads of those who call.
+      connections: async () => mergeConnections(await this.#gather(({ link }) => link.ask('connections', info.uid))),
     };
   }
 
