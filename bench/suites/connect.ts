@@ -4,7 +4,7 @@ import { addAll, alternating, measure, type Suite } from './suite.ts';
 export const connect: Suite = async (context) => {
   await alternating(context, async (peer, running) => {
     for (const connections of [1, 16]) {
-      await measure(context.programs, running, { mode: 'crr', seconds: 0.2, connections }); // the tunnel is warm then
+      await measure(context.programs, running, { mode: 'crr', seconds: 1, connections }); // the tunnel is warm then, and so is what is compiled at run time
       const { count, seconds, cpu, p99 } = await measure(context.programs, running, {
         mode: 'crr',
         seconds: context.seconds,

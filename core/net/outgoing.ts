@@ -5,8 +5,8 @@
  */
 import { copyOf, OutPointer, ossl } from './openssl.ts';
 
-/** Room for what one call may write: a gathered buffer in records, or a flight of a handshake. */
-const RING_BYTES = 256 * 1024;
+/** Room for what is written before it is taken: a gathered buffer and the largest frame, in records. */
+const RING_BYTES = 512 * 1024;
 
 class Outgoing {
   readonly #in: bigint;

@@ -64,7 +64,7 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** RFC 9113 section 6.9.2: both windows begin here, whatever SETTINGS say of streams. */
 const DEFAULT_WINDOW_BYTES = 65_535;
 /** Larger frames would keep other streams of the connection waiting. */
-const MAX_SENT_FRAME_BYTES = 64 * 1024 - FRAME_HEADER_BYTES; // with its header, four full TLS records
+const MAX_SENT_FRAME_BYTES = 240 * 1024 - FRAME_HEADER_BYTES; // with its header, fifteen full TLS records
 /** What a waiting stream may send before the next one has its turn. */
 const QUANTUM_BYTES = 64 * 1024;
 /** Streams that we reset and that the peer may still be sending on. */
