@@ -13,6 +13,8 @@ import {
 /** One connection to a peer, as the pool sees it. */
 export type PooledTunnel = {
   readonly isUsable: boolean;
+  /** The peer takes no more bytes at all for now, whichever stream they are of. */
+  readonly isSaturated: boolean;
   /** What the peer allows at once; unknown (infinite) until its SETTINGS came. */
   readonly peerStreamLimit: number;
   /** Told once, also when it is closed already. */
@@ -30,6 +32,8 @@ export type Establish = (o: OpenOptions, settings: HboneSettings) => Promise<Poo
 
 const DEFAULT_RELEASE_MS = 300_000;
 const DEFAULT_MAX_STREAMS = 100;
+/** To one peer at once, before streams are put on one that is saturated. */
+const MAX_SPREAD = 4;
 /** Tunnels kept without a stream on them; beyond it the one unused for longest is closed. */
 const MAX_UNUSED = 500;
 
@@ -118,15 +122,20 @@ export class PooledClient implements HboneClient {
     return tunnel.request(o, leave);
   }
 
-  /** A tunnel with room: one that stands, else one that is being made, else a new one. */
+  /** A tunnel with room: one that stands, else one that is being made, else a new one; one that is saturated last. */
   #slotFor(o: OpenOptions): Slot {
     // A renewed certificate is a new identity in all that matters: its streams never ride on the old one's tunnels.
     const key = `${o.poolKey}|${o.source.serial}`;
     const slots = this.#pool.get(key) ?? new Set<Slot>();
+    let saturated: Slot | undefined;
     for (const slot of slots) {
       if (slot.ready && !slot.ready.isUsable) this.#forget(slot);
-      else if (slot.streams < Math.min(this.#maxStreams, slot.ready?.peerStreamLimit ?? this.#maxStreams)) return slot;
+      else if (slot.streams < Math.min(this.#maxStreams, slot.ready?.peerStreamLimit ?? this.#maxStreams)) {
+        if (!slot.ready?.isSaturated) return slot;
+        saturated ??= slot;
+      }
     }
+    if (saturated !== undefined && slots.size >= MAX_SPREAD) return saturated;
     const slot: Slot = {
       key,
       tunnel: this.#establish(o, this.#settings),

@@ -85,6 +85,11 @@ export class Tunnel {
     return !this.#session.destroyed && !this.#session.closed;
   }
 
+  /** The connection's window, not a stream's. */
+  get isSaturated(): boolean {
+    return (this.#session.state.remoteWindowSize ?? 1) <= 0;
+  }
+
   /** What the peer allows at once; unknown until its SETTINGS came. */
   get peerStreamLimit(): number {
     return this.#session.remoteSettings?.maxConcurrentStreams ?? Number.POSITIVE_INFINITY;

@@ -127,6 +127,10 @@ class PlaneTunnel implements PooledTunnel {
     return this.connection.isUsable;
   }
 
+  get isSaturated(): boolean {
+    return this.connection.isSaturated;
+  }
+
   get peerStreamLimit(): number {
     return this.connection.peerSettings.maxConcurrentStreams;
   }

@@ -158,6 +158,11 @@ export class PlaneConnection implements StreamCarrier, FrameSink {
     return this.#state === 'open' && this.#nextOwnStream <= LAST_STREAM_ID;
   }
 
+  /** The peer lets us send nothing at all, on no stream. */
+  get isSaturated(): boolean {
+    return this.#sendWindow <= 0;
+  }
+
   /** Client: opens a stream. Undefined when the connection takes no more. */
   open(fields: readonly HeaderField[]): PlaneStream | undefined {
     if (!this.isUsable) return undefined;
