@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inSlices } from './slices.ts';
+import { inSlices, SlicedRounds } from './slices.ts';
 
 function* steps(log: string[], count: number): Generator<void, string> {
   for (let i = 0; i < count; i += 1) {
@@ -35,4 +35,41 @@ test('what the work throws in a later slice reaches who waits for it', async () 
     throw new Error('broken');
   }
   await assert.rejects(async () => inSlices(failing(), () => (nowMs += 2)), /broken/);
+});
+
+test('in rounds each thing is looked at once, the longest waiting first, and a flood of changes starves none', async () => {
+  const seen: string[] = [];
+  let nowMs = 0;
+  let rounds = 0;
+  const done = Promise.withResolvers<void>();
+  const look = (item: string) => {
+    seen.push(item);
+    if (seen.length < 6) all.add(['a', 'b', 'c']); // a change with every look
+  };
+  const finished = () => {
+    rounds += 1;
+    done.resolve();
+  };
+  const all = new SlicedRounds<string>(look, finished, () => (nowMs += 2));
+  all.add(['a', 'b', 'c']);
+  assert.deepEqual(seen, ['a', 'b'], 'one slice at once');
+  await done.promise;
+  assert.deepEqual(seen.slice(0, 6), ['a', 'b', 'c', 'a', 'b', 'c']);
+  assert.equal(rounds, 1);
+});
+
+test('what is cleared is not looked at, and what comes later is', async () => {
+  const seen: string[] = [];
+  let nowMs = 0;
+  const all = new SlicedRounds<string>(
+    (item) => seen.push(item),
+    () => {},
+    () => (nowMs += 5),
+  );
+  all.add(['a', 'b', 'c']);
+  all.clear();
+  await new Promise((turn) => setImmediate(turn));
+  await new Promise((turn) => setImmediate(turn));
+  all.add(['d']);
+  assert.deepEqual(seen, ['a', 'd']);
 });

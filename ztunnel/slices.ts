@@ -29,3 +29,54 @@ function slice<T>(work: Generator<void, T>, now: () => number): IteratorResult<v
   while (result.done !== true && now() < end) result = work.next();
   return result;
 }
+
+/**
+ * Things that are to be looked at, each once however often it is added meanwhile, the longest waiting first: a stream of
+ * changes starves none. What fits into a slice is done at once, the rest in the turns that follow.
+ */
+export class SlicedRounds<T> {
+  readonly #look: (item: T) => void;
+  readonly #done: () => void;
+  readonly #now: () => number;
+  readonly #waiting = new Set<T>();
+  #isRunning = false;
+
+  /** `done` is called whenever nothing waits any more. `now` is in milliseconds and monotonic. */
+  constructor(look: (item: T) => void, done: () => void, now: () => number) {
+    this.#look = look;
+    this.#done = done;
+    this.#now = now;
+  }
+
+  add(items: Iterable<T>): void {
+    for (const item of items) this.#waiting.add(item);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const rest = inSlices(this.#all(), this.#now);
+    if (rest === undefined) return;
+    rest.catch((error: unknown) => {
+      queueMicrotask(() => {
+        throw error; // a bug of `look`: an uncaught exception
+      });
+    });
+  }
+
+  /** Nothing of what waits is looked at any more. */
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  *#all(): Generator<void, undefined> {
+    try {
+      for (const item of this.#waiting) {
+        this.#waiting.delete(item);
+        this.#look(item);
+        yield;
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+    this.#done();
+    return undefined;
+  }
+}

@@ -49,6 +49,10 @@ export class LiveConnection {
     return this.#abort.signal;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Set once the connection was cut. */
   get wasCut(): Cut | undefined {
     return this.#cut;

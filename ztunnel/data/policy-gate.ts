@@ -8,6 +8,7 @@ import {
   type View,
   type Workload,
 } from '../../mesh/index.ts';
+import { SlicedRounds } from '../slices.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { LiveConnections } from './live-connections.ts';
 import type { ConnectionObserver, PolicyEvent } from './observer.ts';
@@ -25,7 +26,10 @@ export class PolicyGate implements Disposable {
   readonly #waitMs: number;
   /** New connections that wait for a missing policy; called on every change. */
   readonly #held = new Set<() => void>();
-  /** Runs while established connections are left alone because a policy has not arrived yet. */
+  /** Established ones that are to be judged again. */
+  readonly #toJudge: SlicedRounds<LiveConnection>;
+  /** Established ones that are left alone because a policy has not arrived yet, until the timer. */
+  readonly #undecided = new Set<LiveConnection>();
   #recheck: NodeJS.Timeout | undefined;
 
   constructor(o: {
@@ -40,6 +44,10 @@ export class PolicyGate implements Disposable {
     this.#observe = o.observe;
     this.#live = o.live;
     this.#waitMs = o.missingPolicyWaitMs;
+    const judged = () => {
+      if (this.#undecided.size === 0) this.#stopRecheck();
+    };
+    this.#toJudge = new SlicedRounds((connection) => this.#judge(connection, false), judged, monotonicMs);
   }
 
   /**
@@ -62,39 +70,40 @@ export class PolicyGate implements Disposable {
     return { verdict: 'allow' };
   }
 
-  /** Policies or the workload changed. */
+  /**
+   * Policies or the workload changed: every connection is judged by what is in force at its turn. What fits into a slice is
+   * done when this returns, the rest in the turns that follow.
+   */
   reevaluate(): void {
     for (const look of [...this.#held]) look();
-    this.#judgeLive(false);
+    this.#toJudge.add(this.#live.inbound());
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#recheck);
+    this.#toJudge.clear();
   }
 
   /** Cuts what is denied now. While a policy is missing, what only that denies is left until it came or its time is over. */
-  #judgeLive(missingDenies: boolean): void {
+  #judge(connection: LiveConnection, missingDenies: boolean): void {
+    this.#undecided.delete(connection);
     const local = this.#view.localWorkload(this.#info);
     // Gone from the mesh's view, not from the node: the pod's removal comes by the CNI agent and ends everything.
-    if (local === undefined) return;
-    let undecided = false;
-    for (const connection of this.#live.inbound()) {
-      const event = this.#ask(connection, local, 'live');
-      if (event === undefined || event.decision.verdict === 'allow') continue;
-      if (isUndecided(event.decision) && !missingDenies) {
-        undecided = true;
-        continue;
-      }
-      this.#observe.denied(event);
-      connection.cut({ reason: new MeshError('POLICY_REVOKED', denialOf(event.decision)), flags: 'DENY' });
+    if (local === undefined || connection.isOver) return;
+    const event = this.#ask(connection, local, 'live');
+    if (event === undefined || event.decision.verdict === 'allow') return;
+    if (isUndecided(event.decision) && !missingDenies) {
+      this.#undecided.add(connection);
+      this.#recheck ??= setTimeout(() => this.#recheckNow(), this.#waitMs);
+      return;
     }
-    if (undecided) this.#recheck ??= setTimeout(() => this.#recheckNow(), this.#waitMs);
-    else this.#stopRecheck();
+    this.#observe.denied(event);
+    connection.cut({ reason: new MeshError('POLICY_REVOKED', denialOf(event.decision)), flags: 'DENY' });
   }
 
   #recheckNow(): void {
     this.#stopRecheck();
-    this.#judgeLive(true);
+    for (const connection of [...this.#undecided]) this.#judge(connection, true);
   }
 
   #stopRecheck(): void {
@@ -136,3 +145,5 @@ function denialOf(decision: PolicyDecision): string {
   const missing = decision.missing ? ` (${decision.missing.join(', ')})` : '';
   return `connection closed due to policy rejection: ${formatBecause(decision.because)}${missing}`;
 }
+
+const monotonicMs = () => performance.now();

@@ -8,6 +8,7 @@ import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy }
 import type { MeshState } from '../mesh-state.ts';
 import { tcpMetrics } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
+import { SlicedRounds } from '../slices.ts';
 import type { DataPlane, Flows, PodConnections, ServedPod } from './data-plane.ts';
 import { measureLag } from './lag.ts';
 
@@ -45,9 +46,12 @@ export class LocalDataPlane implements DataPlane {
     this.#observer = new Observer({ metrics: tcpMetrics(registry), receipts, ledger, log, now, logAllowed });
     registry.onCollect(() => this.#observer.flush());
     this.#lag = measureLag(registry, options.thread);
-    this.#watch = mesh.onChange(() => {
-      for (const proxy of this.#proxies) proxy.reevaluate();
-    });
+    const changed = new SlicedRounds<PodProxy>(
+      (proxy) => proxy.reevaluate(),
+      () => {},
+      now,
+    );
+    this.#watch = mesh.onChange(() => changed.add(this.#proxies));
   }
 
   async start(info: PodInfo, netns: NetnsRef | undefined): Promise<ServedPod> {
