@@ -1,12 +1,14 @@
 /** A certificate authority for tests, with the certificates that a good one would never sign, too. */
 import { webcrypto } from 'node:crypto';
-import { Integer, Utf8String } from 'asn1js';
+import { fromBER, Integer, OctetString, Utf8String } from 'asn1js';
 import {
   AttributeTypeAndValue,
+  AuthorityKeyIdentifier,
   BasicConstraints,
   Certificate,
   CertificateRevocationList,
-  type Extension,
+  Extension,
+  Extensions,
   ExtKeyUsage,
   RelativeDistinguishedNames,
   RevokedCertificate,
@@ -23,6 +25,16 @@ const KEY_USAGE = '2.5.29.15';
 /** BIT STRING: digitalSignature, keyCertSign, cRLSign. */
 const AUTHORITY_USAGE = Uint8Array.of(0x03, 0x02, 0x01, 0x86);
 const PURPOSE = { client: '1.3.6.1.5.5.7.3.2', server: '1.3.6.1.5.5.7.3.1' } as const;
+
+/** RFC 5280 section 5.2 asks for both in every list, and some readers insist. */
+const CRL_NUMBER_1 = new Extension({ extnID: '2.5.29.20', extnValue: new Integer({ value: 1 }).toBER() });
+function keyIdentifierOf(issuer: Certificate): readonly Extension[] {
+  const own = issuer.extensions?.find(({ extnID }) => extnID === '2.5.29.14')?.extnValue.valueBlock.valueHexView;
+  const id = own === undefined ? undefined : fromBER(new Uint8Array(own)).result;
+  if (!(id instanceof OctetString)) return [];
+  const value = new AuthorityKeyIdentifier({ keyIdentifier: id });
+  return [new Extension({ extnID: '2.5.29.35', extnValue: value.toSchema().toBER() })];
+}
 
 export type OddOptions = {
   /** Restricts the certificate to one role. */
@@ -62,10 +74,11 @@ export class TestCa {
   async crl(serials: readonly string[]): Promise<string> {
     const [own] = certificatesOf(this.authority.certPem);
     if (own === undefined) throw new Error('an authority without a certificate');
+    const issuer = Certificate.fromBER(own);
     const revokedAt = new Time({ value: new Date(Date.now() - DAY_MS) });
     const crl = new CertificateRevocationList({
       version: 1,
-      issuer: Certificate.fromBER(own).subject,
+      issuer: issuer.subject,
       thisUpdate: revokedAt,
       nextUpdate: new Time({ value: new Date(Date.now() - DAY_MS / 2) }),
       ...(serials.length > 0 && {
@@ -74,6 +87,7 @@ export class TestCa {
         ),
       }),
     });
+    crl.crlExtensions = new Extensions({ extensions: [...keyIdentifierOf(issuer), CRL_NUMBER_1] });
     await crl.sign(await this.#key(), 'SHA-256');
     return toPem('X509 CRL', new Uint8Array(crl.toSchema(true).toBER()));
   }
