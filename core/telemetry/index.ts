@@ -7,7 +7,7 @@ export { type HttpEndpoint, type HttpReply, type Route, serveHttp } from './http
 export { Counter, Gauge, Histogram } from './instruments.ts';
 export { LogFilter, type LogLevel } from './log-filter.ts';
 export { bare, describeError, type Fields, type LogFormat } from './log-format.ts';
-export { createLogger, type Logger, standardOutput } from './logger.ts';
+export { createLogger, gathered, type Logger, standardOutput } from './logger.ts';
 export { Readiness, type ReadinessTask } from './readiness.ts';
 export { type Receipt, Receipts } from './receipts.ts';
 export { type CounterFamily, type GaugeFamily, Registry, type SeriesDelta } from './registry.ts';

@@ -116,22 +116,31 @@ class ScopedLogger implements Logger {
 }
 
 const LINES_PER_WRITE = 64;
+/** How long a line may wait for others: a write for each costs more than the connection that it tells of. */
+const GATHER_MS = 10;
 
-/** Where lines go by default. Gathers the lines of one loop turn into one write; nothing is dropped, a slow reader makes us wait. */
+/** Where lines go by default. Nothing is dropped, a slow reader makes us wait. */
 export function standardOutput(): (line: string) => void {
+  return gathered((text) => void process.stdout.write(text)); // synchronous for files, terminals and, on Linux, pipes
+}
+
+/** Passes lines on in few pieces: what comes within a moment, or as many as make a piece; at the end of the thread the rest. */
+export function gathered(write: (text: string) => void): (line: string) => void {
   let waiting: string[] = [];
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): void => {
+    clearTimeout(timer);
     if (waiting.length === 0) return;
     const text = waiting.join('');
     waiting = [];
-    process.stdout.write(text); // synchronous for files, terminals and, on Linux, pipes
+    write(text);
   };
   let armed = false;
   return (line) => {
-    if (!armed) process.on('exit', flush); // lines of the last turn, too
+    if (!armed) process.on('exit', flush); // lines of the last moment, too
     armed = true;
     waiting.push(line);
-    if (waiting.length === 1) setImmediate(flush);
+    if (waiting.length === 1) timer = setTimeout(flush, GATHER_MS);
     else if (waiting.length >= LINES_PER_WRITE) flush();
   };
 }

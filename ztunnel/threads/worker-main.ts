@@ -1,7 +1,7 @@
 /** A thread that carries pods: its own loop, view, tunnels and numbers. What it knows and whom it serves comes from the main thread. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { keepLedger, NetnsRef } from '../../core/net/index.ts';
-import { createLogger, describeError, Registry } from '../../core/telemetry/index.ts';
+import { createLogger, describeError, gathered, Registry } from '../../core/telemetry/index.ts';
 import { MeshError, View } from '../../mesh/index.ts';
 import { RevocationFile } from '../certificates/revocation-file.ts';
 import { systemClock } from '../clock.ts';
@@ -17,20 +17,16 @@ const port = parentPort;
 const settings: WorkerSettings = workerData;
 keepLedger(settings.descriptors); // before anything is opened
 
-let lines: string[] = [];
 const log = createLogger({
   format: settings.logFormat,
   level: settings.logLevel,
   root: 'ztunnel',
-  write: (line) => {
-    if (lines.push(line) === 1) setImmediate(postLines);
-  },
+  write: gathered((text) => link.tell('lines', text)),
 });
 log.filter.add(settings.levels);
 process.on('unhandledRejection', (reason) =>
   log.error('a failure that nobody handled', { thread: settings.thread, error: describeError(reason) }),
 );
-process.on('exit', postLines);
 
 const registry = new Registry();
 const view = new View({ network: settings.network, localNode: settings.localNode });
@@ -129,10 +125,4 @@ async function finish(uid: string, end: (pod: ServedPod) => Promise<void>): Prom
       found.netns[Symbol.dispose]();
     }
   }
-}
-
-function postLines(): void {
-  const text = lines.join('');
-  lines = [];
-  if (text !== '') link.tell('lines', text);
 }
