@@ -1,5 +1,4 @@
 /** Sockets, marks, namespaces and descriptors: the only part of Ambit that calls the kernel itself. */
-
 export { type CaptureOptions, PacketCapture } from './capture.ts';
 export { closeLeftBehind } from './dead-thread.ts';
 export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
@@ -42,7 +41,7 @@ export { canonicalIp, type IpPort } from './sockaddr.ts';
 export { DEFAULT_KEEPALIVE, fdOf, type KeepAlive, resetSocket } from './socket-options.ts';
 export { spawnInNetns } from './spawn.ts';
 export { TcpConnection } from './tcp-connection.ts';
-export { HEADROOM_BYTES, TcpLink, type TcpLinkEvents, withHeadroom } from './tcp-link.ts';
+export { TcpLink, type TcpLinkEvents } from './tcp-link.ts';
 export { type AcceptOptions, TcpListener } from './tcp-listener.ts';
 export { tlsProblem } from './tls-check.ts';
 export { TlsContext, type TlsContextOptions, TlsError } from './tls-context.ts';

@@ -83,8 +83,7 @@ export const uv = {
   handleSize: (type: number) => Number(c.uv_handle_size(type)),
   pollInit: (handle: bigint, fd: number) => c.uv_poll_init(ffi.getCurrentEventLoop(), handle, fd),
   pollStart: (handle: bigint, events: number, callback: bigint) => c.uv_poll_start(handle, events, callback),
-  /** Without a callback nobody learns when the memory is free: for a thread that ends. */
-  close: (handle: bigint, callback: bigint | null) => c.uv_close(handle, callback),
+  close: (handle: bigint, callback: bigint) => c.uv_close(handle, callback),
   /** A function that libuv may call as `uv_poll_cb`; it must not throw. */
   pollCallback: (call: (handle: bigint, status: number, events: number) => void): bigint =>
     native.lib.registerCallback({ arguments: ['pointer', 'i32', 'i32'], return: 'void' }, (handle, status, events) =>

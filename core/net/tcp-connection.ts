@@ -44,10 +44,6 @@ export class TcpConnection {
     return new TcpConnection(fd, remote);
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** Our end. Of a captured connection: the port of the proxy, not where it was going. */
   get local(): IpPort {
     this.#local ??= addressOfSocket(this.fd, k.sys.getsockname) ?? NOWHERE;

@@ -1,5 +1,6 @@
 /** Accepting connections without Node. */
 import * as k from './kernel.ts';
+import { LISTEN_BACKLOG } from './listen.ts';
 import { decodeSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { READABLE, Watch } from './watch.ts';
@@ -37,7 +38,7 @@ export class TcpListener implements Disposable {
     this.#options = options;
     try {
       this.#watch = new Watch(fd, {
-        ready: () => this.#accept(),
+        ready: () => this.#accept(options.perTurn),
         failed: (error) => {
           throw error; // the bug of who serves: an uncaught exception
         },
@@ -49,6 +50,12 @@ export class TcpListener implements Disposable {
     this.#watch.want(READABLE);
   }
 
+  /** Serves what waits in the kernel already, then closes: whoever listens on the port beside us takes the rest. */
+  finish(): void {
+    this.#accept(LISTEN_BACKLOG);
+    this[Symbol.dispose]();
+  }
+
   /** Nothing new from here on; what waits in the kernel is reset. */
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
@@ -58,8 +65,8 @@ export class TcpListener implements Disposable {
     k.sys.close(this.#fd);
   }
 
-  #accept(): void {
-    for (let i = 0; i < this.#options.perTurn && !this.#isClosed; i++) {
+  #accept(atMost: number): void {
+    for (let i = 0; i < atMost && !this.#isClosed; i++) {
       fromLength.writeInt32LE(SOCKADDR_BYTES);
       const fd = k.sys.accept(this.#fd, from, fromLength);
       if (fd < 0) {

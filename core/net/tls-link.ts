@@ -80,7 +80,6 @@ export class TlsLink {
   constructor(connection: TcpConnection, context: TlsContext, role: 'client' | 'server', events: TlsLinkEvents) {
     this.#events = events;
     this.#connection = connection;
-    connection.onClose(() => this.#broke(new TlsError('CONNECTION_CLOSED')));
     let ssl: bigint | undefined;
     try {
       ssl = context.newConnection();
@@ -100,6 +99,8 @@ export class TlsLink {
       connection.reset();
       throw error;
     }
+    // Not before: a link that never came to be has nothing to free.
+    connection.onClose(() => this.#broke(new TlsError('CONNECTION_CLOSED')));
     if (role === 'server') ossl.SSL_set_accept_state(ssl);
     else ossl.SSL_set_connect_state(ssl);
     // The first hello goes out in the next turn, never from inside the constructor.

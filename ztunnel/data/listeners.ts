@@ -12,6 +12,7 @@ export type Port = {
 export type Listeners = {
   /** Whether all of them may speak with addresses that are not the pod's. */
   readonly canSpoof: boolean;
+  /** What waits in the kernel is still served; nothing comes after it. */
   close(): void;
 };
 
@@ -19,9 +20,6 @@ export type Listeners = {
 export function listen(deps: PodProxyDeps, ports: readonly Port[]): Listeners {
   const { config, observe } = deps;
   const listeners: TcpListener[] = [];
-  const close = () => {
-    for (const listener of listeners) listener[Symbol.dispose]();
-  };
   let canSpoof = config.originalSource !== 'never';
   try {
     for (const at of ports) {
@@ -31,9 +29,12 @@ export function listen(deps: PodProxyDeps, ports: readonly Port[]): Listeners {
       listeners.push(new TcpListener(fd, at.serve, { perTurn: config.maxAcceptsPerTurn, onError }));
     }
   } catch (error) {
-    close();
+    for (const listener of listeners) listener[Symbol.dispose]();
     throw error;
   }
+  const close = () => {
+    for (const listener of listeners) listener.finish();
+  };
   return { canSpoof, close };
 }
 

@@ -47,7 +47,7 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   });
   const shortWays = new ShortWays({
     nodePods: config.sameNode === 'direct' ? deps.nodePods : undefined,
-    dial: (to) => dialFromPod(pod, to, { signal: gone.signal }),
+    dial: (to, timeoutMs) => dialFromPod(pod, to, { signal: gone.signal, timeoutMs }),
     material: (source) => materialOf(pod, source, gone.signal),
     gate: new RevocationGate(deps.revocations),
     lookEveryMs: config.sameNodeLookMs,

@@ -3,7 +3,7 @@
  * no byte leaves the two pods' namespaces. What may not take it goes through the tunnel, which says why.
  *
  *     closed --look: the network and both certificates permit it--> open for 30 s --look again--> ...
- *                                            two looks in a row that fail: what runs on it is cut
+ *                                    the network refuses two looks in a row: what runs on it is cut
  */
 import { setMaxListeners } from 'node:events';
 import { HboneError, type RevocationGate, type Standing, type TlsMaterial } from '../../core/hbone/index.ts';
@@ -21,15 +21,17 @@ import type { NodePods, ServedPod } from './node-pods.ts';
 
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
-/** After a look that failed comes the next in a part of the usual time; the second failure in a row ends what runs. */
+/** A look that failed counts for a part of the usual time only. */
 const SOONER = 6;
+/** On one node an answer takes microseconds: who waits for longer takes the tunnel, which has time. */
+const LOOK_TIMEOUT_MS = 1_000;
 
 /** What the ways of a pod need of it. */
 export type WayDeps = {
   /** The others; absent: there are no short ways. */
   readonly nodePods: NodePods | undefined;
   /** Dials from the pod's namespace, as the tunnel would. */
-  readonly dial: (to: SocketAddress) => Promise<TcpConnection>;
+  readonly dial: (to: SocketAddress, timeoutMs: number) => Promise<TcpConnection>;
   /** The pod's own certificate. */
   readonly material: (source: Workload) => Promise<TlsMaterial>;
   /** Keeps revoked certificates out. */
@@ -68,7 +70,10 @@ export class ShortWays implements Disposable {
     let way = this.#ways.get(key);
     if (way?.destination !== destination) {
       way?.[Symbol.dispose]();
-      way = new Way(this.#deps, { source, route, destination, forget: () => this.#ways.delete(key) });
+      const forget = (gone: Way) => {
+        if (this.#ways.get(key) === gone) this.#ways.delete(key);
+      };
+      way = new Way(this.#deps, { source, route, destination, forget });
       this.#ways.set(key, way);
     }
     return (await way.isOpen()) ? way : undefined;
@@ -81,8 +86,9 @@ export class ShortWays implements Disposable {
 }
 
 /** The record must be another pod's, with no waypoint before it, and the port the one that pod listens on. */
-function leadsTo({ hbonePort, gone }: ServedPod, source: Workload, { destination, dial }: Tunnelled): boolean {
+function leadsTo({ hbonePort, gone }: ServedPod, source: Workload, { via, destination, dial }: Tunnelled): boolean {
   return (
+    via === 'direct' &&
     destination.uid !== source.uid &&
     destination.networkMode === 'STANDARD' &&
     destination.addresses.includes(dial.ip) &&
@@ -95,7 +101,7 @@ type WayOptions = {
   readonly source: Workload;
   readonly route: Tunnelled;
   readonly destination: ServedPod;
-  readonly forget: () => void;
+  readonly forget: (way: Way) => void;
 };
 
 type Seen = { readonly from: SocketAddress; readonly identity: SpiffeId };
@@ -110,8 +116,11 @@ class Way implements ShortWay, Disposable {
   readonly #standings: Standing[] = [];
   #looking: Promise<boolean> | undefined;
   #seen: Seen | undefined;
-  #goodUntilMs = 0;
-  #failures = 0;
+  /** Until then the last look counts, whatever it saw. */
+  #seenUntilMs = 0;
+  #isOpen = false;
+  /** Of the network, in a row. */
+  #refusals = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: WayDeps, o: WayOptions) {
@@ -143,13 +152,13 @@ class Way implements ShortWay, Disposable {
 
   /** Looks if the last look is too old. */
   isOpen(): Promise<boolean> {
-    if (this.#deps.now() < this.#goodUntilMs) return Promise.resolve(true);
+    if (this.#deps.now() < this.#seenUntilMs) return Promise.resolve(this.#isOpen);
     return this.#look();
   }
 
   hold(cut: (reason: string) => void): () => void {
     this.#held.add(cut);
-    this.#lookLater(this.#goodUntilMs - this.#deps.now());
+    this.#lookLater(this.#seenUntilMs - this.#deps.now());
     return () => {
       this.#held.delete(cut);
       if (this.#held.size === 0) this.#stopLooking();
@@ -159,7 +168,12 @@ class Way implements ShortWay, Disposable {
   [Symbol.dispose](): void {
     this.#stopLooking();
     this.#held.clear();
+    this.#stopJudging();
+  }
+
+  #stopJudging(): void {
     for (const standing of this.#standings.splice(0)) standing[Symbol.dispose]();
+    this.#judged = undefined;
   }
 
   #stopLooking(): void {
@@ -178,21 +192,33 @@ class Way implements ShortWay, Disposable {
   /** The network first: a real connection, as the tunnel would make it. Then both certificates, each as the other's peer. */
   async #ask(): Promise<boolean> {
     const { source, route, destination } = this.#o;
+    let from: SocketAddress;
     try {
-      const probe = await this.#deps.dial(route.dial);
-      const { ip, port } = probe.local;
+      const probe = await this.#deps.dial(route.dial, LOOK_TIMEOUT_MS);
+      from = { ip: mustParseIp(probe.local.ip), port: probe.local.port };
       probe.reset(); // a FIN would be answered with an alert
+    } catch {
+      this.#refusals += 1;
+      return this.#saw(undefined); // the tunnel will meet the same, and say what it is
+    }
+    this.#refusals = 0;
+    try {
       const [own, theirs] = await Promise.all([this.#deps.material(source), destination.material()]);
       const identity = trustEachOther(own, theirs, route.expectedIdentities);
-      if (identity === undefined) return this.#closed();
-      this.#judge(own, theirs);
-      this.#seen = { from: { ip: mustParseIp(ip), port }, identity };
-      this.#goodUntilMs = this.#deps.now() + this.#deps.lookEveryMs;
-      this.#failures = 0;
-      return true;
+      if (identity !== undefined) this.#judge(own, theirs);
+      return this.#saw(identity === undefined ? undefined : { from, identity });
     } catch {
-      return this.#closed(); // the tunnel will meet the same, and say what it is
+      return this.#saw(undefined); // no certificate, or one that is revoked: as above
     }
+  }
+
+  #saw(seen: Seen | undefined): boolean {
+    const { now, lookEveryMs } = this.#deps;
+    this.#isOpen = seen !== undefined;
+    this.#seen = seen ?? this.#seen;
+    this.#seenUntilMs = now() + (this.#isOpen ? lookEveryMs : lookEveryMs / SOONER);
+    if (!this.#isOpen && this.#held.size === 0) this.#stopJudging();
+    return this.#isOpen;
   }
 
   /** Both certificates, once each time that one is renewed. Throws HboneError when one is revoked. */
@@ -210,38 +236,29 @@ class Way implements ShortWay, Disposable {
   }
 
   #wasRevoked(): void {
-    this.#o.forget();
-    this.#goodUntilMs = 0;
+    this.#o.forget(this);
     this.#revoked.abort(
       new HboneError('REVOKED', 'a certificate of this connection, or an authority above it, is revoked'),
     );
     this[Symbol.dispose]();
   }
 
-  #closed(): false {
-    this.#failures += 1;
-    this.#goodUntilMs = 0;
-    if (this.#held.size === 0) {
-      this.#o.forget();
-      this[Symbol.dispose]();
-    }
-    return false;
-  }
-
   #lookLater(ms: number): void {
     this.#timer ??= setTimeout(() => void this.#lookNow(), Math.max(ms, 0)).unref();
   }
 
-  /** As a tunnel that answers no PING is dropped, a way that is closed twice in a row ends what runs on it. */
+  /**
+   * As a tunnel that answers no PING is dropped, what runs is cut when the network refuses twice in a row. Certificates that
+   * ran out meanwhile cut nothing, as in a tunnel; they keep new connections out.
+   */
   async #lookNow(): Promise<void> {
     this.#timer = undefined;
-    const isOpen = await this.#look();
+    await this.#look();
     if (this.#held.size === 0) return;
-    const { lookEveryMs } = this.#deps;
-    if (isOpen || this.#failures < 2) return this.#lookLater(isOpen ? lookEveryMs : lookEveryMs / SOONER);
+    if (this.#refusals < 2) return this.#lookLater(this.#seenUntilMs - this.#deps.now());
     const running = [...this.#held];
+    this.#o.forget(this);
     this[Symbol.dispose]();
-    this.#o.forget();
     for (const cut of running) {
       cut('the destination can no longer be reached from this pod, maybe a NetworkPolicy is blocking HBONE port 15008');
     }
