@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { meshConfigMapName, readMeshConfig } from '../mesh/index.ts';
 import { parseConfig } from './config.ts';
 import { Debounce } from './discovery/debounce.ts';
-import { meshConfigMapName, readMeshConfig } from './mesh-config.ts';
 
 test('the reference names are understood, and all mistakes are told at once', () => {
   const config = parseConfig({

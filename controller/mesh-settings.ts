@@ -1,9 +1,8 @@
 /** The mesh configuration in force, followed while we run. A change that can't be read leaves the last good one standing. */
 import { Informer, type KubeClient, RESOURCES } from '../core/kube/index.ts';
 import type { Logger } from '../core/telemetry/index.ts';
-import type { KubeObject, MeshConfig } from '../mesh/index.ts';
+import { type KubeObject, type MeshConfig, meshConfigMapName, readMeshConfig } from '../mesh/index.ts';
 import type { ControllerConfig } from './config.ts';
-import { meshConfigMapName, readMeshConfig } from './mesh-config.ts';
 
 export type MeshSettingsOptions = {
   readonly client: KubeClient;

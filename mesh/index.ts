@@ -49,6 +49,7 @@ export {
   type MeshConfig,
   type OwnerReference,
 } from './kube-object.ts';
+export { meshConfigMapName, readMeshConfig } from './mesh-config.ts';
 export {
   type Address,
   type ApplicationTunnel,
@@ -79,6 +80,7 @@ export { type Because, type DryRunHit, evaluate, formatBecause, type PolicyDecis
 export { type Explanation, explain, type NearestMiss } from './policy/explain.ts';
 export type { PolicyScope } from './policy/scope.ts';
 export type { ConnectionFacts } from './policy/subject.ts';
+export { buildModel, type MeshModel } from './predict/model.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
 export type { Candidate, Endpoint, LookupMode, Pick, PickFailure } from './view/balancer.ts';
 export type { PolicyStore } from './view/policy-store.ts';

@@ -1,7 +1,8 @@
 /** The mesh configuration that people write: key `mesh` of ConfigMap `istio` (controller.md section 11). */
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig, MeshError } from '../mesh/index.ts';
+import { MeshError } from './error.ts';
+import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from './kube-object.ts';
 
 /** What the environment settles; the rest comes from the ConfigMap. */
 export type MeshSurroundings = Pick<MeshConfig, 'clusterId' | 'clusterDomain'>;

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { buildModel } from '../../mesh/index.ts';
+import { complete } from './complete.ts';
+import { loadFiles, parseObjects } from './load-files.ts';
+
+const SHOP = `
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop, labels: { istio.io/dataplane-mode: ambient } }
+---
+# nothing but a comment
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: cart, namespace: shop }
+spec:
+  replicas: 3
+  template:
+    metadata: { labels: { app: cart } }
+    spec: { serviceAccountName: cart, containers: [{ name: cart, ports: [{ name: http, containerPort: 8080 }] }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { selector: { app: cart }, ports: [{ port: 80, targetPort: http }] }
+`;
+
+const objectsOf = (text: string) => parseObjects(text, 'shop.yaml').map(({ object }) => object);
+
+test('a Deployment, a Service and a label become an enrolled endpoint', () => {
+  const { view } = buildModel(complete(objectsOf(SHOP)));
+  const service = view.serviceByHostname('cart.shop.svc.cluster.local');
+  assert(service !== undefined);
+  assert.deepEqual(service.addresses, [{ network: '', address: '10.96.1.1' }]);
+  const [endpoint] = view.endpoints(service);
+  assert.equal(endpoint?.workload.tunnelProtocol, 'HBONE');
+  assert.deepEqual(
+    [endpoint?.workload.name, endpoint?.workload.workloadName, endpoint?.workload.serviceAccount],
+    ['cart', 'cart', 'cart'],
+  );
+  assert.deepEqual(endpoint?.ports, [{ servicePort: 80, targetPort: 8080, appProtocol: 'UNKNOWN' }]);
+});
+
+test('an exported cluster is taken as it is', () => {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'cart-7c9d-x2x',
+      namespace: 'shop',
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'cart-7c9d', controller: true }],
+    },
+    status: { phase: 'Running', podIP: '10.244.1.1' },
+  };
+  const completed = complete([...objectsOf(SHOP), pod]);
+  assert.deepEqual(
+    completed.filter(({ kind }) => kind === 'Pod'),
+    [pod],
+    'no pod is made beside the real one, and it is not enrolled by us',
+  );
+});
+
+test('addresses that are written somewhere are not given again', () => {
+  const written = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a' }, spec: { clusterIP: '10.96.1.1' } };
+  const completed = complete([written, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'b' }, spec: {} }]);
+  assert.deepEqual(
+    completed.map(({ spec }) => (spec as { clusterIP: string }).clusterIP),
+    ['10.96.1.1', '10.96.1.2'],
+  );
+});
+
+test('a folder is read with all below it, and the later of two objects with one name counts', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ambit-model-'));
+  try {
+    const list = {
+      apiVersion: 'v1',
+      kind: 'List',
+      items: [{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'b' } }],
+    };
+    writeFileSync(join(folder, 'a.yaml'), SHOP);
+    writeFileSync(join(folder, 'b.json'), JSON.stringify(list));
+    writeFileSync(join(folder, 'c.yml'), SHOP.replace('name: shop,', 'name: shop, annotations: { x: y },'));
+    writeFileSync(join(folder, 'notes.txt'), 'not read');
+    const found = loadFiles([folder]).map(({ object, origin }) => [object.kind, object.metadata.namespace, origin]);
+    assert.deepEqual(found, [
+      ['Service', 'default', join(folder, 'b.json, item 1')],
+      ['Namespace', undefined, join(folder, 'c.yml#1')],
+      ['Deployment', 'shop', join(folder, 'c.yml#3')],
+      ['Service', 'shop', join(folder, 'c.yml#4')],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+const refusals: readonly [string, string, RegExp][] = [
+  ['text that is not YAML', 'a: [', /^shop\.yaml:1:5: not YAML/],
+  ['a document that is no object', `${SHOP}---\nreplicas: 3\n`, /^shop\.yaml#5: not a Kubernetes object/],
+  ['an object without a name', 'apiVersion: v1\nkind: Pod\n', /^shop\.yaml: Pod: metadata\.name is missing/],
+];
+for (const [name, text, error] of refusals) {
+  test(`${name} is refused with its place`, () => assert.throws(() => objectsOf(text), { message: error }));
+}
+test('a file that is not there is refused by name', () => {
+  assert.throws(() => loadFiles(['/nowhere/at/all.yaml']), { message: '/nowhere/at/all.yaml: no such file or folder' });
+});

@@ -1,0 +1,41 @@
+/** A whole mesh in memory, from nothing but its objects: what predictions, policy tests and analysis look at. */
+import { Deriver } from '../derive/deriver.ts';
+import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from '../kube-object.ts';
+import { meshConfigMapName, readMeshConfig } from '../mesh-config.ts';
+import { View } from '../view/view.ts';
+
+export type MeshModel = {
+  readonly config: MeshConfig;
+  readonly objects: readonly KubeObject[];
+  readonly deriver: Deriver;
+  /** As a ztunnel would hold it that counts every workload as one of its node. */
+  readonly view: View;
+};
+
+/**
+ * Derives all that the objects mean. The configuration is that of the ConfigMap `istio` among them, unless it is given.
+ * Throws MESH_CONFIG_INVALID when that ConfigMap cannot be read.
+ */
+export function buildModel(objects: readonly KubeObject[], config: MeshConfig = configIn(objects)): MeshModel {
+  const deriver = new Deriver(config);
+  deriver.applyAll(objects);
+  const view = new View({ network: networkIn(deriver), localNode: '' });
+  for (const authorization of deriver.authorizations.values()) view.upsertAuthorization(authorization);
+  for (const address of deriver.addresses.values()) view.upsertAddress(address);
+  return { config, objects, deriver, view };
+}
+
+function configIn(objects: readonly KubeObject[]): MeshConfig {
+  const { rootNamespace } = DEFAULT_MESH_CONFIG;
+  const name = meshConfigMapName('default');
+  const configMap = objects.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name && metadata.namespace === rootNamespace,
+  );
+  return readMeshConfig(configMap, DEFAULT_MESH_CONFIG, rootNamespace);
+}
+
+/** The network of this cluster's own pods. */
+function networkIn(deriver: Deriver): string {
+  for (const address of deriver.addresses.values()) if (address.kind === 'workload') return address.workload.network;
+  return DEFAULT_MESH_CONFIG.network;
+}
