@@ -82,6 +82,6 @@ export type { PolicyScope } from './policy/scope.ts';
 export type { ConnectionFacts } from './policy/subject.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
-export type { Candidate, Endpoint, LookupMode, Pick, PickFailure } from './view/balancer.ts';
+export type { Candidate, Choice, Endpoint, LookupMode, Pick, PickFailure } from './view/balancer.ts';
 export type { PolicyStore } from './view/policy-store.ts';
 export { View, type ViewOptions, type WorkloadInfo } from './view/view.ts';

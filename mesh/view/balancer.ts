@@ -9,6 +9,9 @@ export type Endpoint = { readonly workload: Workload; readonly ports: readonly S
 
 export type Candidate = { readonly workload: Workload; readonly targetPort: number };
 
+/** A candidate with a random number for which it is picked. */
+export type Choice = { readonly candidate: Candidate; readonly at: number };
+
 /**
  * `standard`: the service must define the port. `waypoint`: on the way to a waypoint an endpoint that takes its traffic
  * through an application tunnel serves any port.
@@ -49,6 +52,26 @@ export class Balancer {
 
   /** One endpoint for a flow of `source` to `port` of the service, by capacity among those that its place prefers. */
   pick(source: Workload, port: number, mode: LookupMode, random: () => number): Pick {
+    const group = this.#groupFor(source, port, mode);
+    const candidate = choose(group, random);
+    return candidate ? { kind: 'picked', candidate } : { kind: 'failed', reason: group.whenEmpty };
+  }
+
+  /** All that `pick` may choose for such a flow, each with a number in [0, 1) that makes it choose just that one. */
+  choices(source: Workload, port: number, mode: LookupMode): readonly Choice[] {
+    const { candidates, cumulative } = this.#groupFor(source, port, mode);
+    if (cumulative === undefined) {
+      return candidates.map((candidate, index) => ({ candidate, at: (index + 0.5) / candidates.length }));
+    }
+    const total = cumulative.at(-1) ?? 0;
+    return candidates.flatMap((candidate, index) => {
+      const from = index === 0 ? 0 : (cumulative[index - 1] ?? 0);
+      const to = cumulative[index] ?? from;
+      return to > from ? [{ candidate, at: (from + to) / 2 / total }] : []; // without weight it is never chosen
+    });
+  }
+
+  #groupFor(source: Workload, port: number, mode: LookupMode): Group {
     const key = `${mode}|${port}|${placeKey(source)}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
@@ -56,8 +79,7 @@ export class Balancer {
       group = this.#group(source, port, mode);
       this.#groups.set(key, group);
     }
-    const candidate = choose(group, random);
-    return candidate ? { kind: 'picked', candidate } : { kind: 'failed', reason: group.whenEmpty };
+    return group;
   }
 
   #group(source: Workload, port: number, mode: LookupMode): Group {

@@ -191,3 +191,32 @@ test('an address that a new pod took over is the new pod, however long the old o
     assert.equal(viewOf(...order).workloadByAddress('', ip('10.0.0.1'))?.name, 'zz-new');
   }
 });
+
+for (const [name, capacities, chosen] of [
+  ['alike', [1, 1, 1], ['a', 'b', 'c']],
+  ['of different weight', [1, 5, 2], ['a', 'b', 'c']],
+  ['of which one has no weight', [0, 5, 2], ['b', 'c']],
+  ['all without weight', [0, 0], ['a', 'b']],
+  ['only one', [3], ['a']],
+  ['none', [], []],
+] as const) {
+  test(`all that can be chosen among endpoints that are ${name} can be enumerated, and each chosen at will`, () => {
+    const behind = { services: { [LOCAL]: { 80: 8080 } } };
+    const endpoints = capacities.map((capacity, i) =>
+      workload('abc'[i] ?? '', { addresses: [`10.0.0.${i + 1}`], capacity, ...behind }),
+    );
+    const caller = workload('caller', { addresses: ['10.0.1.1'] });
+    const balancer = viewOf(service('echo'), ...endpoints).balancer(service('echo'));
+    const choices = balancer.choices(caller, 80, 'standard');
+    assert.deepEqual(
+      choices.map(({ candidate }) => candidate.workload.name),
+      chosen,
+    );
+    for (const { candidate, at } of choices) {
+      assert.deepEqual(
+        balancer.pick(caller, 80, 'standard', () => at),
+        { kind: 'picked', candidate },
+      );
+    }
+  });
+}
