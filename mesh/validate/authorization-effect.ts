@@ -1,0 +1,99 @@
+/** What an AuthorizationPolicy will really do, told from what it becomes for ztunnels: warnings where that is not what it says. */
+import { readAuthorizationPolicy } from '../derive/authorization-policy.ts';
+import { fields, list as listOf, text as textOf } from '../derive/read.ts';
+import type { KubeObject } from '../kube-object.ts';
+import { OPERATION_FIELDS, type PolicyField, SOURCE_FIELDS, whenKey } from './authorization-fields.ts';
+import type { Findings } from './findings.ts';
+import { isSet } from './shape.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export function warnOfEffect(policy: KubeObject, around: Surroundings, found: Findings): void {
+  const reading = readAuthorizationPolicy(policy, around.config);
+  const rules = listOf(fields(policy['spec'])['rules']);
+  if (reading.kind === 'refused') {
+    const action = textOf(fields(policy['spec'])['action']);
+    found.warn(
+      'ignored',
+      'spec.action',
+      `ztunnel does not know ${action}: without targetRefs nothing enforces this policy`,
+    );
+  }
+  if (reading.kind !== 'policy') return;
+  const { authorization, writtenRules, selector } = reading;
+  const whom = whomOf(policy, selector, around);
+  const kept = new Map(writtenRules.map((written, index) => [written, authorization.rules[index]]));
+  if (authorization.action === 'ALLOW') {
+    for (const [index, rule] of rules.entries()) {
+      const at = `spec.rules[${index}]`;
+      if (kept.has(index)) continue;
+      found.warn('never-matches', at, `never allows anything: ${blind(rule)}`);
+    }
+    if (authorization.rules.length > 0) return;
+    if (authorization.scope === 'GLOBAL') {
+      found.warn(
+        'denies-everything',
+        'spec',
+        `allows nothing: every connection ${whom} is denied that no other ALLOW policy allows`,
+      );
+    } else if (rules.length > 0) {
+      found.warn(
+        'denies-everything',
+        'spec.rules',
+        `no rule is left: every connection ${whom} is denied that no other ALLOW policy allows`,
+      );
+    }
+    return;
+  }
+  for (const [index, rule] of rules.entries()) {
+    const at = `spec.rules[${index}]`;
+    const isEverything = kept.get(index)?.clauses.length === 0;
+    const hidden = httpPartsOf(rule);
+    if (isEverything && hidden.length > 0) {
+      found.warn(
+        'http-only-deny',
+        at,
+        `denies every connection ${whom}: ${blind(rule)}, and nothing else is left of the rule`,
+      );
+    } else if (isEverything) {
+      found.warn('denies-everything', at, `denies every connection ${whom}`);
+    } else if (hidden.length > 0) {
+      found.warn('denies-more', at, `denies more than it says: ${blind(rule)}, so they are left out of the rule`);
+    }
+  }
+}
+
+/** To whom the connections go that this is about. */
+function whomOf(
+  policy: KubeObject,
+  selector: Readonly<Record<string, string>> | undefined,
+  around: Surroundings,
+): string {
+  const namespace = policy.metadata.namespace ?? '';
+  const where = namespace === around.config.rootNamespace ? 'of the whole mesh' : `of namespace ${namespace}`;
+  const labels = Object.entries(selector ?? {}).map(([key, value]) => `${key}=${value}`);
+  return labels.length === 0 ? `to the pods ${where}` : `to the pods ${where} with ${labels.join(', ')}`;
+}
+
+function blind(rule: unknown): string {
+  return `ztunnel can not see HTTP (${httpPartsOf(rule).join(', ')}), and no waypoint enforces a policy without targetRefs`;
+}
+
+/** Names of the parts of a rule that only a waypoint sees, each once. */
+export function httpPartsOf(rule: unknown): readonly string[] {
+  const { from, to, when } = fields(rule);
+  const names = new Set<string>();
+  const look = (alternatives: unknown, inner: string, known: ReadonlyMap<string, PolicyField>): void => {
+    for (const alternative of listOf(alternatives)) {
+      for (const [name, value] of Object.entries(fields(fields(alternative)[inner]))) {
+        if (isSet(value) && known.get(name)?.http === true) names.add(name);
+      }
+    }
+  };
+  look(from, 'source', SOURCE_FIELDS);
+  look(to, 'operation', OPERATION_FIELDS);
+  for (const condition of listOf(when)) {
+    const key = textOf(fields(condition)['key']);
+    if (whenKey(key)?.http === true) names.add(`when ${key}`);
+  }
+  return [...names].sort();
+}

@@ -1,0 +1,85 @@
+/**
+ * Values of an AuthorizationPolicy. Each reader says what is wrong with one value, or undefined. A value that can be written but
+ * never matches is refused: in a DENY it would protect nothing.
+ */
+import { readPort, readRange, readServiceAccount } from '../derive/policy-values.ts';
+import { quote } from './findings.ts';
+
+/** Who enforces the policy: they do not match alike. */
+export type Enforcer = 'ztunnel' | 'waypoint';
+export type ReadValue = (written: string, enforcer: Enforcer) => string | undefined;
+
+/** `*`, `*end`, `start*` or the exact text. */
+export const pattern: ReadValue = (written) => {
+  const rest = written.startsWith('*') ? written.slice(1) : written.endsWith('*') ? written.slice(0, -1) : written;
+  return rest.includes('*')
+    ? `${quote(written)} has a * in the middle, which stands for nothing but itself: only one at the start or the end is a wildcard`
+    : undefined;
+};
+
+const SCHEME = 'spiffe://';
+const IDENTITY = /^[a-z0-9._-]+\/ns\/[a-zA-Z0-9._-]+\/sa\/[a-zA-Z0-9._-]+$/;
+
+export const principal: ReadValue = (written, enforcer) => {
+  const name = written.startsWith(SCHEME) ? written.slice(SCHEME.length) : written;
+  const isExact = !name.startsWith('*') && !name.endsWith('*');
+  if (isExact && !name.includes('*') && enforcer === 'ztunnel' && !IDENTITY.test(name)) {
+    return `${quote(written)} is no identity of a workload: those are TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT, and * at either end matches any`;
+  }
+  return pattern(name, enforcer);
+};
+
+/** Waypoints match a wildcard anywhere in a namespace, ztunnels at its ends (waypoint.md sections 4.2, 4.3). */
+export const namespaceName: ReadValue = (written, enforcer) => {
+  if (!/^[-a-z0-9*]+$/.test(written)) return `${quote(written)} is no name that a namespace can have`;
+  return enforcer === 'waypoint' ? undefined : pattern(written, enforcer);
+};
+
+const MAX_ACCOUNT = 320;
+
+export const serviceAccount: ReadValue = (written) => {
+  if (written.length > MAX_ACCOUNT) return `longer than ${MAX_ACCOUNT} characters`;
+  return readServiceAccount(written, 'any') === undefined
+    ? `${quote(written)} is neither ACCOUNT nor NAMESPACE/ACCOUNT (wildcards are not possible)`
+    : undefined;
+};
+
+export const trustDomain: ReadValue = (written, enforcer) => {
+  if (written.includes('/')) return `${quote(written)} is no trust domain`;
+  if (written.includes('*') && enforcer === 'ztunnel') {
+    return `${quote(written)}: ztunnel compares trust domains as they are, without wildcards`;
+  }
+  return pattern(written, enforcer);
+};
+
+export const range: ReadValue = (written) =>
+  readRange(written) === undefined ? `${quote(written)} is neither an IP address nor a CIDR block` : undefined;
+
+export const port: ReadValue = (written) =>
+  readPort(written) === undefined ? `${quote(written)} is no port (0 to 65535)` : undefined;
+
+export const anyText: ReadValue = () => undefined;
+
+const OPERATOR = /\{[^}]*\}/;
+const LITERAL = /^[A-Za-z0-9\-._~%!$&'()+,;:@=]*$/;
+
+/** Exact, `/start*`, `*end`, `*`, or a template `/a/{*}/b/{**}` (waypoint.md section 4.3). */
+export const path: ReadValue = (written, enforcer) => {
+  if (!/[{}]/.test(written)) return pattern(written, enforcer);
+  if (!written.startsWith('/')) return `${quote(written)}: a path template begins with /`;
+  const segments = written.slice(1).split('/');
+  let isLast = false;
+  for (const segment of segments) {
+    if (segment === '{*}' || segment === '{**}') {
+      if (isLast) return `${quote(written)}: {**} must be the last operator, and there can be only one`;
+      isLast = segment === '{**}';
+    } else if (OPERATOR.test(segment) || /[{}]/.test(segment)) {
+      return `${quote(written)}: ${quote(segment)} is no segment of a template: {*} and {**} stand alone between slashes`;
+    } else if (segment.includes('*')) {
+      return `${quote(written)}: a template can not have other wildcards than {*} and {**}`;
+    } else if (!LITERAL.test(segment)) {
+      return `${quote(written)}: ${quote(segment)} has a character that a path can not have`;
+    }
+  }
+  return undefined;
+};
