@@ -38,6 +38,16 @@ export {
   enrolled,
   type LabelSelector,
 } from './derive/enrolled.ts';
+export {
+  formatNameAnswer,
+  type NameAnswer,
+  type NameQuestion,
+  type NameSettings,
+  resolveName,
+  type WhyEmpty,
+} from './dns/resolve.ts';
+export { randomSample } from './dns/sample.ts';
+export { type LeftOut, usableServers } from './dns/upstream.ts';
 export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
 export {
   type ConditionChange,

@@ -37,6 +37,11 @@ export class ServiceIndex {
     return choose(this.#byHostname.get(hostname), clientNamespace);
   }
 
+  /** All that have the name: canonical ones first, then by key. */
+  allByHostname(hostname: string): readonly Service[] {
+    return this.#byHostname.get(hostname) ?? [];
+  }
+
   // The client's own namespace beats a tighter range of somebody else; then the longer prefix, then canonical.
   #byRange(network: string, ip: IpAddress, clientNamespace: string | undefined): Service | undefined {
     const ranges = this.#ranges.get(network);
@@ -52,7 +57,8 @@ export class ServiceIndex {
   }
 }
 
-function isRange(a: NetworkAddress): boolean {
+/** More than one address. */
+export function isRange(a: NetworkAddress): boolean {
   return a.length !== undefined && a.length !== FAMILY_BITS[ipFamily(a.address)];
 }
 
@@ -61,7 +67,8 @@ function toRange(a: NetworkAddress, service: Service): Range {
   return { cidr: compileCidr({ address: a.address, prefix }), prefix, service };
 }
 
-function isVisible(service: Service, clientNamespace: string | undefined): boolean {
+/** Without a client namespace, everything is visible. */
+export function isVisible(service: Service, clientNamespace: string | undefined): boolean {
   return service.visibility === 'PUBLIC' || clientNamespace === undefined || service.namespace === clientNamespace;
 }
 

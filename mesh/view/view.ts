@@ -109,6 +109,11 @@ export class View {
     return this.#serviceIndex.byHostname(hostname, clientNamespace);
   }
 
+  /** All that have the name, visible or not: canonical ones first, then by key. */
+  servicesByHostname(hostname: string): readonly Service[] {
+    return this.#serviceIndex.allByHostname(hostname);
+  }
+
   workloads(): Iterable<Workload> {
     return this.#workloads.values();
   }
