@@ -29,7 +29,7 @@ export {
   type OutboundFlow,
   type RefuseReason,
 } from './decide/outbound.ts';
-export type { PolicyReading, PolicyStatus } from './derive/authorization-policy.ts';
+export type { PolicyReading } from './derive/authorization-policy.ts';
 export { Deriver } from './derive/deriver.ts';
 export {
   DEFAULT_EXCLUDED_NAMESPACES,
@@ -38,6 +38,8 @@ export {
   enrolled,
   type LabelSelector,
 } from './derive/enrolled.ts';
+export type { RuleReading } from './derive/policy-rules.ts';
+export type { PolicyStatus } from './derive/policy-status.ts';
 export {
   formatNameAnswer,
   type NameAnswer,

@@ -48,6 +48,7 @@ test('where a policy holds follows from its namespace and its selector', () => {
     ],
     ['AUDIT', 'app/p', { action: 'AUDIT' }, 'False UnsupportedValue'],
     ['CUSTOM', 'app/p', { action: 'CUSTOM' }, 'False UnsupportedValue'],
+    ['targetRefs that are none', 'app/p', { targetRefs: {} }, 'NAMESPACE'],
     ['selector that is none', 'app/p', { selector: 'x' }, 'NAMESPACE'],
     ['labels that are none', 'app/p', { selector: { matchLabels: { a: 1 } } }, 'NAMESPACE'],
     ['labels that are none, for the mesh', 'istio-system/p', { selector: { matchLabels: [] } }, 'GLOBAL'],
@@ -71,13 +72,26 @@ test('a policy that is unreadable as a whole denies what it may have been about,
     ['ALLOW with rules that are none', { rules: {} }, 'ALLOW', []],
     ['DENY with rules that are none', { action: 'DENY', rules: 'x' }, 'DENY', [{ clauses: [] }]],
     ['an action that is none', { action: 'BLOCK', rules: [] }, 'DENY', [{ clauses: [] }]],
+    ['ALLOW for a target that is none', { targetRef: 'x', rules: [{}] }, 'ALLOW', []],
+    ['DENY for targets that are none', { targetRefs: {}, action: 'DENY' }, 'DENY', [{ clauses: [] }]],
+    ['ALLOW with a misspelt selector', { selectors: {}, rules: [{}] }, 'ALLOW', []],
+    ['DENY with misspelt rules', { action: 'DENY', rule: [] }, 'DENY', [{ clauses: [] }]],
+    ['ALLOW for expressions', { selector: { matchExpressions: [] }, rules: [{}] }, 'ALLOW', []],
+    ['ALLOW for a label pattern', { selector: { matchLabels: { app: 'a*' } }, rules: [{}] }, 'ALLOW', []],
+    [
+      'DENY for a label pattern',
+      { selector: { matchLabels: { 'a*': 'b' } }, action: 'DENY' },
+      'DENY',
+      [{ clauses: [] }],
+    ],
+    ['ALLOW that meant CUSTOM', { provider: { name: 'x' }, rules: [{}] }, 'ALLOW', []],
   ];
   for (const [name, spec, action, rules] of rows) {
     const r = read(spec, 'app/p');
     assert.ok(r.kind === 'policy', name);
     assert.deepEqual([r.authorization.action, r.authorization.rules], [action, rules], name);
     assert.deepEqual([r.status.status, r.status.reason], ['False', 'Invalid'], name);
-    assert.match(r.status.message, /^spec\.(selector|rules|action).*until it is corrected/, name);
+    assert.match(r.status.message, /^spec\.\w+.*until it is corrected/, name);
   }
 });
 
@@ -127,6 +141,11 @@ test('every L4 field and key is carried over', () => {
       [[{ principals: [prefix('td/')], notPrincipals: [prefix('bad/')] }]],
     ],
     [
+      'trust domains by prefix, and any',
+      source({ trustDomains: ['td*', '*'] }),
+      [[{ principals: [prefix('td'), presence] }]],
+    ],
+    [
       'two sources are alternatives',
       { from: [{ source: { namespaces: ['a'] } }, { source: { namespaces: ['b'] } }] },
       [[{ namespaces: [exact('a')] }, { namespaces: [exact('b')] }]],
@@ -157,6 +176,39 @@ test('every L4 field and key is carried over', () => {
       [[{ namespaces: [exact('a')] }], [{ notPrincipals: [exact('x/y')] }]],
     ],
     [
+      'source.serviceAccount and source.trustDomain',
+      {
+        when: [
+          { key: 'source.serviceAccount', values: ['x'], notValues: ['other/y'] },
+          { key: 'source.trustDomain', values: ['td'], notValues: ['bad'] },
+        ],
+      },
+      [
+        [
+          {
+            serviceAccounts: [{ namespace: 'app', serviceAccount: 'x' }],
+            notServiceAccounts: [{ namespace: 'other', serviceAccount: 'y' }],
+          },
+        ],
+        [{ principals: [prefix('td/')], notPrincipals: [prefix('bad/')] }],
+      ],
+    ],
+    [
+      'not these addresses and ports',
+      {
+        when: [
+          { key: 'destination.ip', notValues: ['10.1.0.0/16'] },
+          { key: 'destination.port', notValues: ['80', '0'] },
+          { key: 'source.namespace', notValues: ['a', '*'] },
+        ],
+      },
+      [
+        [{ notDestinationIps: [cidr('10.1.0.0/16')] }],
+        [{ notDestinationPorts: [80, 0] }],
+        [{ notNamespaces: [exact('a'), presence] }],
+      ],
+    ],
+    [
       'destination.ip and destination.port',
       {
         when: [
@@ -176,17 +228,41 @@ test('every L4 field and key is carried over', () => {
   }
 });
 
-test('a principal of our trust domain is meant under each of its names', () => {
+test('who is of our trust domain is meant under each of its names', () => {
   const config = { ...DEFAULT_MESH_CONFIG, trustDomain: 'new', trustDomainAliases: ['old'] };
-  const rows: readonly [string, readonly string[]][] = [
-    ['new/ns/a/sa/b', ['new/ns/a/sa/b', 'old/ns/a/sa/b']],
-    ['old/ns/a/sa/b', ['old/ns/a/sa/b', 'new/ns/a/sa/b']],
-    ['cluster.local/ns/a/sa/b', ['cluster.local/ns/a/sa/b', 'new/ns/a/sa/b', 'old/ns/a/sa/b']],
-    ['other/ns/a/sa/b', ['other/ns/a/sa/b']],
+  const exactly = (...values: readonly string[]) => values.map(exact);
+  const domains = (...values: readonly string[]) => values.map((value) => prefix(`${value}/`));
+  const rows: readonly [string, field: 'principals' | 'trustDomains', string, unknown][] = [
+    ['its name', 'principals', 'new/ns/a/sa/b', exactly('new/ns/a/sa/b', 'old/ns/a/sa/b')],
+    ['its old name', 'principals', 'old/ns/a/sa/b', exactly('old/ns/a/sa/b', 'new/ns/a/sa/b')],
+    [
+      'the name that every mesh may write',
+      'principals',
+      'cluster.local/ns/a/sa/b',
+      exactly('cluster.local/ns/a/sa/b', 'new/ns/a/sa/b', 'old/ns/a/sa/b'),
+    ],
+    ['another domain', 'principals', 'other/ns/a/sa/b', exactly('other/ns/a/sa/b')],
+    ['with its scheme', 'principals', 'spiffe://new/ns/a/sa/b', exactly('new/ns/a/sa/b', 'old/ns/a/sa/b')],
+    ['a prefix behind it', 'principals', 'new/ns/a/*', [prefix('new/ns/a/'), prefix('old/ns/a/')]],
+    ['a prefix within it', 'principals', 'ne*', [prefix('ne'), prefix('old/')]],
+    ['a prefix of another', 'principals', 'oth*', [prefix('oth')]],
+    ['a suffix within it', 'principals', '*ew/ns/a/sa/b', [suffix('ew/ns/a/sa/b'), exact('old/ns/a/sa/b')]],
+    ['a suffix that all names end with', 'principals', '*/ns/a/sa/b', [suffix('/ns/a/sa/b')]],
+    ['anybody', 'principals', '*', [presence]],
+    ['the domain itself', 'trustDomains', 'new', domains('new', 'old')],
+    ['the domain by its old name', 'trustDomains', 'old', domains('old', 'new')],
+    ['the domain as every mesh may write it', 'trustDomains', 'cluster.local', domains('cluster.local', 'new', 'old')],
+    ['another one', 'trustDomains', 'other', domains('other')],
+    ['a prefix of it', 'trustDomains', 'n*', [prefix('n'), prefix('old/')]],
   ];
-  for (const [written, want] of rows) {
-    const r = policyOf(read({ rules: [{ from: [{ source: { principals: [written] } }] }] }, 'app/p', config));
-    assert.deepEqual(shortRules(r.authorization.rules), [[[{ principals: want.map(exact) }]]], written);
+  for (const [name, field, written, want] of rows) {
+    for (const [key, to] of [
+      [field, 'principals'],
+      [`not${field.charAt(0).toUpperCase()}${field.slice(1)}`, 'notPrincipals'],
+    ] as const) {
+      const r = policyOf(read({ rules: [{ from: [{ source: { [key]: [written] } }] }] }, 'app/p', config));
+      assert.deepEqual(shortRules(r.authorization.rules), [[[{ [to]: want }]]], `${name}, ${key}`);
+    }
   }
 });
 
@@ -195,12 +271,55 @@ test('a DENY policy without rules says that it has no effect', () => {
   assert.equal(policyOf(read({ action: 'ALLOW' })).status.reason, 'Accepted', 'that is how everything is denied');
 });
 
+test('a dry run that is neither on nor off is off, and says so', () => {
+  const r = policyOf(read({}, 'app/p', DEFAULT_MESH_CONFIG, { annotations: { 'istio.io/dry-run': 'yes' } }));
+  assert.deepEqual([r.status.status, r.status.reason], ['True', 'PartiallyInvalid']);
+  assert.match(r.status.message, /"yes" is neither true nor false, so the policy is enforced/);
+});
+
+test('a dry run cuts nothing even where it can not be read', () => {
+  const dry = { annotations: { 'istio.io/dry-run': 'true' } };
+  const r = policyOf(read({ action: 'DENY', rules: 'x' }, 'app/p', DEFAULT_MESH_CONFIG, dry));
+  assert.equal(r.authorization.dryRun, true);
+  assert.match(r.status.message, /as a dry run: nothing is cut/);
+});
+
+test('the status says of every rule where it is enforced', () => {
+  const http = { to: [{ operation: { methods: ['GET'], hosts: ['x'] } }] };
+  const broken = { from: [{ source: { ipBlocks: ['x'] } }] };
+  const rows: readonly [string, Record<string, unknown>, reason: string, message: string][] = [
+    ['all', { rules: [L4_FROM] }, 'Accepted', 'attached to ztunnel'],
+    [
+      'an ALLOW rule for a waypoint among others',
+      { rules: [L4_FROM, http, L4_FROM] },
+      'UnsupportedValue',
+      'attached to ztunnel; enforced as written: rules[0], rules[2]; rules[1] is left out, so less is allowed than ' +
+        'written (ztunnel can not see HTTP attributes (hosts, methods), which a waypoint can enforce)',
+    ],
+    [
+      'a DENY rule for a waypoint, and one that can not be read',
+      { action: 'DENY', rules: [http, { ...broken, ...http }] },
+      'PartiallyInvalid',
+      'attached to ztunnel; rules[0] is enforced without some of its parts, so more is denied than written (ztunnel can ' +
+        'not see HTTP attributes (hosts, methods), which a waypoint can enforce); rules[1] is enforced without some of its ' +
+        'parts, so more is denied than written (ztunnel can not see HTTP attributes (hosts, methods), which a waypoint can ' +
+        'enforce; not readable: spec.rules[1].from[0].source.ipBlocks: "x" is no address or range)',
+    ],
+  ];
+  for (const [name, spec, reason, message] of rows) {
+    assert.deepEqual(policyOf(read(spec)).status, { status: 'True', reason, message }, name);
+  }
+  const many = policyOf(read({ rules: Array.from({ length: 512 }, () => http) })).status.message;
+  assert.ok(many.length < 4_000 && many.endsWith('and 496 more'), many.slice(-200));
+});
+
 test('dry run is an annotation', () => {
   for (const [value, want] of [
     ['true', true],
     ['1', true],
     ['false', false],
     ['yes', false],
+    ['False', false],
   ] as const) {
     const r = read({}, 'app/p', DEFAULT_MESH_CONFIG, { annotations: { 'istio.io/dry-run': value } });
     assert.equal(policyOf(r).authorization.dryRun, want, value);
@@ -261,14 +380,71 @@ const UNREADABLE: readonly [
     'UnsupportedValue',
     /requestPrincipals/,
   ],
-  [
-    'a key that is not known',
-    { ...L4_FROM, when: [{ key: 'request.headers[x]', values: ['1'] }] },
+  ...[
+    'request.headers[x]',
+    'request.auth.claims[a][b]',
+    'request.auth.principal',
+    'request.auth.audiences',
+    'request.auth.presenter',
+    'remote.ip',
+    'connection.sni',
+    'experimental.envoy.filters.x[y]',
+  ].map((key): (typeof UNREADABLE)[number] => [
+    `the key ${key}`,
+    { ...L4_FROM, when: [{ key, notValues: ['1'] }] },
     A,
     'UnsupportedValue',
-    /when request\.headers\[x\]/,
+    new RegExp(RegExp.escape(`when ${key}`)),
+  ]),
+  [
+    'a key that is not known',
+    { ...L4_FROM, when: [{ key: 'source.ips', values: ['1'] }] },
+    A,
+    'PartiallyInvalid',
+    /when\[0\]\.key: unknown key "source\.ips"/,
   ],
-  ['a condition without key', { ...L4_FROM, when: [{ values: ['1'] }] }, A, 'UnsupportedValue', /when/],
+  [
+    'a condition without key',
+    { ...L4_FROM, when: [{ values: ['1'] }] },
+    A,
+    'PartiallyInvalid',
+    /unknown key undefined/,
+  ],
+  [
+    'a misspelt list of a condition',
+    { ...L4_FROM, when: [{ key: 'source.ip', values: ['10.0.0.0/8'], value: ['x'] }] },
+    [[[{ namespaces: [exact('a')] }], [{ sourceIps: [cidr('10.0.0.0/8')] }]]],
+    'PartiallyInvalid',
+    /when\[0\]\.value: unknown field/,
+  ],
+  [
+    'a misspelt entry',
+    { from: [{ source: { namespaces: ['a'] }, sources: {} }] },
+    A,
+    'PartiallyInvalid',
+    /from\[0\]\.sources: unknown field/,
+  ],
+  [
+    'a star within a namespace',
+    { from: [{ source: { namespaces: ['a-*-b'] } }] },
+    [[]],
+    'PartiallyInvalid',
+    /"a-\*-b" is no text, prefix\*/,
+  ],
+  [
+    'stars around an exception',
+    { from: [{ source: { namespaces: ['a'], notNamespaces: ['*b*'] } }] },
+    A,
+    'PartiallyInvalid',
+    /notNamespaces: "\*b\*" is no text/,
+  ],
+  [
+    'a star within a principal',
+    { from: [{ source: { principals: ['td/*/sa/b'] } }] },
+    [[]],
+    'PartiallyInvalid',
+    /"td\/\*\/sa\/b" is no principal/,
+  ],
   [
     'a condition without values',
     { ...L4_FROM, when: [{ key: 'source.ip' }] },
@@ -338,8 +514,12 @@ const UNREADABLE: readonly [
 test('an ALLOW rule with a part that L4 can not honour is left out, and the policy still makes deny the default', () => {
   for (const [name, rule, , reason, message] of UNREADABLE) {
     const r = policyOf(read({ action: 'ALLOW', rules: [rule, L4_FROM] }));
-    assert.deepEqual(shortRules(r.authorization.rules), A, name);
-    assert.deepEqual(r.writtenRules, [1], name);
+    assert.deepEqual(
+      shortRules(r.authorization.rules),
+      [[[{}]], ...A],
+      `${name}: a rule that never matches keeps the place`,
+    );
+    assert.deepEqual(enforcement(r), ['left-out', 'as-written'], name);
     assert.deepEqual([r.status.status, r.status.reason], ['True', reason], name);
     assert.match(r.status.message, message, name);
     assert.match(r.status.message, /less is allowed/, name);
@@ -352,12 +532,15 @@ test('a DENY rule keeps what L4 can see, and an HTTP-only DENY denies instead of
   for (const [name, rule, kept, reason, message] of UNREADABLE) {
     const r = policyOf(read({ action: 'DENY', rules: [rule] }));
     assert.deepEqual(shortRules(r.authorization.rules), kept, name);
+    assert.deepEqual(enforcement(r), ['widened'], name);
     assert.deepEqual([r.status.status, r.status.reason], ['True', reason], name);
     assert.match(r.status.message, message, name);
     assert.match(r.status.message, /more is denied/, name);
     assert.equal(verdict(r.authorization), 'deny', name);
   }
 });
+
+const enforcement = (r: ReturnType<typeof policyOf>) => r.rules.map((rule) => rule.enforcement);
 
 function verdict(authorization: Parameters<typeof compilePolicy>[0]) {
   const scope = policyScope([compilePolicy(authorization)], []);

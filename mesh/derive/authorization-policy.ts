@@ -5,59 +5,55 @@
  */
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import type { Authorization } from '../model.ts';
-import { RuleTranslation } from './policy-rules.ts';
-import { fields, isFields, type Labels, labelsOf } from './read.ts';
+import { type RuleReading, translateRule } from './policy-rules.ts';
+import { type PolicySelector, readPolicySelector } from './policy-selector.ts';
+import { type PolicyStatus, statusOf } from './policy-status.ts';
+import { type Fields, fields, isFields, type Labels } from './read.ts';
 
 /** What became of a policy. */
 export type PolicyReading =
   | {
       readonly kind: 'policy';
+      /** Its rules have the numbers of the rules in the object. */
       readonly authorization: Authorization;
       /** Whom it selects, for scope WORKLOAD_SELECTOR. */
       readonly selector: Labels | undefined;
-      /** For each rule sent, its number in the object: rules left out make gaps. */
-      readonly writtenRules: readonly number[];
+      /** One for each rule of the object; none when the policy is unreadable as a whole. */
+      readonly rules: readonly RuleReading[];
       readonly status: PolicyStatus;
     }
   /** Not for ztunnel: bound to a waypoint. */
   | { readonly kind: 'elsewhere' }
   | { readonly kind: 'refused'; readonly status: PolicyStatus };
 
-export type PolicyStatus = { readonly status: 'True' | 'False'; readonly reason: string; readonly message: string };
-
-const ACCEPTED: PolicyStatus = { status: 'True', reason: 'Accepted', message: 'attached to ztunnel' };
-const DRY_RUN: PolicyStatus = {
-  ...ACCEPTED,
-  message: 'attached to ztunnel as a dry run: nothing is cut, matches are counted',
-};
-const NO_EFFECT: PolicyStatus = {
-  status: 'True',
-  reason: 'NoEffect',
-  message: 'attached to ztunnel without effect: a DENY policy without rules matches nothing',
-};
+const SPEC_FIELDS: ReadonlySet<string> = new Set([
+  'selector',
+  'targetRef',
+  'targetRefs',
+  'action',
+  'provider',
+  'rules',
+]);
+const DRY_RUN = 'istio.io/dry-run';
 
 export function readAuthorizationPolicy(object: KubeObject, config: MeshConfig): PolicyReading {
   const { name, namespace = '', annotations } = object.metadata;
   const spec = fields(object['spec']);
-  if (isFields(spec['targetRef']) || (Array.isArray(spec['targetRefs']) && spec['targetRefs'].length > 0)) {
-    return { kind: 'elsewhere' };
-  }
+  const target = readTarget(spec);
+  if (target === 'waypoint') return { kind: 'elsewhere' };
   const action = spec['action'] ?? 'ALLOW';
   if (action === 'CUSTOM' || action === 'AUDIT') {
-    return refused('UnsupportedValue', `spec.action: ztunnel does not support ${JSON.stringify(action)}`);
+    const message = `spec.action: ztunnel does not support ${JSON.stringify(action)}; nothing of this policy is enforced`;
+    return { kind: 'refused', status: { status: 'False', reason: 'UnsupportedValue', message } };
   }
-  const selector = readSelector(spec['selector']);
+  const selector = readPolicySelector(spec['selector']);
   const rules = spec['rules'] ?? [];
-  const malformed = problemOf(action, selector, rules);
+  const problem = target === 'malformed' ? 'spec.targetRefs: not references' : problemOf(spec, action, selector, rules);
   const known = action === 'ALLOW' ? 'ALLOW' : 'DENY';
-
-  const translation = new RuleTranslation(known, namespace, config);
-  const readable = malformed === undefined && Array.isArray(rules) ? rules : [];
-  for (const [index, rule] of readable.entries()) translation.add(rule, index);
-  const problem = translation.problem();
-  const dryRun = isTrue(annotations?.['istio.io/dry-run']);
-  const good = known === 'DENY' && readable.length === 0 ? NO_EFFECT : dryRun ? DRY_RUN : ACCEPTED;
-  const labels = selector === 'malformed' ? undefined : selector;
+  const readable = problem === undefined && Array.isArray(rules) ? rules : [];
+  const read = readable.map((rule: unknown, index) => translateRule(rule, index, known, { namespace, config }));
+  const { dryRun, remarks } = readDryRun(annotations?.[DRY_RUN]);
+  const labels = selector.kind === 'labels' ? selector.labels : undefined;
   return {
     kind: 'policy',
     authorization: {
@@ -65,47 +61,56 @@ export function readAuthorizationPolicy(object: KubeObject, config: MeshConfig):
       namespace,
       scope: labels ? 'WORKLOAD_SELECTOR' : namespace === config.rootNamespace ? 'GLOBAL' : 'NAMESPACE',
       action: known,
-      rules: malformed !== undefined && known === 'DENY' ? [{ clauses: [] }] : translation.rules,
+      rules: problem !== undefined && known === 'DENY' ? [{ clauses: [] }] : read.map(({ rule }) => rule),
       dryRun,
     },
     selector: labels,
-    writtenRules: translation.writtenRules,
-    status: malformed ?? (problem === undefined ? good : { status: 'True', ...problem }),
+    rules: read.map(({ enforcement, http, problems }) => ({ enforcement, http, problems })),
+    status:
+      problem === undefined
+        ? statusOf({ action: known, dryRun, rules: read, remarks })
+        : invalid(problem, { action: known, dryRun, selects: labels !== undefined }),
   };
 }
 
 /** What makes the policy as a whole unreadable. It must not count for nothing then: it denies what it may have been about. */
-function problemOf(action: unknown, selector: Labels | undefined | 'malformed', rules: unknown) {
-  const invalid = (what: string): PolicyStatus => ({
-    status: 'False',
-    reason: 'Invalid',
-    message: `${what}; until it is corrected, ${action === 'ALLOW' ? 'this policy allows nothing' : 'everything is denied'} ${
-      selector === undefined || selector === 'malformed' ? 'in all of its namespace' : 'to what it selects'
-    }`,
-  });
-  if (action !== 'ALLOW' && action !== 'DENY') return invalid(`spec.action: ${JSON.stringify(action)} is no action`);
-  if (selector === 'malformed') return invalid('spec.selector.matchLabels: not a map of labels');
-  return Array.isArray(rules) ? undefined : invalid('spec.rules: not a list');
+function problemOf(spec: Fields, action: unknown, selector: PolicySelector, rules: unknown) {
+  const unknown = Object.keys(spec).find((field) => !SPEC_FIELDS.has(field));
+  if (unknown !== undefined) return `spec.${unknown}: unknown field`;
+  if (action !== 'ALLOW' && action !== 'DENY') return `spec.action: ${JSON.stringify(action)} is no action`;
+  if (spec['provider'] != null) return 'spec.provider: goes with action CUSTOM only';
+  if (selector.kind === 'unreadable') return selector.problem;
+  return Array.isArray(rules) ? undefined : 'spec.rules: not a list';
 }
 
-function refused(reason: string, message: string): PolicyReading {
-  return {
-    kind: 'refused',
-    status: { status: 'False', reason, message: `${message}; nothing of this policy is enforced` },
-  };
+function invalid(
+  problem: string,
+  {
+    action,
+    dryRun,
+    selects,
+  }: { readonly action: 'ALLOW' | 'DENY'; readonly dryRun: boolean; readonly selects: boolean },
+): PolicyStatus {
+  const effect = `${action === 'ALLOW' ? 'this policy allows nothing' : 'everything is denied'} ${
+    selects ? 'to what it selects' : 'in all of its namespace'
+  }`;
+  const message = `${problem}; until it is corrected, ${effect}${dryRun ? ' (as a dry run: nothing is cut)' : ''}`;
+  return { status: 'False', reason: 'Invalid', message };
 }
 
-/** A selector without labels selects every workload of the namespace, whether or not it spells out the empty map. */
-function readSelector(value: unknown): Labels | undefined | 'malformed' {
-  if (value === undefined || value === null) return undefined;
-  if (!isFields(value)) return 'malformed';
-  const written = value['matchLabels'] ?? {};
-  if (!isFields(written)) return 'malformed';
-  const labels = labelsOf(written);
-  return Object.keys(labels).length === Object.keys(written).length ? labels : 'malformed';
+function readTarget(spec: Fields): 'waypoint' | 'none' | 'malformed' {
+  const { targetRef = null, targetRefs = null } = spec;
+  if ((targetRef !== null && !isFields(targetRef)) || (targetRefs !== null && !Array.isArray(targetRefs))) {
+    return 'malformed';
+  }
+  return targetRef !== null || (Array.isArray(targetRefs) && targetRefs.length > 0) ? 'waypoint' : 'none';
 }
 
-/** The spellings of truth that Kubernetes tools accept. */
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value);
+/** The spellings of truth that Kubernetes tools accept. What is neither must not switch a policy off. */
+function readDryRun(value: string | undefined): { readonly dryRun: boolean; readonly remarks: readonly string[] } {
+  if (value === undefined || ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value))
+    return { dryRun: false, remarks: [] };
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return { dryRun: true, remarks: [] };
+  const remark = `annotation ${DRY_RUN}: ${JSON.stringify(value)} is neither true nor false, so the policy is enforced`;
+  return { dryRun: false, remarks: [remark] };
 }

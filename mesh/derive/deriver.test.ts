@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_MESH_CONFIG, type Delta, type KubeObject } from '../kube-object.ts';
 import type { Service, Workload } from '../model.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import { evaluate } from '../policy/evaluate.ts';
+import { policyScope } from '../policy/scope.ts';
+import { at } from '../test-support.ts';
 import { Deriver } from './deriver.ts';
 import { authorizationPolicy, kubeService, namespace, node, peerAuthentication, pod, slice } from './test-objects.ts';
 
@@ -540,8 +544,13 @@ test('the status of a policy is said once, again when it changes, and never for 
 test('rules that were left out do not shift the numbers that people see', () => {
   const rules = [{ to: [{ operation: { methods: ['GET'] } }] }, {}];
   const d = deriverOf(authorizationPolicy('app/p', { rules }));
-  assert.equal(d.authorizations.get('app/p')?.rules.length, 1);
-  assert.deepEqual(d.writtenRules('app/p'), [1]);
+  const authorization = d.authorizations.get('app/p');
+  assert.ok(authorization);
+  const facts = { from: at('10.0.0.1', 1), to: at('10.0.0.2', 80) };
+  const decision = evaluate(policyScope([compilePolicy(authorization)], []), facts);
+  assert.deepEqual(decision.because, { policy: 'app/p', rule: 1 });
+  const reading = d.policyReading('app/p');
+  assert.deepEqual(reading?.kind === 'policy' && reading.rules.map((r) => r.enforcement), ['left-out', 'as-written']);
 });
 
 test('an invalid service is kept out with its reason, and everything else goes on', () => {

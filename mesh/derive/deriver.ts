@@ -93,10 +93,9 @@ export class Deriver {
     return this.#derive();
   }
 
-  /** For each rule of a derived policy, its number in the AuthorizationPolicy: rules that were left out make gaps. */
-  writtenRules(policyKey: string): readonly number[] | undefined {
-    const reading = this.#policies.get(policyKey)?.reading;
-    return reading?.kind === 'policy' ? reading.writtenRules : undefined;
+  /** What became of an AuthorizationPolicy, by `namespace/name`. */
+  policyReading(key: string): PolicyReading | undefined {
+    return this.#policies.get(key)?.reading;
   }
 
   #note(ref: KubeObjectRef, object: KubeObject | undefined): void {

@@ -5,6 +5,7 @@
 import type { MeshConfig } from '../kube-object.ts';
 import { type AuthorizationRule, type Clause, EMPTY_MATCH, type Match } from '../model.ts';
 import {
+  PATTERN,
   type Reading,
   readPort,
   readPrincipal,
@@ -21,12 +22,16 @@ type FieldRule = { readonly to: keyof Match; readonly negative: boolean; readonl
 type Read = (value: unknown, context: Context) => Reading<unknown>;
 type Context = { readonly namespace: string; readonly config: MeshConfig };
 
-const strings: Read = (v) => readValues(v, 'text', (s) => [stringMatch(s)]);
+const strings: Read = (v) =>
+  readValues(v, PATTERN, (s) => {
+    const match = stringMatch(s);
+    return match && [match];
+  });
 const ports: Read = (v) => readValues(v, 'port', readPort);
 const ranges: Read = (v) => readValues(v, 'address or range', readRange);
-const principals: Read = (v, c) => readValues(v, 'principal', (s) => readPrincipal(s, c.config));
+const principals: Read = (v, c) => readValues(v, `principal (${PATTERN})`, (s) => readPrincipal(s, c.config));
 const accounts: Read = (v, c) => readValues(v, 'service account', (s) => readServiceAccount(s, c.namespace));
-const domains: Read = (v) => readValues(v, 'trust domain that L4 can match', readTrustDomain);
+const domains: Read = (v, c) => readValues(v, 'trust domain that L4 can match', (s) => readTrustDomain(s, c.config));
 
 const pos = (to: keyof Match, read: Read): FieldRule => ({ to, negative: false, read });
 const neg = (to: keyof Match, read: Read): FieldRule => ({ to, negative: true, read });
@@ -51,6 +56,8 @@ const OPERATION: ReadonlyMap<string, FieldRule> = new Map([
 const WHEN: ReadonlyMap<string, readonly [FieldRule, FieldRule]> = new Map([
   ['source.ip', [pos('sourceIps', ranges), neg('notSourceIps', ranges)]],
   ['source.namespace', [pos('namespaces', strings), neg('notNamespaces', strings)]],
+  ['source.serviceAccount', [pos('serviceAccounts', accounts), neg('notServiceAccounts', accounts)]],
+  ['source.trustDomain', [pos('principals', domains), neg('notPrincipals', domains)]],
   ['source.principal', [pos('principals', principals), neg('notPrincipals', principals)]],
   ['destination.ip', [pos('destinationIps', ranges), neg('notDestinationIps', ranges)]],
   ['destination.port', [pos('destinationPorts', ports), neg('notDestinationPorts', ports)]],
@@ -64,59 +71,72 @@ const HTTP_FIELDS: ReadonlySet<string> = new Set(
   ]),
 );
 
+const HTTP_KEYS: ReadonlySet<string> = new Set([
+  'remote.ip',
+  'request.auth.principal',
+  'request.auth.audiences',
+  'request.auth.presenter',
+  'connection.sni',
+]);
+const HTTP_KEY_FAMILIES: readonly string[] = [
+  'request.headers[',
+  'request.auth.claims[',
+  'experimental.envoy.filters.',
+];
+
+/** What became of one rule. */
+export type RuleReading = {
+  /** `left-out`: it admits nobody. `widened`: it denies more than was written. */
+  readonly enforcement: 'as-written' | 'left-out' | 'widened';
+  /** Parts that only a waypoint can enforce, sorted. */
+  readonly http: readonly string[];
+  /** What could not be read, each with its path. */
+  readonly problems: readonly string[];
+};
+
+/** Never matches. It keeps its place, so that rules have the numbers that their author knows. */
+const NEVER: AuthorizationRule = { clauses: [{ matches: [EMPTY_MATCH] }] };
+
+export function translateRule(
+  written: unknown,
+  index: number,
+  action: 'ALLOW' | 'DENY',
+  context: Context,
+): RuleReading & { readonly rule: AuthorizationRule } {
+  const reader = new RuleReader(context);
+  const rule = { clauses: reader.clauses(written, `spec.rules[${index}]`) };
+  const { http, problems } = reader;
+  if (http.size === 0 && problems.length === 0) return { rule, enforcement: 'as-written', http: [], problems };
+  const found = { http: [...http].sort(), problems };
+  // An ALLOW rule that lost a part would admit more than was written.
+  return action === 'ALLOW'
+    ? { rule: NEVER, enforcement: 'left-out', ...found }
+    : { rule, enforcement: 'widened', ...found };
+}
+
 /** A match, or that the part must be taken to hold always (DENY) or never (ALLOW). */
 type Part = Match | 'unreadable';
 
-/** The rules of one policy, translated one by one, and what had to be left out on the way. */
-export class RuleTranslation {
-  readonly rules: AuthorizationRule[] = [];
-  readonly writtenRules: number[] = [];
-  readonly #action: 'ALLOW' | 'DENY';
+/** Reads one rule, and keeps what L4 can not honour of it. */
+class RuleReader {
+  readonly http = new Set<string>();
+  readonly problems: string[] = [];
   readonly #context: Context;
-  /** HTTP parts met. */
-  readonly #http = new Set<string>();
-  /** What could not be read, with its path. */
-  readonly #problems: string[] = [];
-  /** Whether the rule at hand has a part that L4 can not honour. */
-  #tainted = false;
 
-  constructor(action: 'ALLOW' | 'DENY', namespace: string, config: MeshConfig) {
-    this.#action = action;
-    this.#context = { namespace, config };
+  constructor(context: Context) {
+    this.#context = context;
   }
 
-  add(rule: unknown, index: number): void {
-    this.#tainted = false;
-    const path = `spec.rules[${index}]`;
+  clauses(rule: unknown, path: string): readonly Clause[] {
     const { from, to, when, ...unknown } = fields(rule);
     if (!isFields(rule)) this.#problem(path, 'not an object');
-    for (const key of Object.keys(unknown)) this.#problem(`${path}.${key}`, 'unknown field');
+    this.#unknown(unknown, path);
     const clauses = [
       this.#clause(to, `${path}.to`, 'operation', OPERATION),
       this.#clause(from, `${path}.from`, 'source', SOURCE),
       ...this.#conditions(when, `${path}.when`),
-    ].filter((clause) => clause !== undefined);
-    // An ALLOW rule that lost a part would admit more than was written.
-    if (this.#tainted && this.#action === 'ALLOW') return;
-    this.rules.push({ clauses });
-    this.writtenRules.push(index);
-  }
-
-  /** What was left out, and to what effect; undefined when everything was translated as written. */
-  problem(): { readonly reason: string; readonly message: string } | undefined {
-    if (this.#http.size === 0 && this.#problems.length === 0) return undefined;
-    const messages: string[] = [];
-    const effect =
-      this.#action === 'ALLOW'
-        ? 'the rules that have one are left out, so less is allowed than written'
-        : 'they are left out of their rules, so more is denied than written';
-    if (this.#http.size > 0) {
-      const names = [...this.#http].sort().join(', ');
-      messages.push(`ztunnel can not see HTTP attributes (${names}): ${effect}; a waypoint can enforce them`);
-    }
-    if (this.#problems.length > 0) messages.push(`parts that can not be read, ${effect}: ${this.#problems.join('; ')}`);
-    const reason = this.#problems.length > 0 ? 'PartiallyInvalid' : 'UnsupportedValue';
-    return { reason, message: messages.join('. ') };
+    ];
+    return clauses.filter((clause) => clause !== undefined);
   }
 
   /** Undefined: no constraint. */
@@ -128,7 +148,8 @@ export class RuleTranslation {
     }
     const matches = value.map((entry: unknown, index) => {
       const where = `${path}[${index}].${inner}`;
-      const part = fields(entry)[inner];
+      const { [inner]: part, ...unknown } = fields(entry);
+      this.#unknown(unknown, `${path}[${index}]`);
       if (isFields(part) && Object.keys(part).length > 0) return this.#match(part, where, known);
       this.#problem(where, 'nothing in it');
       return 'unreadable';
@@ -143,12 +164,13 @@ export class RuleTranslation {
       return [];
     }
     return value.map((entry: unknown, index) => {
-      const { key, values, notValues } = fields(entry);
+      const { key, values, notValues, ...unknown } = fields(entry);
       const where = `${path}[${index}]`;
+      this.#unknown(unknown, where);
       const rules = WHEN.get(text(key));
       if (rules === undefined) {
-        this.#http.add(`when ${text(key) || JSON.stringify(key)}`);
-        this.#tainted = true;
+        if (isHttpKey(text(key))) this.http.add(`when ${text(key)}`);
+        else this.#problem(`${where}.key`, `unknown key ${JSON.stringify(key)}`);
         return undefined;
       }
       const part = { ...(values != null && { values }), ...(notValues != null && { notValues }) };
@@ -174,9 +196,8 @@ export class RuleTranslation {
     for (const [field, value] of Object.entries(part)) {
       const rule = known.get(field);
       if (rule === undefined) {
-        if (HTTP_FIELDS.has(field)) this.#http.add(field);
-        else this.#problems.push(`${path}.${field}: unknown field`);
-        this.#tainted = true;
+        if (HTTP_FIELDS.has(field)) this.http.add(field);
+        else this.#problem(`${path}.${field}`, 'unknown field');
         continue;
       }
       const { values, problems } = rule.read(value, this.#context);
@@ -195,10 +216,17 @@ export class RuleTranslation {
     return empty ? 'unreadable' : (match as Match);
   }
 
-  #problem(path: string, problem: string): void {
-    this.#problems.push(`${path}: ${problem}`);
-    this.#tainted = true;
+  #unknown(rest: Readonly<Record<string, unknown>>, path: string): void {
+    for (const key of Object.keys(rest)) this.#problem(`${path}.${key}`, 'unknown field');
   }
+
+  #problem(path: string, problem: string): void {
+    this.problems.push(`${path}: ${problem}`);
+  }
+}
+
+function isHttpKey(key: string): boolean {
+  return HTTP_KEYS.has(key) || HTTP_KEY_FAMILIES.some((family) => key.startsWith(family));
 }
 
 /** One alternative without constraint makes the whole clause one. (For ALLOW the rule is left out anyway.) */

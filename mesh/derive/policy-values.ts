@@ -5,6 +5,7 @@
 import { type Cidr, parseCidr } from '../cidr.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceAccountMatch, StringMatch } from '../model.ts';
+import { compileStrings, matchesAny } from '../policy/strings.ts';
 
 export type Reading<T> = { readonly values: readonly T[]; readonly problems: readonly string[] };
 
@@ -25,12 +26,15 @@ export function readValues<T>(
   return { values, problems };
 }
 
-/** `*`, `*suffix`, `prefix*` or the exact text. */
-export function stringMatch(written: string): StringMatch {
+/** What {@link stringMatch} reads, for messages. */
+export const PATTERN = 'text, prefix*, *suffix or *';
+
+/** `*`, `*suffix`, `prefix*` or the exact text; undefined for a star anywhere else, which L4 would take for a letter. */
+export function stringMatch(written: string): StringMatch | undefined {
   if (written === '*') return { kind: 'presence' };
-  if (written.startsWith('*')) return { kind: 'suffix', value: written.slice(1) };
-  if (written.endsWith('*')) return { kind: 'prefix', value: written.slice(0, -1) };
-  return { kind: 'exact', value: written };
+  const kind = written.startsWith('*') ? 'suffix' : written.endsWith('*') ? 'prefix' : 'exact';
+  const value = kind === 'suffix' ? written.slice(1) : kind === 'prefix' ? written.slice(0, -1) : written;
+  return value.includes('*') ? undefined : { kind, value };
 }
 
 const PORT = /^\d{1,5}$/;
@@ -65,17 +69,37 @@ const SCHEME = 'spiffe://';
 /** Every mesh may write this for its own trust domain. */
 const LOCAL_TRUST_DOMAIN = 'cluster.local';
 
-/** A principal of our trust domain, under each name that the domain has; the scheme is not part of what is compared. */
-export function readPrincipal(written: string, config: MeshConfig): readonly StringMatch[] {
+/**
+ * A principal, and when it is of our trust domain, the same under each name that the domain has; the scheme is not part of what
+ * is compared. A pattern that takes in one of our names takes in all of them.
+ */
+export function readPrincipal(written: string, config: MeshConfig): readonly StringMatch[] | undefined {
   const principal = written.startsWith(SCHEME) ? written.slice(SCHEME.length) : written;
+  const match = stringMatch(principal);
+  if (match === undefined || match.kind === 'presence') return match && [match];
   const slash = principal.indexOf('/');
-  const domain = principal.slice(0, Math.max(slash, 0));
-  const ours = [config.trustDomain, ...config.trustDomainAliases];
-  if (slash === -1 || !(domain === LOCAL_TRUST_DOMAIN || ours.includes(domain))) return [stringMatch(principal)];
-  return [...new Set([domain, ...ours])].map((name) => stringMatch(name + principal.slice(slash)));
+  const isWithinDomain = slash === -1; // `clus*`
+  const domain = isWithinDomain ? principal : principal.slice(0, slash);
+  const rest = isWithinDomain ? '/*' : principal.slice(slash);
+  const others = otherNames(domain, config).map((name) => stringMatch(name + rest));
+  return [match, ...others.filter((other) => other !== undefined)];
 }
 
-/** All identities of a trust domain. Patterns are not supported: undefined. */
-export function readTrustDomain(written: string): readonly StringMatch[] | undefined {
-  return written.includes('*') || written.includes('/') ? undefined : [{ kind: 'prefix', value: `${written}/` }];
+/** All identities of a trust domain, under each of its names. A suffix is nothing that can be asked of an identity: undefined. */
+export function readTrustDomain(written: string, config: MeshConfig): readonly StringMatch[] | undefined {
+  const match = stringMatch(written);
+  if (match === undefined || match.kind === 'suffix' || written.includes('/')) return undefined;
+  if (match.kind === 'presence') return [match];
+  const others = otherNames(written, config).map((name) => ({ kind: 'prefix', value: `${name}/` }) as const);
+  return [{ kind: 'prefix', value: match.kind === 'exact' ? `${match.value}/` : match.value }, ...others];
+}
+
+/** Names of our trust domain beyond those that `pattern` covers; none when it covers none. */
+function otherNames(pattern: string, { trustDomain, trustDomainAliases }: MeshConfig): readonly string[] {
+  const match = stringMatch(pattern);
+  if (match === undefined) return [];
+  const covers = compileStrings([match]);
+  const ours = [...new Set([trustDomain, ...trustDomainAliases])];
+  if (![LOCAL_TRUST_DOMAIN, ...ours].some((name) => matchesAny(covers, name))) return [];
+  return ours.filter((name) => !matchesAny(covers, name));
 }

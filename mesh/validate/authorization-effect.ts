@@ -19,16 +19,15 @@ export function warnOfEffect(policy: KubeObject, around: Surroundings, found: Fi
     );
   }
   if (reading.kind !== 'policy') return;
-  const { authorization, writtenRules, selector } = reading;
+  const { authorization, rules: readings, selector } = reading;
   const whom = whomOf(policy, selector, around);
-  const kept = new Map(writtenRules.map((written, index) => [written, authorization.rules[index]]));
   if (authorization.action === 'ALLOW') {
     for (const [index, rule] of rules.entries()) {
       const at = `spec.rules[${index}]`;
-      if (kept.has(index)) continue;
+      if (readings[index]?.enforcement !== 'left-out') continue;
       found.warn('never-matches', at, `never allows anything: ${blind(rule)}`);
     }
-    if (authorization.rules.length > 0) return;
+    if (readings.some(({ enforcement }) => enforcement !== 'left-out')) return;
     if (authorization.scope === 'GLOBAL') {
       found.warn(
         'denies-everything',
@@ -46,7 +45,7 @@ export function warnOfEffect(policy: KubeObject, around: Surroundings, found: Fi
   }
   for (const [index, rule] of rules.entries()) {
     const at = `spec.rules[${index}]`;
-    const isEverything = kept.get(index)?.clauses.length === 0;
+    const isEverything = authorization.rules[index]?.clauses.length === 0;
     const hidden = httpPartsOf(rule);
     if (isEverything && hidden.length > 0) {
       found.warn(

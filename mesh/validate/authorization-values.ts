@@ -46,8 +46,8 @@ export const serviceAccount: ReadValue = (written) => {
 
 export const trustDomain: ReadValue = (written, enforcer) => {
   if (written.includes('/')) return `${quote(written)} is no trust domain`;
-  if (written.includes('*') && enforcer === 'ztunnel') {
-    return `${quote(written)}: ztunnel compares trust domains as they are, without wildcards`;
+  if (written.startsWith('*') && written !== '*' && enforcer === 'ztunnel') {
+    return `${quote(written)}: ztunnel can not compare the end of a trust domain, only all of it or its start`;
   }
   return pattern(written, enforcer);
 };
