@@ -123,6 +123,28 @@ test('which ports answer in the clear, for every combination of tiers and ports'
       'none',
     ],
     [
+      'a selector that is none makes nothing laxer',
+      [mesh('STRICT'), peerAuthentication('app/x', { selector: 'x', mtls: { mode: 'PERMISSIVE' } })],
+      'none',
+    ],
+    [
+      'a selector by expressions makes nothing laxer',
+      [
+        mesh('STRICT'),
+        peerAuthentication('app/x', { selector: { matchExpressions: [] }, mtls: { mode: 'PERMISSIVE' } }),
+      ],
+      'none',
+    ],
+    ['a mode in the wrong place is STRICT', [peerAuthentication('app/x', { mode: 'PERMISSIVE' })], 'none'],
+    ['a misspelt mode is STRICT', [peerAuthentication('app/x', { mtls: { mod: 'PERMISSIVE' } })], 'none'],
+    ['a strict port that is none closes all', [own('PERMISSIVE', { http: 'STRICT' })], 'none'],
+    ['an open port that is none opens nothing', [own('STRICT', { http: 'PERMISSIVE' })], 'none'],
+    [
+      'ports that are none close all',
+      [peerAuthentication('app/x', { selector: { matchLabels: { app: 'a' } }, portLevelMtls: [{ 81: 'STRICT' }] })],
+      'none',
+    ],
+    [
       'a selector that can not be read may make stricter',
       [peerAuthentication('app/x', { selector: { matchLabels: { a: 1 } }, mtls: { mode: 'STRICT' } })],
       'none',
@@ -131,6 +153,49 @@ test('which ports answer in the clear, for every combination of tiers and ports'
   for (const [name, objects, want] of rows) {
     for (let seed = 0; seed < 4; seed++) {
       assert.equal(reachable(shuffled([target, ...objects], seeded(seed))), want, `${name}, order ${seed}`);
+    }
+  }
+});
+
+const MODES = [undefined, 'UNSET', 'STRICT', 'PERMISSIVE', 'DISABLE'] as const;
+
+test('every combination of mesh, namespace, workload and port mode is what inheritance says', () => {
+  for (const m of MODES) {
+    for (const n of MODES) {
+      for (const w of MODES) {
+        for (const p of MODES) {
+          const objects = [
+            ...(m === undefined ? [] : [mesh(m)]),
+            ...(n === undefined ? [] : [wide(n)]),
+            ...(w === undefined && p === undefined ? [] : [own(w, p === undefined ? {} : { 81: p })]),
+          ];
+          // The plain way: the nearest tier that says anything decides, and of a workload's port, the port.
+          const says = (...tiers: readonly (string | undefined)[]) =>
+            tiers.find((mode) => mode !== undefined && mode !== 'UNSET') === 'STRICT';
+          const open = [...(says(w, n, m) ? [] : [80]), ...(says(p, w, n, m) ? [] : [81])];
+          assert.equal(reachable([target, ...objects]), open.join(' ') || 'none', [m, n, w, p].join(' / '));
+        }
+      }
+    }
+  }
+});
+
+test('of several objects in one tier the oldest counts, in every tier and in whatever order they come', () => {
+  const tiers: readonly [string, (mode: string, name: string, created: number) => KubeObject][] = [
+    ['mesh', (mode, name, created) => peerAuthentication(`istio-system/${name}`, { mtls: { mode } }, created)],
+    ['namespace', (mode, name, created) => wide(mode, name, created)],
+    ['workload', (mode, name, created) => own(mode, {}, name, created)],
+    ['port', (mode, name, created) => own('UNSET', { 80: mode, 81: mode }, name, created)],
+  ];
+  for (const [tier, make] of tiers) {
+    const rows: readonly [string, KubeObject, KubeObject, string][] = [
+      ['older and strict', make('STRICT', 'z', 1), make('PERMISSIVE', 'a', 2), 'none'],
+      ['older and open', make('STRICT', 'a', 2), make('PERMISSIVE', 'z', 1), '80 81'],
+      ['of one age: the first by name', make('STRICT', 'b', 1), make('PERMISSIVE', 'a', 1), '80 81'],
+    ];
+    for (const [name, one, other, want] of rows) {
+      assert.equal(reachable([target, one, other]), want, `${tier}, ${name}`);
+      assert.equal(reachable([other, target, one]), want, `${tier}, ${name}, the other way round`);
     }
   }
 });

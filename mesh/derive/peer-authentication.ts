@@ -5,7 +5,8 @@
  */
 import type { KubeObject } from '../kube-object.ts';
 import { type Authorization, type AuthorizationRule, authorizationKey, EMPTY_MATCH, type Match } from '../model.ts';
-import { fields, isFields, type Labels, labelsOf } from './read.ts';
+import { readPolicySelector } from './policy-selector.ts';
+import { fields, isFields, type Labels } from './read.ts';
 import { getOrAdd, SelectorIndex } from './selector.ts';
 
 type Mode = 'UNSET' | 'STRICT' | 'PERMISSIVE';
@@ -29,28 +30,27 @@ const DERIVED_PREFIX = 'converted_peer_authentication_';
 /** Objects without a creation time count as the youngest. */
 const NEVER_CREATED = '9999';
 
+const SPEC_FIELDS: ReadonlySet<string> = new Set(['selector', 'mtls', 'portLevelMtls']);
+
 export function readPeerAuthentication(object: KubeObject, rootNamespace: string): PeerFacts {
   const { name, namespace = '', creationTimestamp } = object.metadata;
   const spec = fields(object['spec']);
   const problems: string[] = [];
-  const written = fields(fields(spec['selector'])['matchLabels']);
-  const labels = labelsOf(written);
-  const ports = new Map<number, Mode>();
-  for (const [port, setting] of Object.entries(fields(spec['portLevelMtls']))) {
-    if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
-      problems.push(`spec.portLevelMtls: ${JSON.stringify(port)} is no port`);
-      continue;
-    }
-    ports.set(Number(port), readMode(setting, `spec.portLevelMtls.${port}`, problems));
-  }
   let mode = readMode(spec['mtls'], 'spec.mtls', problems);
-  const isReadable = Object.keys(labels).length === Object.keys(written).length;
-  if (!isReadable) {
-    problems.push('spec.selector.matchLabels: not a map of labels');
+  const { ports, demandsMore } = readPorts(spec['portLevelMtls'], problems);
+  const unknown = Object.keys(spec).filter((field) => !SPEC_FIELDS.has(field));
+  problems.push(...unknown.map((field) => `spec.${field}: unknown field`));
+  if (demandsMore || unknown.length > 0) {
+    mode = 'STRICT';
+    ports.clear();
+  }
+  const written = readPolicySelector(spec['selector']);
+  if (written.kind === 'unreadable') {
+    problems.push(written.problem);
     if (mode !== 'STRICT') mode = 'UNSET'; // whom it means is not known: it may make stricter, never laxer
     ports.clear();
   }
-  const selector = isReadable && Object.keys(labels).length > 0 ? labels : undefined;
+  const selector = written.kind === 'labels' && Object.keys(written.labels).length > 0 ? written.labels : undefined;
   if (selector === undefined && ports.size > 0)
     problems.push('spec.portLevelMtls: without effect, it needs a selector');
   if (selector !== undefined && namespace === rootNamespace) {
@@ -60,13 +60,36 @@ export function readPeerAuthentication(object: KubeObject, rootNamespace: string
   return { key: `${namespace}/${name}`, name, namespace, selector, mode, ports, created, problems };
 }
 
+/** `demandsMore`: something may have been meant to be strict, and nobody can tell which port. */
+function readPorts(value: unknown, problems: string[]) {
+  const ports = new Map<number, Mode>();
+  let demandsMore = false;
+  if (value !== undefined && value !== null && !isFields(value)) {
+    problems.push('spec.portLevelMtls: not a map of ports');
+    demandsMore = true;
+  }
+  for (const [port, setting] of Object.entries(fields(value))) {
+    const mode = readMode(setting, `spec.portLevelMtls.${port}`, problems);
+    if (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535) ports.set(Number(port), mode);
+    else {
+      problems.push(`spec.portLevelMtls: ${JSON.stringify(port)} is no port`);
+      demandsMore ||= mode === 'STRICT';
+    }
+  }
+  return { ports, demandsMore };
+}
+
+/** A wish for security that can not be read is granted: STRICT. */
 function readMode(setting: unknown, path: string, problems: string[]): Mode {
   if (setting === undefined || setting === null) return 'UNSET';
-  const mode = isFields(setting) ? (setting['mode'] ?? 'UNSET') : setting;
+  const { mode = 'UNSET', ...others } = isFields(setting) ? setting : { mode: setting };
+  const unknown = Object.keys(others);
+  problems.push(...unknown.map((field) => `${path}.${field}: unknown field`));
+  if (unknown.length > 0) return 'STRICT';
   if (mode === 'UNSET' || mode === 'STRICT' || mode === 'PERMISSIVE') return mode;
   if (mode === 'DISABLE') return 'PERMISSIVE';
   problems.push(`${path}.mode: ${JSON.stringify(mode)} is no mode`);
-  return 'STRICT'; // a wish for security that can not be read is granted
+  return 'STRICT';
 }
 
 /** All PeerAuthentications, and what they mean for one workload. */
