@@ -88,8 +88,15 @@ export {
   type Workload,
 } from './model.ts';
 export type { RuleRef } from './policy/compile.ts';
-export { type Because, type DryRunHit, evaluate, formatBecause, type PolicyDecision } from './policy/evaluate.ts';
-export { type Explanation, explain, type NearestMiss } from './policy/explain.ts';
+export {
+  type Because,
+  type DryRunHit,
+  evaluate,
+  formatBecause,
+  formatDryRunHit,
+  type PolicyDecision,
+} from './policy/evaluate.ts';
+export { type Explanation, explain, explainDryRun, type NearestMiss } from './policy/explain.ts';
 export type { PolicyScope } from './policy/scope.ts';
 export type { ConnectionFacts } from './policy/subject.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';

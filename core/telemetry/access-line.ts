@@ -25,6 +25,8 @@ export type AccessRecord = {
     readonly bytesReceived: number;
     readonly durationMs: number;
     readonly error?: string | undefined;
+    /** What policies that are tried out would have changed. */
+    readonly dryRun?: string | undefined;
   };
 };
 
@@ -49,5 +51,6 @@ export function accessLine(record: AccessRecord): Fields {
     bytes_recv: end?.bytesReceived,
     duration: end === undefined ? undefined : `${Math.round(end.durationMs)}ms`,
     error: end?.error,
+    dry_run: end?.dryRun, // ours, behind the fields that readers know
   };
 }

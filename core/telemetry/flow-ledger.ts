@@ -9,6 +9,8 @@ export type FlowKey = {
   /** `namespace/hostname`, or ''. */
   readonly service: string;
   readonly verdict: 'allow' | 'deny';
+  /** What policies that are tried out would have changed, in words; absent: nothing. */
+  readonly dryRun?: string;
 };
 
 export type FlowRow = FlowKey & {
@@ -34,7 +36,7 @@ export class FlowLedger {
   }
 
   record(key: FlowKey): void {
-    const text = `${key.source}\n${key.destination}\n${key.port}\n${key.service}\n${key.verdict}`;
+    const text = `${key.source}\n${key.destination}\n${key.port}\n${key.service}\n${key.verdict}\n${key.dryRun ?? ''}`;
     const nowMs = this.#now();
     const cell = this.#rows.get(text);
     if (cell !== undefined) {

@@ -11,7 +11,7 @@ export type Receipt = {
   readonly reporter: 'source' | 'destination';
   readonly src: { readonly identity?: string; readonly ip: string; readonly workload?: string };
   readonly dst: { readonly ip: string; readonly port: number; readonly service?: string; readonly workload?: string };
-  /** `deny` was enforced, `dry-run-deny` would have been. `dry-run-allow`: a dry-run ALLOW policy matched. */
+  /** `deny` was enforced; with a policy that is tried out, an admission would have been a denial, or the reverse. */
   readonly verdict: 'deny' | 'dry-run-deny' | 'dry-run-allow';
   /** In words. */
   readonly because: string;

@@ -83,6 +83,19 @@ test('the ledger counts equal flows in one row and drops what was not seen for l
   assert.equal(ledger.dropped, 1);
 });
 
+test('flows that a dry run would have decided otherwise have a row of their own', () => {
+  const ledger = new FlowLedger({ now: () => 0 });
+  const flow = { source: 'a', destination: 'w', port: 80, service: '', verdict: 'allow' } as const;
+  for (const row of [flow, { ...flow, dryRun: 'would deny' }, flow]) ledger.record(row);
+  assert.deepEqual(
+    ledger.rows().map((r) => [r.dryRun, r.count]),
+    [
+      [undefined, 2],
+      ['would deny', 1],
+    ],
+  );
+});
+
 test('an access line has its fields in the order that log readers know', () => {
   const lines: string[] = [];
   const log = createLogger({ format: 'plain', level: 'info', now: () => 0, write: (line) => lines.push(line) });
@@ -98,11 +111,11 @@ test('an access line has its fields in the order that log readers know', () => {
     hboneAddr: '[fd00::9]:9090',
     service: 'cart.shop.svc.cluster.local',
     direction: 'outbound',
-    end: { bytesSent: 512, bytesReceived: 2048, durationMs: 7.4 },
+    end: { bytesSent: 512, bytesReceived: 2048, durationMs: 7.4, dryRun: 'would deny' },
   });
   log.target('access').info('connection complete', fields);
   assert.equal(
     lines[0],
-    '1970-01-01T00:00:00.000000Z\tinfo\taccess\tconnection complete\tsrc.addr=10.1.2.3:40112 src.workload="web" src.namespace="shop" src.identity="spiffe://x" src.cluster="c1" dst.addr=[fd00::9]:15008 dst.hbone_addr=[fd00::9]:9090 dst.service="cart.shop.svc.cluster.local" dst.workload="cart-0" dst.namespace="shop" dst.cluster="c1" direction="outbound" bytes_sent=512 bytes_recv=2048 duration="7ms"\n',
+    '1970-01-01T00:00:00.000000Z\tinfo\taccess\tconnection complete\tsrc.addr=10.1.2.3:40112 src.workload="web" src.namespace="shop" src.identity="spiffe://x" src.cluster="c1" dst.addr=[fd00::9]:15008 dst.hbone_addr=[fd00::9]:9090 dst.service="cart.shop.svc.cluster.local" dst.workload="cart-0" dst.namespace="shop" dst.cluster="c1" direction="outbound" bytes_sent=512 bytes_recv=2048 duration="7ms" dry_run="would deny"\n',
   );
 });

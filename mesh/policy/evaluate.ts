@@ -6,7 +6,7 @@ import { type ConnectionFacts, Subject } from './subject.ts';
 /** Why a verdict is what it is; a {@link RuleRef} names the rule that made it. */
 export type Because = RuleRef | 'no-allow-policies' | 'no-allow-match' | 'policy-not-yet-known';
 
-/** What a policy that is only tried out would have done. */
+/** What a policy that is only tried out would have done, were it alone in being enforced. */
 export type DryRunHit = {
   /** `namespace/name`. */
   readonly policy: string;
@@ -14,6 +14,8 @@ export type DryRunHit = {
   readonly rule?: number;
   readonly action: 'ALLOW' | 'DENY';
   readonly would: 'allow' | 'deny';
+  /** Whether the verdict would have been another one. */
+  readonly changes: boolean;
 };
 
 export type PolicyDecision = {
@@ -29,7 +31,7 @@ export function evaluate(scope: PolicyScope, conn: ConnectionFacts): PolicyDecis
   const subject = new Subject(conn);
   const decision = enforced(scope, subject);
   if (scope.dryRunDeny.policies.length === 0 && scope.dryRunAllow.policies.length === 0) return decision;
-  const dryRunHits = tryOut(scope, subject);
+  const dryRunHits = tryOut(scope, subject, decision);
   return dryRunHits.length === 0 ? decision : { ...decision, dryRunHits };
 }
 
@@ -43,16 +45,26 @@ function enforced(scope: PolicyScope, subject: Subject): PolicyDecision {
   return { verdict: 'deny', because: 'no-allow-match' };
 }
 
-function tryOut(scope: PolicyScope, subject: Subject): readonly DryRunHit[] {
+function tryOut(scope: PolicyScope, subject: Subject, decision: PolicyDecision): readonly DryRunHit[] {
   const hits: DryRunHit[] = [];
-  for (const { ref } of scope.dryRunDeny.allMatches(subject)) hits.push({ ...ref, action: 'DENY', would: 'deny' });
+  const denies = { would: 'deny', changes: decision.verdict === 'allow' } as const;
+  // Where a DENY matched or a policy is missing, another ALLOW would not have helped.
+  const allows = { would: 'allow', changes: decision.because === 'no-allow-match' } as const;
+  for (const { ref } of scope.dryRunDeny.allMatches(subject)) hits.push({ ...ref, action: 'DENY', ...denies });
   const allowed = scope.dryRunAllow.allMatches(subject);
-  for (const { ref } of allowed) hits.push({ ...ref, action: 'ALLOW', would: 'allow' });
+  for (const { ref } of allowed) hits.push({ ...ref, action: 'ALLOW', ...allows });
   // The first ALLOW policy of a workload turns its default from allow to deny: a dry run must show that, too.
   if (allowed.length === 0 && scope.allow.policies.length === 0) {
-    for (const { key } of scope.dryRunAllow.policies) hits.push({ policy: key, action: 'ALLOW', would: 'deny' });
+    for (const { key } of scope.dryRunAllow.policies) hits.push({ policy: key, action: 'ALLOW', ...denies });
   }
   return hits;
+}
+
+/** For logs and people: `DENY policy ns/name, rule 0: would deny`. */
+export function formatDryRunHit({ policy, rule, action, would }: DryRunHit): string {
+  const what =
+    rule === undefined ? `no rule of ${action} policy ${policy} matches` : `${action} policy ${policy}, rule ${rule}`;
+  return `${what}: would ${would}`;
 }
 
 /** For logs and people: `policy ns/name, rule 0`, or the reason in words. */

@@ -2,7 +2,8 @@
 import { formatSocketAddress } from '../address.ts';
 import { formatCidr } from '../cidr.ts';
 import type { Match } from '../model.ts';
-import type { CompiledClause, CompiledMatch, CompiledRule, FieldTest } from './compile.ts';
+import type { CompiledClause, CompiledMatch, CompiledPolicy, CompiledRule, FieldTest } from './compile.ts';
+import type { DryRunHit } from './evaluate.ts';
 import type { PolicyScope } from './scope.ts';
 import { formatStringMatch } from './strings.ts';
 import { type ConnectionFacts, Subject } from './subject.ts';
@@ -35,14 +36,26 @@ export function explain(scope: PolicyScope, conn: ConnectionFacts): Explanation 
   const considered = [...scope.deny.policies, ...scope.allow.policies].map((p) => p.key);
   const otherReason = scope.deny.firstMatch(subject) !== undefined || scope.missing.length > 0;
   if (otherReason || scope.allow.firstMatch(subject) !== undefined) return { considered };
+  const nearestMiss = nearestOf(scope.allow.policies, subject);
+  return nearestMiss === undefined ? { considered } : { considered, nearestMiss };
+}
+
+/** What came closest to matching in an ALLOW policy that is tried out, when it would have denied. */
+export function explainDryRun(scope: PolicyScope, conn: ConnectionFacts, hit: DryRunHit): NearestMiss | undefined {
+  if (hit.action === 'DENY' || hit.would === 'allow') return undefined;
+  const tried = scope.dryRunAllow.policies.filter(({ key }) => key === hit.policy);
+  return nearestOf(tried, new Subject(conn));
+}
+
+function nearestOf(policies: readonly CompiledPolicy[], subject: Subject): NearestMiss | undefined {
   let nearest: Miss | undefined;
-  for (const policy of scope.allow.policies) {
+  for (const policy of policies) {
     for (const rule of policy.rules) {
       const miss = missOf(rule, subject);
       if (miss !== undefined && (nearest === undefined || closer(miss, nearest))) nearest = miss;
     }
   }
-  return nearest === undefined ? { considered } : { considered, nearestMiss: describe(nearest, subject) };
+  return nearest && describe(nearest, subject);
 }
 
 function closer(a: Miss, b: Miss): boolean {

@@ -17,8 +17,8 @@ import {
   workload,
 } from '../test-support.ts';
 import { compilePolicy } from './compile.ts';
-import { evaluate, formatBecause } from './evaluate.ts';
-import { explain } from './explain.ts';
+import { evaluate, formatBecause, formatDryRunHit } from './evaluate.ts';
+import { explain, explainDryRun } from './explain.ts';
 import { policyScope } from './scope.ts';
 
 const alice = spiffeId('td', 'ns-a', 'alice');
@@ -92,6 +92,7 @@ test('the degenerate shapes of a policy mean what they mean in ztunnel', () => {
 });
 
 const all = { rules: [{ clauses: [] }] };
+const never = { clauses: [{ matches: [match({})] }] };
 
 test('deny beats allow, and only ALLOW policies make allow the exception', () => {
   const rows: readonly [string, Authorization[], string, string][] = [
@@ -130,26 +131,44 @@ test('dry-run policies cut nothing and say what they would have done', () => {
       'DENY',
       [authorization('d', { ...all, ...dry, action: 'DENY' })],
       'allow',
-      [{ policy: 'default/d', rule: 0, action: 'DENY', would: 'deny' }],
+      [{ policy: 'default/d', rule: 0, action: 'DENY', would: 'deny', changes: true }],
     ],
     ['DENY that misses', [authorization('d', { ...dry, action: 'DENY' })], 'allow', undefined],
     [
       'ALLOW that would be the first',
       [authorization('a', dry)],
       'allow',
-      [{ policy: 'default/a', action: 'ALLOW', would: 'deny' }],
+      [{ policy: 'default/a', action: 'ALLOW', would: 'deny', changes: true }],
     ],
     [
       'ALLOW that matches',
       [authorization('a', { ...all, ...dry })],
       'allow',
-      [{ policy: 'default/a', rule: 0, action: 'ALLOW', would: 'allow' }],
+      [{ policy: 'default/a', rule: 0, action: 'ALLOW', would: 'allow', changes: false }],
     ],
     [
       'ALLOW does not save',
       [authorization('a', { ...all, ...dry }), authorization('e')],
       'deny',
-      [{ policy: 'default/a', rule: 0, action: 'ALLOW', would: 'allow' }],
+      [{ policy: 'default/a', rule: 0, action: 'ALLOW', would: 'allow', changes: true }],
+    ],
+    [
+      'ALLOW could not save from a DENY',
+      [authorization('a', { ...all, ...dry }), authorization('d', { ...all, action: 'DENY' })],
+      'deny',
+      [{ policy: 'default/a', rule: 0, action: 'ALLOW', would: 'allow', changes: false }],
+    ],
+    [
+      'DENY of what is denied already',
+      [authorization('d', { ...all, ...dry, action: 'DENY' }), authorization('e')],
+      'deny',
+      [{ policy: 'default/d', rule: 0, action: 'DENY', would: 'deny', changes: false }],
+    ],
+    [
+      'every rule that matches, and no other',
+      [authorization('d', { ...dry, action: 'DENY', rules: [{ clauses: [] }, never, { clauses: [] }] })],
+      'allow',
+      [0, 2].map((rule) => ({ policy: 'default/d', rule, action: 'DENY', would: 'deny', changes: true })),
     ],
     [
       'ALLOW that misses beside an enforced one',
@@ -259,6 +278,23 @@ test('a denial names the rule that came closest and the field that failed', () =
   assert.equal(explain(policyScope([compilePolicy(miss)], ['default/late']), mtls).nearestMiss, undefined);
   const plain = explain(scopeOf(authorization('a', { matches: [{ principals: [presence] }] })), plaintext);
   assert.equal(plain.nearestMiss?.got, 'no identity (plaintext)');
+});
+
+test('a dry-run ALLOW that would deny says what came closest', () => {
+  const scope = scopeOf(
+    authorization('a', { dryRun: true, matches: [{ destinationPorts: [1] }] }),
+    authorization('b', { dryRun: true, matches: [{ principals: [exact('x')], destinationPorts: [1] }] }),
+    authorization('d', { ...all, dryRun: true, action: 'DENY' }),
+  );
+  const hits = evaluate(scope, mtls).dryRunHits ?? [];
+  assert.deepEqual(
+    hits.map((hit) => [formatDryRunHit(hit), explainDryRun(scope, mtls, hit)?.field]),
+    [
+      ['DENY policy default/d, rule 0: would deny', undefined],
+      ['no rule of ALLOW policy default/a matches: would deny', 'destinationPorts'],
+      ['no rule of ALLOW policy default/b matches: would deny', 'principals'],
+    ],
+  );
 });
 
 test('finding rules by an index gives what trying all of them in order gives', () => {

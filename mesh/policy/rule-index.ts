@@ -41,7 +41,18 @@ export class RuleIndex {
 
   /** Every rule that matches, in policy order. */
   allMatches(subject: Subject): readonly CompiledRule[] {
-    return this.policies.flatMap((policy) => policy.rules.filter((rule) => ruleMatches(rule, subject)));
+    const found = new Set<Entry>(); // a rule with alternatives may be found under several values
+    const collect = (bucket: Bucket | undefined) => {
+      for (const entry of bucket ?? []) if (ruleMatches(entry.rule, subject)) found.add(entry);
+    };
+    collect(this.#rest);
+    if (subject.principal !== '') {
+      collect(this.#byPrincipal.get(subject.principal));
+      collect(this.#byServiceAccount.get(subject.serviceAccount));
+    }
+    collect(this.#byNamespace.get(subject.namespace));
+    collect(this.#byPort.get(subject.port));
+    return [...found].sort((a, b) => a.order - b.order).map(({ rule }) => rule);
   }
 
   #add(entry: Entry): void {

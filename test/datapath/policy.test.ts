@@ -70,6 +70,25 @@ describe('who may talk to whom', { skip: needsRoot }, () => {
   });
 });
 
+describe('dry runs and open connections', { skip: needsRoot }, () => {
+  it('a dry run that comes while a connection is open is told once, and cuts nothing', async () => {
+    await using mesh = await meshWithEcho();
+    const socket = await talking(mesh, 'web');
+    const { dryRuns } = mesh.pod('cart').observer;
+    mesh.policy({ ...denyWeb, dryRun: true });
+    mesh.policy({ ...denyWeb, name: 'further', dryRun: true });
+    mesh.policy(STRICT); // the connection is judged once more
+    assert.deepEqual(
+      dryRuns.map(({ when, decision }) => [when, decision.verdict, decision.dryRunHits?.map((hit) => hit.policy)]),
+      [
+        ['live', 'allow', ['shop/deny-web']],
+        ['live', 'allow', ['shop/further']],
+      ],
+    );
+    assert.equal(await exchange(socket, 'still here'), 'still here');
+  });
+});
+
 /** An open connection over which something has passed. */
 async function talking(mesh: DataMesh, from: string) {
   const socket = await mesh.dial(from, 'cart', 8080);

@@ -100,7 +100,10 @@ export interface ConnectionObserver {
   opened(context: ConnectionContext): OpenConnection;
   /** Enforced denial. Returns the receipt's id, which an authenticated peer is told. */
   denied(event: PolicyEvent): string;
-  /** A dry-run policy would have decided differently (`decision.dryRunHits` says which); nothing was refused for it. */
+  /**
+   * Dry-run policies have something to say about the connection (`decision.dryRunHits`), for the first time; nothing is refused
+   * for it. Precedes `allowed` and `denied`.
+   */
   dryRun(event: PolicyEvent): void;
   /** The connection passed policy; for the flow ledger. */
   allowed(event: PolicyEvent): void;

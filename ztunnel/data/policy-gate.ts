@@ -2,6 +2,7 @@
 import {
   evaluate,
   formatBecause,
+  formatDryRunHit,
   MeshError,
   type PolicyDecision,
   type PolicyScope,
@@ -30,6 +31,8 @@ export class PolicyGate implements Disposable {
   readonly #toJudge: SlicedRounds<LiveConnection>;
   /** Established ones that are left alone because a policy has not arrived yet, until the timer. */
   readonly #undecided = new Set<LiveConnection>();
+  /** What dry runs have said about connections, as of the last time they were judged. */
+  readonly #told = new WeakMap<LiveConnection, ReadonlySet<string>>();
   #recheck: NodeJS.Timeout | undefined;
 
   constructor(o: {
@@ -62,7 +65,7 @@ export class PolicyGate implements Disposable {
     }
     connection.signal.throwIfAborted();
     if (event === undefined) throw new MeshError('POLICY_UNDECIDED', 'an inbound connection without facts');
-    if (event.decision.dryRunHits) this.#observe.dryRun(event);
+    this.#tellDryRun(connection, event);
     if (event.decision.verdict === 'deny') {
       return { verdict: 'deny', receipt: this.#observe.denied(event), error: denialOf(event.decision) };
     }
@@ -91,14 +94,27 @@ export class PolicyGate implements Disposable {
     // Gone from the mesh's view, not from the node: the pod's removal comes by the CNI agent and ends everything.
     if (local === undefined || connection.isOver) return;
     const event = this.#ask(connection, local, 'live');
-    if (event === undefined || event.decision.verdict === 'allow') return;
+    if (event === undefined) return;
     if (isUndecided(event.decision) && !missingDenies) {
       this.#undecided.add(connection);
       this.#recheck ??= setTimeout(() => this.#recheckNow(), this.#waitMs);
       return;
     }
+    this.#tellDryRun(connection, event);
+    if (event.decision.verdict === 'allow') return;
     this.#observe.denied(event);
     connection.cut({ reason: new MeshError('POLICY_REVOKED', denialOf(event.decision)), flags: 'DENY' });
+  }
+
+  /** Tells each thing that a dry run says about a connection once, however often the connection is judged. */
+  #tellDryRun(connection: LiveConnection, event: PolicyEvent): void {
+    const { dryRunHits: hits } = event.decision;
+    const told = this.#told.get(connection);
+    if (hits === undefined && told === undefined) return;
+    const now = new Set(hits?.map(formatDryRunHit));
+    this.#told.set(connection, now);
+    const dryRunHits = hits?.filter((hit) => told?.has(formatDryRunHit(hit)) !== true) ?? [];
+    if (dryRunHits.length > 0) this.#observe.dryRun({ ...event, decision: { ...event.decision, dryRunHits } });
   }
 
   #recheckNow(): void {

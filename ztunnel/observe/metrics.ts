@@ -14,10 +14,14 @@ export type TcpMetrics = {
   readonly received: CounterFamily;
   readonly sent: CounterFamily;
   readonly tunnelFaults: CounterFamily;
+  /** Labels: {@link DRY_RUN_LABELS}. */
+  readonly dryRun: CounterFamily;
   /** Handshakes and tunnelled connections that ended because of a revoked certificate. */
   readonly revoked: Readonly<Record<Reporter, Counter>>;
   readonly socketsOpen: Readonly<Record<Reporter, Gauge>>;
 };
+
+export const DRY_RUN_LABELS = ['policy', 'rule', 'action', 'would', 'changes'] as const;
 
 export function tcpMetrics(registry: Registry): TcpMetrics {
   const sockets = registry.gauge('istio_tcp_sockets_open', 'Accepted sockets that are open (unstable).', ['reporter']);
@@ -37,6 +41,11 @@ export function tcpMetrics(registry: Registry): TcpMetrics {
       'ambit_hbone_faults',
       'Limits of HTTP/2 that the peer of a tunnel hit, by limit (unstable).',
       ['kind'],
+    ),
+    dryRun: registry.counter(
+      'ambit_policy_dry_run',
+      'Connections that a dry-run policy would have decided about, by rule (unstable).',
+      DRY_RUN_LABELS,
     ),
     socketsOpen: { source: sockets.labels(['source']), destination: sockets.labels(['destination']) },
   };

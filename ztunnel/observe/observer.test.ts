@@ -81,7 +81,7 @@ function world(level = 'info') {
   let now = 0;
   const lines: string[] = [];
   const registry = new Registry();
-  const receipts = new Receipts({ now: () => 0, random: () => 0 });
+  const receipts = new Receipts({ now: () => 0, random: Math.random });
   const ledger = new FlowLedger({ now: () => 0 });
   const log = createLogger({
     format: 'plain',
@@ -243,14 +243,70 @@ test('a denial leaves a receipt that says which policies were looked at and what
   assert.match(w.lines[1] ?? '', /open connection denied/);
 });
 
-test('a dry run leaves a receipt and refuses nothing', () => {
+test('a dry run that would deny leaves a receipt, a count and its mark on the flow and the access line, and refuses nothing', () => {
   const w = world();
   const event = denial('accept', true);
   assert.equal(event.decision.verdict, 'allow');
+  const open = w.observer.opened(event.context);
   w.observer.dryRun(event);
-  assert.equal(w.receipts.latest(1)[0]?.verdict, 'dry-run-deny');
-  assert.match(w.lines[0] ?? '', /no rule of ALLOW policy shop\/admins-only matches: would deny/);
-  assert.deepEqual(w.ledger.rows(), []);
+  w.observer.allowed(event);
+  open.closed({ flags: '-' });
+  const said = 'no rule of ALLOW policy shop/admins-only matches: would deny';
+  const [receipt] = w.receipts.latest(1);
+  assert.deepEqual([receipt?.verdict, receipt?.because], ['dry-run-deny', said]);
+  assert.deepEqual(receipt?.considered, ['shop/admins-only']);
+  assert.equal(receipt?.nearestMiss?.field, 'principals');
+  assert.match(w.lines[0] ?? '', /^info\|policy\|a dry-run policy would decide\|.*would deny/);
+  assert.match(w.lines[1] ?? '', new RegExp(`^info\\|access\\|connection complete\\|.* dry_run="${said}"$`));
+  assert.deepEqual(
+    w.ledger.rows().map((r) => [r.verdict, r.dryRun, r.count]),
+    [['allow', said, 1]],
+  );
+  const labels = 'policy="shop/admins-only",rule="none",action="ALLOW",would="deny",changes="true"';
+  assert.equal(w.value('ambit_policy_dry_run_total', labels), 1);
+});
+
+test('a dry run that would change nothing is counted, and only that', () => {
+  const w = world();
+  const event = denial('accept', true);
+  const hit = { policy: 'shop/p', rule: 3, action: 'DENY', would: 'deny', changes: false } as const;
+  const unchanged = { ...event, decision: { ...event.decision, dryRunHits: [hit] } };
+  const open = w.observer.opened(event.context);
+  w.observer.dryRun(unchanged);
+  w.observer.allowed(unchanged);
+  open.closed({ flags: '-' });
+  assert.equal(w.receipts.size, 0);
+  assert.equal(w.ledger.rows()[0]?.dryRun, undefined);
+  assert.equal(w.lines.length, 1);
+  assert.doesNotMatch(w.lines[0] ?? '', /dry_run/);
+  const labels = 'policy="shop/p",rule="3",action="DENY",would="deny",changes="false"';
+  assert.equal(w.value('ambit_policy_dry_run_total', labels), 1);
+});
+
+test('a line names a few of the policies that are tried out, however many there are', () => {
+  const w = world();
+  const event = denial('accept', true);
+  const hits = Array.from(
+    { length: 100 },
+    (_, rule) => ({ policy: 'shop/p', rule, action: 'DENY', would: 'deny', changes: true }) as const,
+  );
+  const many = { ...event, decision: { ...event.decision, dryRunHits: hits } };
+  const open = w.observer.opened(event.context);
+  w.observer.dryRun(many);
+  w.observer.allowed(many);
+  open.closed({ flags: '-' });
+  for (const text of [w.lines.at(-1), w.ledger.rows()[0]?.dryRun]) {
+    assert.match(text ?? '', /rule 3: would deny; and more/);
+    assert.doesNotMatch(text ?? '', /rule 4/);
+  }
+});
+
+test('what is tried out does not push out what was refused', () => {
+  const w = world();
+  const id = w.observer.denied(denial('accept'));
+  for (let i = 0; i < 2_000; i++) w.observer.dryRun(denial('accept', true));
+  assert.ok(w.receipts.get(id));
+  assert.equal(w.receipts.size, 1_025);
 });
 
 test('the ledger has who talked to whom and how it ended', () => {

@@ -11,7 +11,15 @@ import {
   type Receipt,
   type Receipts,
 } from '../../core/telemetry/index.ts';
-import { type DryRunHit, explain, formatBecause, formatSocketAddress, serviceKey } from '../../mesh/index.ts';
+import {
+  type Explanation,
+  explain,
+  explainDryRun,
+  formatBecause,
+  formatDryRunHit,
+  formatSocketAddress,
+  serviceKey,
+} from '../../mesh/index.ts';
 import type {
   ConnectionContext,
   ConnectionObserver,
@@ -41,7 +49,7 @@ export class Observer implements ConnectionObserver {
   readonly #options: ObserverOptions;
   readonly #access: Logger;
   readonly #policy: Logger;
-  readonly #live = new Set<Connection>();
+  readonly #live = new Map<ConnectionContext, Connection>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
@@ -50,20 +58,20 @@ export class Observer implements ConnectionObserver {
   }
 
   opened(context: ConnectionContext): OpenConnection {
-    const connection = new Connection(context, this.#options, this.#access, () => this.#live.delete(connection));
-    this.#live.add(connection);
+    const connection = new Connection(context, this.#options, this.#access, () => this.#live.delete(context));
+    this.#live.set(context, connection);
     return connection;
   }
 
   /** Brings the byte counters up to date: before they are shown. */
   flush(): void {
-    for (const connection of this.#live) connection.flush();
+    for (const connection of this.#live.values()) connection.flush();
   }
 
   denied(event: PolicyEvent): string {
     const { decision, when } = event;
     const because = formatBecause(decision.because);
-    const receipt = this.#receipt(event, 'deny', because);
+    const receipt = this.#receipt(event, 'deny', because, explain(event.scope, event.facts));
     this.#record(event, 'deny');
     this.#policy.info(when === 'live' ? 'open connection denied' : 'connection denied', {
       ...who(event.context),
@@ -74,12 +82,21 @@ export class Observer implements ConnectionObserver {
     return receipt.id;
   }
 
+  /** All hits are counted; what would have changed the verdict leaves a receipt and is told, in a ring of its own. */
   dryRun(event: PolicyEvent): void {
-    for (const hit of event.decision.dryRunHits ?? []) {
-      const verdict = hit.would === 'deny' ? 'dry-run-deny' : 'dry-run-allow';
-      const because = describeHit(hit);
-      const receipt = this.#receipt(event, verdict, because);
-      this.#policy.info('a dry-run policy would decide', { ...who(event.context), because, receipt: receipt.id });
+    const { context, decision, facts, scope } = event;
+    const connection = this.#live.get(context);
+    for (const hit of decision.dryRunHits ?? []) {
+      const { policy, rule, action, would, changes } = hit;
+      const labels = [policy, rule === undefined ? 'none' : String(rule), action, would, String(changes)];
+      this.#options.metrics.dryRun.labels(labels).inc();
+      if (!changes) continue;
+      const because = formatDryRunHit(hit);
+      const nearestMiss = explainDryRun(scope, facts, hit);
+      const explanation = { considered: [policy], ...(nearestMiss && { nearestMiss }) };
+      const receipt = this.#receipt(event, would === 'deny' ? 'dry-run-deny' : 'dry-run-allow', because, explanation);
+      this.#policy.info('a dry-run policy would decide', { ...who(context), because, receipt: receipt.id });
+      connection?.tried(because);
     }
   }
 
@@ -123,12 +140,12 @@ export class Observer implements ConnectionObserver {
     this.#options.log.scope('proxy').warn(message, fields);
   }
 
-  #receipt(event: PolicyEvent, verdict: Receipt['verdict'], because: string): Receipt {
-    const { context, facts, scope } = event;
+  #receipt(event: PolicyEvent, verdict: Receipt['verdict'], because: string, explanation: Explanation): Receipt {
+    const { context, facts } = event;
     const { src, dst, service } = context;
-    // an explanation is of a denial; what a dry run would deny is told by the policy alone
-    const { considered, nearestMiss } = verdict === 'deny' ? explain(scope, facts) : { considered: [] };
-    return this.#options.receipts.add(podOf(context), {
+    // What is tried out never pushes out what was enforced.
+    const ring = verdict === 'deny' ? podOf(context) : `dry run ${podOf(context)}`;
+    return this.#options.receipts.add(ring, {
       direction: context.direction,
       reporter: context.reporter,
       src: {
@@ -144,19 +161,20 @@ export class Observer implements ConnectionObserver {
       },
       verdict,
       because,
-      considered,
-      ...(nearestMiss && { nearestMiss }),
+      ...explanation,
     });
   }
 
-  #record({ context, facts }: PolicyEvent, verdict: 'allow' | 'deny'): void {
+  #record({ context, facts, decision }: PolicyEvent, verdict: 'allow' | 'deny'): void {
     const { dst, service } = context;
+    const dryRun = inShort(decision.dryRunHits?.filter((hit) => hit.changes).map(formatDryRunHit) ?? []);
     this.#options.ledger.record({
       source: facts.source ?? facts.from.ip,
       destination: dst.workload?.uid ?? facts.to.ip,
       port: facts.to.port,
       service: service === undefined ? '' : serviceKey(service),
       verdict,
+      ...(dryRun !== undefined && { dryRun }),
     });
   }
 }
@@ -174,6 +192,8 @@ class Connection implements OpenConnection {
   #shownSent = 0;
   #shownReceived = 0;
   #closed = false;
+  /** What dry runs would have changed: one more than is shown is enough. */
+  #tried: readonly string[] = [];
 
   constructor(context: ConnectionContext, options: ObserverOptions, access: Logger, forget: () => void) {
     this.#context = context;
@@ -196,6 +216,10 @@ class Connection implements OpenConnection {
     this.#shownReceived = received;
   }
 
+  tried(because: string): void {
+    if (this.#tried.length <= MAX_TRIED) this.#tried = [...this.#tried, because];
+  }
+
   closed({ error, flags }: ConnectionResult): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -213,7 +237,7 @@ class Connection implements OpenConnection {
     const { sent, received } = this.counters;
     const local = this.#context.reporter === 'source' ? [received, sent] : [sent, received];
     const [bytesSent = 0, bytesReceived = 0] = local;
-    const end = { bytesSent, bytesReceived, durationMs: now() - this.#startedMs, error };
+    const end = { bytesSent, bytesReceived, durationMs: now() - this.#startedMs, error, dryRun: inShort(this.#tried) };
     this.#access.log(level, 'connection complete', accessLine({ ...accessRecord(this.#context), end }));
   }
 }
@@ -250,8 +274,10 @@ function who(context: ConnectionContext) {
   };
 }
 
-function describeHit({ policy, rule, action, would }: DryRunHit): string {
-  const what =
-    rule === undefined ? `no rule of ${action} policy ${policy} matches` : `${action} policy ${policy}, rule ${rule}`;
-  return `${what}: would ${would}`;
+/** Policies that one line names. */
+const MAX_TRIED = 4;
+
+function inShort(tried: readonly string[]): string | undefined {
+  if (tried.length === 0) return undefined;
+  return [...tried.slice(0, MAX_TRIED), ...(tried.length > MAX_TRIED ? ['and more'] : [])].join('; ');
 }
