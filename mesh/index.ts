@@ -100,6 +100,28 @@ export { type Explanation, explain, explainDryRun, type NearestMiss } from './po
 export type { PolicyScope } from './policy/scope.ts';
 export type { ConnectionFacts } from './policy/subject.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';
+export { predict } from './predict/predict.ts';
+export {
+  decidingRule,
+  type Hop,
+  type HopKind,
+  type PolicyVerdict,
+  type PredictedCase,
+  type Prediction,
+  type Reason,
+  type Verdict,
+} from './predict/prediction.ts';
+export {
+  type Callee,
+  type Caller,
+  formatCallee,
+  formatCaller,
+  type HttpQuestion,
+  type Parsed,
+  parseCallee,
+  parseCaller,
+  type Question,
+} from './predict/question.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';

@@ -150,9 +150,19 @@ export class PeerAuthentications {
     return this.#isStrict(own, namespace) ? [`${this.#rootNamespace}/${STATIC_STRICT}`] : [];
   }
 
+  /** The object whose mode counts for a workload as a whole; undefined when none says anything. */
+  deciding(namespace: string, labels: Labels): PeerFacts | undefined {
+    const own = oldest(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
+    return this.#deciding(own, namespace);
+  }
+
   #isStrict(own: PeerFacts | undefined, namespace: string): boolean {
+    return this.#deciding(own, namespace)?.mode === 'STRICT';
+  }
+
+  #deciding(own: PeerFacts | undefined, namespace: string): PeerFacts | undefined {
     const tiers = [own, oldest(this.#wide.get(namespace) ?? []), oldest(this.#wide.get(this.#rootNamespace) ?? [])];
-    return tiers.find((tier) => tier !== undefined && tier.mode !== 'UNSET')?.mode === 'STRICT';
+    return tiers.find((tier) => tier !== undefined && tier.mode !== 'UNSET');
   }
 }
 

@@ -1,0 +1,50 @@
+/** Where one way ends, and why. */
+import { formatSocketAddress, type SocketAddress } from '../address.ts';
+import type { OutboundDecision, RefuseReason } from '../decide/outbound.ts';
+import { adviceFor } from './advice.ts';
+import { inPlaintext, throughTunnel } from './arrival.ts';
+import type { PredictedCaller } from './callers.ts';
+import { ended, hop, leaves } from './ends.ts';
+import type { MeshModel } from './model.ts';
+import type { HopKind, PredictedCase } from './prediction.ts';
+import { throughWaypoint } from './waypoint.ts';
+import type { Way } from './ways.ts';
+
+/** A case of one way. `target` is what the application dials. */
+export function judge(model: MeshModel, caller: PredictedCaller, way: Way, target: SocketAddress): PredictedCase {
+  const { decision, from } = way;
+  if (caller.membership.state === 'cut-off') {
+    const because = `the traffic of ${caller.name} is down: ${caller.membership.because}`;
+    return ended(caller, 'denied', 'not-served', because, [hop('enrolment', because, 'stops')]);
+  }
+  switch (decision.kind) {
+    case 'refuse':
+      return refused(caller, decision);
+    case 'passthrough':
+      return leaves(caller, formatSocketAddress(decision.dial));
+    case 'tcp':
+      return inPlaintext(model, { caller, from }, decision);
+    case 'hbone':
+      return decision.via === 'waypoint'
+        ? throughWaypoint(model, caller, decision, target)
+        : throughTunnel(model, { caller, from }, decision);
+    default:
+      return decision satisfies never;
+  }
+}
+
+/** Where the reader should look; for all others, at the endpoint. */
+const STOPS_AT: Partial<Readonly<Record<RefuseReason, HopKind>>> = {
+  'waypoint-not-resolved': 'waypoint',
+  'identity-unknown': 'identity',
+  'no-healthy-endpoint': 'service',
+  'port-not-served': 'service',
+};
+
+function refused(
+  caller: PredictedCaller,
+  { reason, because, service }: Extract<OutboundDecision, { kind: 'refuse' }>,
+): PredictedCase {
+  const end = ended(caller, 'denied', reason, because, [hop(STOPS_AT[reason] ?? 'endpoint', because, 'stops')]);
+  return { ...end, next: adviceFor({ end, caller, ...(service && { service }) }) };
+}

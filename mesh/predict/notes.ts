@@ -1,0 +1,36 @@
+/** What is worth knowing beside the verdict. */
+import type { MeshModel } from './model.ts';
+import type { PredictedCase } from './prediction.ts';
+import type { Question } from './question.ts';
+
+export function notesOn(model: MeshModel, question: Question, cases: readonly PredictedCase[]): readonly string[] {
+  return [...httpNotes(question, cases), ...policyNotes(model, cases), ...dryRunNotes(cases)];
+}
+
+/** Method, path and headers are carried in the question for the waypoint that may decide on them. */
+function httpNotes({ http }: Question, cases: readonly PredictedCase[]): readonly string[] {
+  if (http === undefined || cases.some(({ reason }) => reason === 'waypoint-decides')) return [];
+  if (cases.every(({ policy }) => policy === undefined)) return [];
+  return ['there is no waypoint on this path: method, path and headers are seen by nobody, and L4 alone decides'];
+}
+
+/** Policies that had a say and are not enforced as they were written. */
+function policyNotes(model: MeshModel, cases: readonly PredictedCase[]): readonly string[] {
+  const keys = new Set(cases.flatMap(({ policy }) => policy?.considered ?? []));
+  return [...keys].sort().flatMap((key) => {
+    const reading = model.deriver.policyReading(key);
+    if (reading?.kind !== 'policy' || reading.status.reason === 'Accepted') return [];
+    return [`AuthorizationPolicy ${key}: ${reading.status.message}`];
+  });
+}
+
+function dryRunNotes(cases: readonly PredictedCase[]): readonly string[] {
+  const hits = cases.flatMap(({ policy }) => policy?.dryRunHits ?? []);
+  const notes = hits.map((hit) => {
+    const { policy, rule, action, would, changes } = hit;
+    const what =
+      rule === undefined ? `no rule of it matches, which would ${would} it` : `rule ${rule} would ${would} it`;
+    return `AuthorizationPolicy ${policy} (${action}) is a dry run: ${what}${changes ? '' : ', which changes nothing'}`;
+  });
+  return [...new Set(notes)];
+}

@@ -1,0 +1,62 @@
+/** What the policies of a destination say to one connection, in the terms of the objects that people wrote. */
+import type { Authorization, Workload } from '../model.ts';
+import { evaluate } from '../policy/evaluate.ts';
+import { explain } from '../policy/explain.ts';
+import type { PolicyScope } from '../policy/scope.ts';
+import type { ConnectionFacts } from '../policy/subject.ts';
+import { lookupOf } from './lookup.ts';
+import type { MeshModel } from './model.ts';
+import type { PolicyVerdict } from './prediction.ts';
+
+/** Evaluates as the ztunnel of the destination does. */
+export function policyVerdict(model: MeshModel, destination: Workload, facts: ConnectionFacts): PolicyVerdict {
+  const scope = model.view.policyScope(destination);
+  const { verdict, because, missing, dryRunHits } = evaluate(scope, facts);
+  const { considered, nearestMiss } = explain(scope, facts);
+  return {
+    verdict,
+    because,
+    considered,
+    ...(nearestMiss && { nearestMiss }),
+    ...(missing && { missing }),
+    ...(dryRunHits && { dryRunHits }),
+  };
+}
+
+/** Whether another address of the caller could change what {@link policyVerdict} says. */
+export function dependsOnAddress(model: MeshModel, destination: Workload, verdict: PolicyVerdict): boolean {
+  const scope = model.view.policyScope(destination);
+  if (!policiesIn(scope).some(mentionsAddress)) return false;
+  if (verdict.verdict === 'allow' || typeof verdict.because !== 'object') return true;
+  const decisive = model.view.authorizationByKey(verdict.because.policy);
+  return decisive === undefined || mentionsAddress(decisive); // a DENY that asks for no address denies everywhere
+}
+
+/** Policies that are enforced, or would be if anybody did. */
+export function policiesIn(scope: PolicyScope): readonly Authorization[] {
+  return [...scope.deny.policies, ...scope.allow.policies].map(({ authorization }) => authorization);
+}
+
+/** As people know it: what stems from a PeerAuthentication is named by that object. */
+export function policyName(model: MeshModel, key: string, destination: Workload): string {
+  const [namespace = '', name = ''] = key.split('/');
+  if (name.startsWith(DERIVED)) return `PeerAuthentication ${namespace}/${name.slice(DERIVED.length)}`;
+  if (name !== STATIC_STRICT) return `AuthorizationPolicy ${key}`;
+  const deciding = lookupOf(model).strictBy(destination);
+  return deciding === undefined ? 'PeerAuthentication (STRICT)' : `PeerAuthentication ${deciding} (STRICT)`;
+}
+
+/** Whether the policy is how PeerAuthentication refuses plaintext. */
+export function isMutualTls(key: string): boolean {
+  const name = key.slice(key.indexOf('/') + 1);
+  return name === STATIC_STRICT || name.startsWith(DERIVED);
+}
+
+const STATIC_STRICT = 'istio_converted_static_strict';
+const DERIVED = 'converted_peer_authentication_';
+
+function mentionsAddress({ rules }: Authorization): boolean {
+  return rules.some(({ clauses }) =>
+    clauses.some(({ matches }) => matches.some((m) => m.sourceIps.length > 0 || m.notSourceIps.length > 0)),
+  );
+}

@@ -1,0 +1,78 @@
+/**
+ * A path through a waypoint. What it decides at L7 is not predicted; but behind it the endpoints judge the waypoint itself, by
+ * its identity, and that can be.
+ */
+import { formatSocketAddress, type SocketAddress } from '../address.ts';
+import { expectedIdentities } from '../decide/identities.ts';
+import { HBONE_PORT, type OutboundDecision } from '../decide/outbound.ts';
+import type { Workload } from '../model.ts';
+import { inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
+import { type PredictedCaller, running } from './callers.ts';
+import { ended, endpointOf, hop, nameOf } from './ends.ts';
+import type { MeshModel } from './model.ts';
+import type { PredictedCase } from './prediction.ts';
+import { withoutMesh } from './ways.ts';
+
+export function throughWaypoint(
+  model: MeshModel,
+  caller: PredictedCaller,
+  decision: Tunnel,
+  target: SocketAddress,
+): PredictedCase {
+  const { destination: waypoint, dial } = decision;
+  const who = nameOf(waypoint);
+  const [identity] = expectedIdentities(caller.workload, undefined);
+  if (identity === undefined) {
+    const because = `${caller.name} has no identity that could be shown`;
+    return ended(caller, 'denied', 'identity-unknown', because, [hop('identity', because, 'stops')]);
+  }
+  const hops = [
+    hop('waypoint', `${decision.because}: ${endpointOf(waypoint, dial)}`),
+    ...tunnelHops(decision, identity),
+  ];
+  const known = { encryption: 'mutual-tls', callerIdentity: identity } as const;
+  const behind = behindWaypoint(model, waypoint, target);
+  const [first] = behind;
+  if (first !== undefined && behind.every(({ verdict }) => verdict === 'denied')) {
+    const because = `whatever waypoint ${who} says, the endpoints behind it refuse the waypoint: ${first.because}`;
+    return {
+      ...ended(caller, 'denied', first.reason, because, [...hops, hop('policy', because, 'stops')]),
+      ...known,
+      endpoints: behind.flatMap(({ endpoints }) => endpoints),
+      ...(first.policy && { policy: first.policy }),
+      next: first.next,
+    };
+  }
+  const because = `waypoint ${who} decides, and its routes and policies (L7) are not predicted yet`;
+  return {
+    ...ended(caller, 'unknown', 'waypoint-decides', because, [...hops, hop('policy', because, 'unclear')]),
+    ...known,
+    endpoints: [endpointOf(waypoint, dial)],
+  };
+}
+
+function behindWaypoint(model: MeshModel, waypoint: Workload, target: SocketAddress): readonly PredictedCase[] {
+  const [ip] = waypoint.addresses;
+  const sender: Sender = { caller: running(model, waypoint), from: ip && { ip, port: 0 } };
+  return withoutMesh(model.view, waypoint, target).flatMap((decision) => onward(model, sender, decision));
+}
+
+function onward(model: MeshModel, sender: Sender, decision: OutboundDecision): readonly PredictedCase[] {
+  if (decision.kind === 'refuse') {
+    return [ended(sender.caller, 'denied', decision.reason, decision.because, [])];
+  }
+  if (decision.kind !== 'tcp' || decision.destination === undefined) return []; // nothing that can be said
+  const { destination, dial, service } = decision;
+  if (destination.tunnelProtocol === 'NONE') return [inPlaintext(model, sender, decision)];
+  const tunnel: Tunnel = {
+    kind: 'hbone',
+    dial: { ip: dial.ip, port: HBONE_PORT },
+    authority: formatSocketAddress(dial),
+    expectedIdentities: expectedIdentities(destination, service),
+    destination,
+    ...(service && { service }),
+    via: 'direct',
+    because: 'it is behind the waypoint',
+  };
+  return [throughTunnel(model, sender, tunnel)];
+}
