@@ -9,3 +9,21 @@ export class UsageError extends CliError {
   override readonly name = 'UsageError';
   override readonly exitCode = 2;
 }
+
+/** For commands whose exit codes 1 and 2 are answers: what fails has 3, so that nobody takes it for one. */
+export class NoAnswer extends CliError {
+  static readonly exitCode = 3;
+  override readonly name = 'NoAnswer';
+  override readonly exitCode = NoAnswer.exitCode;
+
+  /** Runs a command; a CliError of any kind becomes one of this kind. */
+  static async insteadOf(command: () => Promise<void>): Promise<void> {
+    try {
+      await command();
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      const hint = error instanceof UsageError ? '\nSee --help.' : '';
+      throw new NoAnswer(error.message + hint, { cause: error });
+    }
+  }
+}

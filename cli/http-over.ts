@@ -2,7 +2,18 @@ import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CliError } from './errors.ts';
 
-/** One HTTP/1.1 request over a stream that is already connected. Resolves with the body of a 2xx; throws CliError otherwise. */
+/** The other side answered, and not with a 2xx. */
+export class HttpStatusError extends CliError {
+  override readonly name = 'HttpStatusError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** One HTTP/1.1 request over a stream that is already connected. Resolves with the body of a 2xx; rejects with HttpStatusError otherwise. */
 export function requestOver(
   stream: Duplex,
   o: { readonly method: 'GET' | 'POST'; readonly path: string; readonly signal: AbortSignal },
@@ -25,7 +36,7 @@ export function requestOver(
         const body = Buffer.concat(chunks).toString('utf8');
         const code = response.statusCode ?? 0;
         if (code >= 200 && code < 300) resolve(body);
-        else reject(new CliError(`${o.method} ${o.path}: HTTP ${code}: ${body.trim()}`));
+        else reject(new HttpStatusError(code, `${o.method} ${o.path}: HTTP ${code}: ${body.trim()}`));
       });
     },
   );

@@ -15,18 +15,24 @@ export function parseOutputFormat(text: string): OutputFormat {
 
 export type Table = { readonly header: readonly string[]; readonly rows: readonly (readonly string[])[] };
 
-/** One answer in the form that was asked for: data for machines, a table (or what `empty` says) for people. */
-export function render(format: OutputFormat, data: unknown, table: () => Table, empty: string): string {
+/** One answer in the form that was asked for: data for machines, text for people. */
+export function show(format: OutputFormat, data: unknown, text: () => string): string {
   switch (format) {
     case 'json':
       return JSON.stringify(data, null, 2);
     case 'yaml':
-      return stringify(data).trimEnd();
-    case 'short': {
-      const { header, rows } = table();
-      return rows.length === 0 ? empty : formatTable(header, rows);
-    }
+      return stringify(data, { aliasDuplicateObjects: false }).trimEnd();
+    case 'short':
+      return text();
     default:
       return format satisfies never;
   }
+}
+
+/** One answer in the form that was asked for: data for machines, a table (or what `empty` says) for people. */
+export function render(format: OutputFormat, data: unknown, table: () => Table, empty: string): string {
+  return show(format, data, () => {
+    const { header, rows } = table();
+    return rows.length === 0 ? empty : formatTable(header, rows);
+  });
 }

@@ -5,9 +5,10 @@ import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
 import { addUninstall } from './commands/uninstall.ts';
 import { addVersion } from './commands/version.ts';
+import { addWhy } from './commands/why.ts';
 import { addZtunnelConfig } from './commands/ztunnel-config.ts';
 import type { CliContext } from './context.ts';
-import { CliError, UsageError } from './errors.ts';
+import { CliError, NoAnswer, UsageError } from './errors.ts';
 
 const HELP = `
 First steps on one machine:
@@ -17,7 +18,7 @@ First steps on one machine:
   kubectl label namespace default istio.io/dataplane-mode=ambient
   ambit status
 
-Exit codes: 0 done, 1 a problem was found or something failed, 2 wrong use.`;
+Exit codes: 0 done, 1 a problem was found or something failed, 2 wrong use; \`ambit why\` has its own.`;
 
 /** The whole command line, ready to parse. */
 export function buildProgram(
@@ -34,8 +35,9 @@ export function buildProgram(
     .configureOutput({ writeOut: write.out, writeErr: write.err })
     .exitOverride()
     .addHelpText('after', HELP);
-  for (const add of [addInstall, addUninstall, addStatus, addZtunnelConfig, addVersion]) add(program, context);
+  for (const add of [addInstall, addUninstall, addStatus, addWhy, addZtunnelConfig, addVersion]) add(program, context);
   inherit(program);
+  failWith(NoAnswer.exitCode, program, 'why');
   addLab(program); // last: it keeps its hands off --help, which is the lab's own
   return program;
 }
@@ -48,6 +50,14 @@ function inherit(command: Command): void {
   }
 }
 
+/** Wrong use of that command, as commander finds it, gets this exit code. */
+function failWith(exitCode: number, program: Command, name: string): void {
+  const command = program.commands.find((child) => child.name() === name);
+  command?.exitOverride(({ exitCode: code, code: kind, message }) => {
+    throw new CommanderError(code === 0 ? 0 : exitCode, kind, message);
+  });
+}
+
 /** Parses, runs, and says what went wrong in one place. Returns the exit code. */
 export async function runProgram(
   program: Command,
@@ -58,7 +68,7 @@ export async function runProgram(
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has said it already
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : Math.max(2, error.exitCode); // commander has said it already
     if (error instanceof UsageError) {
       say(`ambit: ${error.message}\nSee --help.`);
       return error.exitCode;

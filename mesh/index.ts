@@ -99,6 +99,8 @@ export {
 export { type Explanation, explain, explainDryRun, type NearestMiss } from './policy/explain.ts';
 export type { PolicyScope } from './policy/scope.ts';
 export type { ConnectionFacts } from './policy/subject.ts';
+export { changeFor } from './predict/advice.ts';
+export { MADE_UP_ADDRESS } from './predict/lookup.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';
 export { predict } from './predict/predict.ts';
 export {
@@ -122,6 +124,7 @@ export {
   parseCaller,
   type Question,
 } from './predict/question.ts';
+export { describeMiss } from './predict/words.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';

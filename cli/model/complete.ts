@@ -2,7 +2,7 @@
  * Manifests as a cluster would complete them: pods from their templates, addresses, enrolment. So a folder in a repository can
  * be asked what a running mesh can be asked. What already has an address (an export of a live cluster) stays as it is.
  */
-import { enrolled, type KubeObject } from '../../mesh/index.ts';
+import { enrolled, type KubeObject, MADE_UP_ADDRESS } from '../../mesh/index.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -85,10 +85,14 @@ function runningPod(
   if (status['podIP'] !== undefined || status['podIPs'] !== undefined || status['phase'] !== undefined) return pod;
   const [v4, v6] = addresses();
   const isIn = enrolled(pod, namespaceLabels.get(pod.metadata.namespace ?? '') ?? {}).enrolled;
-  const annotations = isIn ? { ...pod.metadata.annotations, [REDIRECTION]: 'enabled' } : pod.metadata.annotations;
+  const annotations = {
+    ...pod.metadata.annotations,
+    [MADE_UP_ADDRESS]: 'true',
+    ...(isIn && { [REDIRECTION]: 'enabled' }),
+  };
   return {
     ...pod,
-    metadata: { ...pod.metadata, ...(annotations && { annotations }) },
+    metadata: { ...pod.metadata, annotations },
     status: {
       phase: 'Running',
       podIP: v4,

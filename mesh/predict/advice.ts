@@ -70,7 +70,8 @@ function allowIt({ end, caller, destination }: Denial): readonly string[] {
 /** Fields that a caller without identity can never satisfy. */
 const WHO: ReadonlySet<NearestMiss['field']> = new Set(['principals', 'namespaces', 'serviceAccounts']);
 
-function changeFor({ policy, rule, field, got }: NearestMiss): string {
+/** What would have to be changed for the rule that came closest to match. */
+export function changeFor({ policy, rule, field, got }: NearestMiss): string {
   const where = `AuthorizationPolicy ${policy}, spec.rules[${rule}]`;
   if (field.startsWith('not')) return `if this should be allowed, take ${got} out of ${fieldName(field)} in ${where}`;
   return `if this should be allowed, add ${got} to ${fieldName(field)} in ${where}`;

@@ -74,7 +74,10 @@ export function throughTunnel(model: MeshModel, sender: Sender, decision: Tunnel
 /** Who shows what to whom, and where the tunnel goes. */
 export function tunnelHops({ dial, expectedIdentities }: Tunnel, identity: SpiffeId): readonly Hop[] {
   return [
-    hop('identity', `the caller shows ${identity}; the other side must show ${expectedIdentities.join(' or ')}`),
+    {
+      ...hop('identity', `the caller shows ${identity}`),
+      details: [`the other side must show ${expectedIdentities.join(' or ')}`],
+    },
     hop('encryption', `mutual TLS, in a tunnel (HBONE) to ${formatSocketAddress(dial)}`),
   ];
 }
@@ -118,12 +121,13 @@ function admitted(model: MeshModel, { caller, from }: Sender, arrival: Arrival):
     to: target,
   };
   const policy = policyVerdict(model, destination, facts);
-  if (from === undefined && dependsOnAddress(model, destination, policy)) {
-    const because = `policies of ${nameOf(destination)} look at the address of the caller, which is not known`;
-    const end = ended(caller, 'unknown', 'caller-address-matters', because, [
-      ...hops,
-      hop('policy', because, 'unclear'),
-    ]);
+  const unsure = {
+    caller: from === undefined,
+    destination: !lookupOf(model).hasTrueAddress(destination),
+  };
+  if (dependsOnAddress(model, destination, policy, unsure)) {
+    const because = `policies of ${nameOf(destination)} look at addresses, and these are not known before the pods run`;
+    const end = ended(caller, 'unknown', 'address-matters', because, [...hops, hop('policy', because, 'unclear')]);
     return { ...end, policy };
   }
   const because = becauseOf(model, policy, destination);

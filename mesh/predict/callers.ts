@@ -10,8 +10,10 @@ export type PredictedCaller = {
   readonly name: string;
   readonly workload: Workload;
   readonly membership: Membership;
-  /** Whether address and node are those of something that runs. */
+  /** Whether its node is known: choosing an endpoint may look at it. */
   readonly isPlaced: boolean;
+  /** Whether its addresses are the true ones: policies may look at them. */
+  readonly isAddressKnown: boolean;
 };
 
 export type Callers =
@@ -49,7 +51,9 @@ export function missingPod(model: MeshModel, wanted: { readonly namespace: strin
 
 export function running(model: MeshModel, workload: Workload): PredictedCaller {
   const name = `${workload.namespace}/${workload.name}`;
-  return { name, workload, membership: lookupOf(model).membership(workload), isPlaced: true };
+  const lookup = lookupOf(model);
+  const isReal = lookup.hasTrueAddress(workload);
+  return { name, workload, membership: lookup.membership(workload), isPlaced: isReal, isAddressKnown: isReal };
 }
 
 function ofServiceAccount(model: MeshModel, caller: Extract<Caller, { kind: 'service-account' }>): Callers {
@@ -61,7 +65,7 @@ function ofServiceAccount(model: MeshModel, caller: Extract<Caller, { kind: 'ser
   const workload = madeUp(model, { namespace, serviceAccount: name, tunnelProtocol: enrolled ? 'HBONE' : 'NONE' });
   return {
     kind: 'callers',
-    callers: [{ name: formatCaller(caller), workload, membership, isPlaced: false }],
+    callers: [{ name: formatCaller(caller), workload, membership, isPlaced: false, isAddressKnown: false }],
     note: `no pod runs as service account ${namespace}/${name}: an ordinary pod of that namespace is assumed`,
   };
 }
@@ -83,7 +87,10 @@ function ofAddress(model: MeshModel, ip: IpAddress): Callers {
     : 'no pod that the mesh knows has this address';
   const outsider = madeUp(model, { name: ip, addresses: [ip], ...(host && { node: host.node }) });
   const membership: Membership = { state: 'outside', because };
-  return { kind: 'callers', callers: [{ name: ip, workload: outsider, membership, isPlaced: host !== undefined }] };
+  return {
+    kind: 'callers',
+    callers: [{ name: ip, workload: outsider, membership, isPlaced: host !== undefined, isAddressKnown: true }],
+  };
 }
 
 function madeUp({ view, config }: MeshModel, known: Partial<Workload>): Workload {

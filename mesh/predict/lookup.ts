@@ -6,6 +6,8 @@ import type { KubeObject } from '../kube-object.ts';
 import type { Workload } from '../model.ts';
 import type { MeshModel } from './model.ts';
 
+/** On pods whose address is not one that a cluster gave: nothing may be decided by it. */
+export const MADE_UP_ADDRESS = 'ambit.io/made-up-address';
 const REDIRECTION = 'ambient.istio.io/redirection';
 const NO_LABELS: Labels = Object.freeze({});
 
@@ -15,6 +17,7 @@ export type Membership = { readonly state: 'in' | 'outside' | 'cut-off'; readonl
 export class Lookup {
   readonly #objects = new Map<string, KubeObject>();
   readonly #peers: PeerAuthentications;
+  #hasMadeUp = false;
 
   constructor(objects: Iterable<KubeObject>, rootNamespace: string) {
     this.#peers = new PeerAuthentications(rootNamespace);
@@ -22,6 +25,7 @@ export class Lookup {
       const { name, namespace = '' } = object.metadata;
       const group = object.apiVersion.includes('/') ? object.apiVersion.slice(0, object.apiVersion.indexOf('/')) : '';
       this.#objects.set(`${group}/${object.kind}/${namespace}/${name}`, object);
+      this.#hasMadeUp ||= object.metadata.annotations?.[MADE_UP_ADDRESS] !== undefined;
       if (group === 'security.istio.io' && object.kind === 'PeerAuthentication') {
         this.#peers.set(readPeerAuthentication(object, rootNamespace));
       }
@@ -52,6 +56,16 @@ export class Lookup {
   /** `namespace/name` of the PeerAuthentication that settles whether a workload takes plaintext. */
   strictBy({ namespace, name }: Workload): string | undefined {
     return this.#peers.deciding(namespace, labelsOf(this.pod(namespace, name)?.metadata.labels))?.key;
+  }
+
+  /** Whether these are manifests that were completed, not a cluster's objects. */
+  get isMadeUp(): boolean {
+    return this.#hasMadeUp;
+  }
+
+  /** Whether its addresses are those that it will have on a cluster. */
+  hasTrueAddress({ namespace, name }: Workload): boolean {
+    return this.pod(namespace, name)?.metadata.annotations?.[MADE_UP_ADDRESS] === undefined;
   }
 
   membership(workload: Workload): Membership {

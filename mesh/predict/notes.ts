@@ -1,10 +1,14 @@
 /** What is worth knowing beside the verdict. */
+import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import type { PredictedCase } from './prediction.ts';
 import type { Question } from './question.ts';
 
+const MADE_UP = 'these are manifests: addresses stand for those that a cluster would give';
+
 export function notesOn(model: MeshModel, question: Question, cases: readonly PredictedCase[]): readonly string[] {
-  return [...httpNotes(question, cases), ...policyNotes(model, cases), ...dryRunNotes(cases)];
+  const madeUp = lookupOf(model).isMadeUp ? [MADE_UP] : [];
+  return [...httpNotes(question, cases), ...policyNotes(model, cases), ...dryRunNotes(cases), ...madeUp];
 }
 
 /** Method, path and headers are carried in the question for the waypoint that may decide on them. */

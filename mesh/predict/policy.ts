@@ -23,13 +23,22 @@ export function policyVerdict(model: MeshModel, destination: Workload, facts: Co
   };
 }
 
-/** Whether another address of the caller could change what {@link policyVerdict} says. */
-export function dependsOnAddress(model: MeshModel, destination: Workload, verdict: PolicyVerdict): boolean {
+/** Whose address is not known. */
+export type Unsure = { readonly caller: boolean; readonly destination: boolean };
+
+/** Whether another address of these could change what {@link policyVerdict} says. */
+export function dependsOnAddress(
+  model: MeshModel,
+  destination: Workload,
+  verdict: PolicyVerdict,
+  unsure: Unsure,
+): boolean {
+  const mentions = (authorization: Authorization) => mentionsAddress(authorization, unsure);
   const scope = model.view.policyScope(destination);
-  if (!policiesIn(scope).some(mentionsAddress)) return false;
+  if (!policiesIn(scope).some(mentions)) return false;
   if (verdict.verdict === 'allow' || typeof verdict.because !== 'object') return true;
   const decisive = model.view.authorizationByKey(verdict.because.policy);
-  return decisive === undefined || mentionsAddress(decisive); // a DENY that asks for no address denies everywhere
+  return decisive === undefined || mentions(decisive); // a DENY that asks for no address denies everywhere
 }
 
 /** Policies that are enforced, or would be if anybody did. */
@@ -55,8 +64,14 @@ export function isMutualTls(key: string): boolean {
 const STATIC_STRICT = 'istio_converted_static_strict';
 const DERIVED = 'converted_peer_authentication_';
 
-function mentionsAddress({ rules }: Authorization): boolean {
+function mentionsAddress({ rules }: Authorization, { caller, destination }: Unsure): boolean {
   return rules.some(({ clauses }) =>
-    clauses.some(({ matches }) => matches.some((m) => m.sourceIps.length > 0 || m.notSourceIps.length > 0)),
+    clauses.some(({ matches }) =>
+      matches.some(
+        (m) =>
+          (caller && (m.sourceIps.length > 0 || m.notSourceIps.length > 0)) ||
+          (destination && (m.destinationIps.length > 0 || m.notDestinationIps.length > 0)),
+      ),
+    ),
   );
 }

@@ -10,6 +10,7 @@ import {
   pod,
 } from '../derive/test-objects.ts';
 import type { KubeObject } from '../kube-object.ts';
+import { MADE_UP_ADDRESS } from './lookup.ts';
 import { buildModel } from './model.ts';
 import { predict } from './predict.ts';
 import type { Prediction, Reason, Verdict } from './prediction.ts';
@@ -17,6 +18,7 @@ import { parseCallee, parseCaller, type Question } from './question.ts';
 
 const AMBIENT = { labels: { 'istio.io/dataplane-mode': 'ambient' } };
 const OUT = { annotations: {} };
+const MANIFEST = { annotations: { 'ambient.istio.io/redirection': 'enabled', [MADE_UP_ADDRESS]: 'true' } };
 const app = (path: string, ip: string, fields: PodFields = {}) => {
   const name = path.split('/')[1] ?? '';
   const account = name.replace(/-\d$/, '');
@@ -61,7 +63,9 @@ function ask(from: string, to: string, more: readonly KubeObject[] = [], http?: 
 const says = (p: Prediction) =>
   [
     p.because,
-    ...[...p.hops, ...p.cases.flatMap(({ hops }) => hops)].map((h) => `${h.kind} ${h.says}`),
+    ...[...p.hops, ...p.cases.flatMap(({ hops }) => hops)].map((h) =>
+      [`${h.kind} ${h.says}`, ...(h.details ?? [])].join('\n'),
+    ),
     ...p.notes,
     ...p.next,
   ].join('\n');
@@ -497,7 +501,7 @@ const rows: readonly Row[] = [
     name: 'whose address is not known, where policies look at it',
     ask: ['sa/future.shop', CART],
     given: [allow('one', { ipBlocks: ['10.1.0.9'] })],
-    is: ['unknown', 'caller-address-matters'],
+    is: ['unknown', 'address-matters'],
   },
   {
     name: 'unless a DENY that looks at no address settles it',
@@ -507,6 +511,28 @@ const rows: readonly Row[] = [
       authorizationPolicy('shop/no', { action: 'DENY', rules: [{ from: [{ source: { namespaces: ['shop'] } }] }] }),
     ],
     is: ['denied', 'deny-rule'],
+  },
+  {
+    name: 'neither is that of a pod out of a manifest, which no policy may be judged by',
+    ask: [WEB, CART],
+    given: [app('shop/web', '10.1.0.3', MANIFEST), allow('one', { ipBlocks: ['10.1.0.3'] })],
+    is: ['unknown', 'address-matters'],
+    says: [/these are manifests/],
+  },
+  {
+    name: 'unless no policy looks at it',
+    ask: [WEB, CART],
+    given: [app('shop/web', '10.1.0.3', MANIFEST), WEB_MAY],
+    is: ['allowed', 'allow-rule'],
+  },
+  {
+    name: 'the same holds for the address of the destination',
+    ask: [WEB, 'pod/cart-1.shop:80'],
+    given: [
+      app('shop/cart-1', '10.1.0.1', MANIFEST),
+      authorizationPolicy('shop/one', { rules: [{ when: [{ key: 'destination.ip', values: ['10.1.0.1'] }] }] }),
+    ],
+    is: ['unknown', 'address-matters'],
   },
   {
     name: 'a pod may be named by its Deployment',

@@ -7,6 +7,7 @@ import { callersOf, type PredictedCaller } from './callers.ts';
 import { alike, overall } from './cases.ts';
 import { destinationOf } from './destinations.ts';
 import { judge } from './judge.ts';
+import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import { notesOn } from './notes.ts';
 import type { Hop, PredictedCase, Prediction } from './prediction.ts';
@@ -44,7 +45,7 @@ export function predict(model: MeshModel, question: Question): Prediction {
     verdict,
     reason,
     because,
-    hops: [callerHop(callers), ...path],
+    hops: [callerHop(model, callers), ...path],
     cases: grouped,
     notes: [...notes],
     next: [...new Set(grouped.flatMap(({ next }) => next))],
@@ -58,7 +59,7 @@ function reachable({ workload }: PredictedCaller, targets: readonly SocketAddres
   return fitting.length === 0 ? targets : fitting;
 }
 
-function callerHop(callers: readonly PredictedCaller[]): Hop {
+function callerHop(model: MeshModel, callers: readonly PredictedCaller[]): Hop {
   const [first] = callers;
   const isCutOff = callers.length > 0 && callers.every(({ membership }) => membership.state === 'cut-off');
   if (first === undefined || callers.length > 1) {
@@ -76,9 +77,8 @@ function callerHop(callers: readonly PredictedCaller[]): Hop {
     };
   }
   const { name, workload, membership } = first;
-  const where = [workload.addresses.join(', '), workload.node && `on ${workload.node}`].filter(
-    (part) => part && part !== name,
-  );
+  const addresses = lookupOf(model).hasTrueAddress(workload) ? workload.addresses : [];
+  const where = [addresses.join(', '), workload.node && `on ${workload.node}`].filter((part) => part && part !== name);
   const place = where.length === 0 ? '' : ` (${where.join(' ')})`;
   const state = membership.state === 'in' ? 'in the mesh' : 'not in the mesh';
   return {

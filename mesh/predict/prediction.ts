@@ -26,7 +26,10 @@ export type Hop = {
   readonly kind: HopKind;
   /** `stops`: the connection ends here. `unclear`: what happens here can not be told. */
   readonly outcome: 'passes' | 'stops' | 'unclear';
+  /** In words; a clause without a full stop. */
   readonly says: string;
+  /** More of the same kind, a clause each. */
+  readonly details?: readonly string[];
 };
 
 /** What made the verdict, for programs. */
@@ -47,7 +50,7 @@ export type Reason =
   | 'it-depends'
   | 'waypoint-decides'
   | 'own-tunnel' // the destination ends tunnels itself
-  | 'caller-address-matters'
+  | 'address-matters'
   | 'caller-not-found'
   | 'destination-not-found';
 

@@ -52,8 +52,9 @@ export function throughWaypoint(
 }
 
 function behindWaypoint(model: MeshModel, waypoint: Workload, target: SocketAddress): readonly PredictedCase[] {
-  const [ip] = waypoint.addresses;
-  const sender: Sender = { caller: running(model, waypoint), from: ip && { ip, port: 0 } };
+  const caller = running(model, waypoint);
+  const ip = caller.isAddressKnown ? waypoint.addresses[0] : undefined;
+  const sender: Sender = { caller, from: ip && { ip, port: 0 } };
   return withoutMesh(model.view, waypoint, target).flatMap((decision) => onward(model, sender, decision));
 }
 

@@ -22,8 +22,10 @@ export function waysOf(view: View, caller: PredictedCaller, target: SocketAddres
       caller.membership.state === 'in'
         ? captured(view, source, from ?? { ip: target.ip, port: EPHEMERAL }, target)
         : withoutMesh(view, source, target);
-    for (const decision of found)
-      decisions.set(keyOf(decision), { decision, from: addressFor(source, dialOf(decision, target)) });
+    for (const decision of found) {
+      const sender = caller.isAddressKnown ? addressFor(source, dialOf(decision, target)) : undefined;
+      decisions.set(keyOf(decision), { decision, from: sender });
+    }
   }
   return [...decisions.values()];
 }

@@ -27,10 +27,12 @@ export function becauseOf(model: MeshModel, policy: PolicyVerdict, destination: 
 
 export function policyHop(model: MeshModel, policy: PolicyVerdict, because: string, destination: Workload): Hop {
   const considered = [...new Set(policy.considered.map((key) => policyName(model, key, destination)))];
-  const parts = [because];
-  if (considered.length > 0) parts.push(`considered: ${considered.join(', ')}`);
-  if (policy.nearestMiss !== undefined) parts.push(`closest: ${describeMiss(policy.nearestMiss)}`);
-  return { kind: 'policy', outcome: policy.verdict === 'allow' ? 'passes' : 'stops', says: parts.join('; ') };
+  const details = [
+    ...(considered.length > 0 ? [`considered: ${considered.join(', ')}`] : []),
+    ...(policy.nearestMiss ? [`closest: ${describeMiss(policy.nearestMiss)}`] : []),
+  ];
+  const outcome = policy.verdict === 'allow' ? 'passes' : 'stops';
+  return { kind: 'policy', outcome, says: because, ...(details.length > 0 && { details }) };
 }
 
 /** Which rule came closest to allowing it, and what it asked for. */

@@ -1,0 +1,143 @@
+import type { Command } from 'commander';
+import { type HttpQuestion, type Parsed, parseCallee, parseCaller, predict, type Verdict } from '../../mesh/index.ts';
+import type { CliContext } from '../context.ts';
+import { NoAnswer, UsageError } from '../errors.ts';
+import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
+import { meshModel } from '../model/mesh-model.ts';
+import { parseOutputFormat, show } from '../output.ts';
+import { reportReceipt } from '../why/receipt-report.ts';
+import { findReceipt, RECEIPT_ID } from '../why/receipts.ts';
+import { report } from '../why/report.ts';
+
+type Options = {
+  readonly file?: readonly string[];
+  readonly method?: string;
+  readonly path?: string;
+  readonly header?: readonly string[];
+  readonly receipt?: string;
+  readonly namespace: string;
+  readonly proxyAdminPort: string;
+  readonly output: string;
+};
+
+const EXIT_CODES: Readonly<Record<Verdict, number>> = { allowed: 0, denied: 1, unknown: 2 };
+
+const HELP = `
+FROM   pod/NAME.NAMESPACE   a pod, or all pods of the Deployment (or the like) of that name
+       sa/NAME.NAMESPACE    all pods that run as this service account; if there are none, one that would
+       IP                   whoever has this address, in the mesh or outside
+TO     svc/NAME.NAMESPACE:PORT, pod/NAME.NAMESPACE:PORT, HOST:PORT, IP:PORT ([IPv6]:PORT)
+       Every address and endpoint that might be chosen is looked at.
+
+Without -f the objects of the cluster are read. With -f nothing is contacted: a folder is completed to what a cluster would
+make of it (pods out of Deployments and the like, addresses, enrolment by labels).
+
+Exit codes: 0 allowed, 1 denied, 2 unknown (it depends, a waypoint decides, or something named does not exist),
+            3 no answer: wrong use, a file or a cluster that can not be read. Nothing is on standard output then.
+
+Examples:
+  ambit why pod/web.shop svc/cart.shop:8080
+  ambit why sa/reporter.office cart.shop:8080 -f manifests/
+  kustomize build overlays/prod | ambit why sa/web.shop svc/cart.shop:8080 -f -
+  ambit why 192.0.2.7 svc/cart.shop:8080 -o json | jq .verdict
+  ambit why pod/web.shop svc/cart.shop:8080 --method GET --path /items --header 'x-team: blue'
+  ambit why --receipt 01JZ0V8Q6M3W7R9X2K4T5N1B8C`;
+
+/** Adds the command. It has an exit code of its own for wrong use, so that it can not be taken for an answer. */
+export function addWhy(program: Command, context: CliContext): void {
+  program
+    .command('why [from] [to]')
+    .summary('may FROM reach TO, and why (or why not)')
+    .description(
+      [
+        'Predicts what becomes of a connection from FROM to TO, hop by hop, with the code that controller and ztunnels decide with: name,',
+        'service, endpoint, enrolment, waypoint, identity, encryption, policy. A denial says which policy and rule it was, or what came',
+        'closest to allowing it, and what to do next. With --receipt, explains a denial that happened: its id is in the log of the ztunnel,',
+        'and in what an authenticated caller is told.',
+      ].join(' '),
+    )
+    .option(
+      '-f, --file <path>',
+      'YAML or JSON instead of a cluster: file, folder, or - for standard input; repeatable',
+      gather,
+    )
+    .option('--method <method>', 'HTTP method, for a waypoint on the path')
+    .option('--path <path>', 'HTTP path, for a waypoint on the path')
+    .option('--header <name: value>', 'HTTP header, for a waypoint on the path; repeatable', gather)
+    .option('--receipt <id>', 'explain the denial with this receipt instead')
+    .option('-n, --namespace <name>', 'namespace of the mesh, for --receipt', DEFAULT_NAMESPACE)
+    .option('--proxy-admin-port <port>', "the ztunnels' admin port, for --receipt", '15000')
+    .option('-o, --output <format>', 'short, json or yaml', 'short')
+    .addHelpText('after', HELP)
+    .action((from: string | undefined, to: string | undefined, options: Options) =>
+      NoAnswer.insteadOf(async () => {
+        const verdict = await (options.receipt === undefined
+          ? whyPath(context, from, to, options)
+          : whyReceipt(context, options.receipt, [from, to], options));
+        context.setExitCode(EXIT_CODES[verdict]);
+      }),
+    );
+}
+
+async function whyPath(
+  context: CliContext,
+  from: string | undefined,
+  to: string | undefined,
+  options: Options,
+): Promise<Verdict> {
+  if (from === undefined || to === undefined) {
+    throw new UsageError('FROM and TO are missing, as in: ambit why pod/web.shop svc/cart.shop:8080');
+  }
+  const format = parseOutputFormat(options.output);
+  const http = httpOf(options);
+  const question = { from: must(parseCaller(from), 'FROM'), to: must(parseCallee(to), 'TO'), ...(http && { http }) };
+  const prediction = predict(await meshModel(options.file ?? [], context.cluster), question);
+  context.out(show(format, prediction, () => report(prediction)));
+  return prediction.verdict;
+}
+
+async function whyReceipt(
+  context: CliContext,
+  id: string,
+  others: readonly (string | undefined)[],
+  options: Options,
+): Promise<Verdict> {
+  if (others.some((other) => other !== undefined)) throw new UsageError('--receipt takes the place of FROM and TO');
+  if (options.file !== undefined) throw new UsageError('--receipt asks the ztunnels: it does not go with --file');
+  if (!RECEIPT_ID.test(id))
+    throw new UsageError(`--receipt ${id}: not the id of a receipt, which has 26 letters and digits`);
+  const port = Number(options.proxyAdminPort);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new UsageError(`--proxy-admin-port ${options.proxyAdminPort}: not a port`);
+  }
+  const format = parseOutputFormat(options.output);
+  const found = await findReceipt(context.cluster(), options.namespace, port, id);
+  context.out(show(format, found, () => reportReceipt(id, found)));
+  if (found.receipt === undefined) return 'unknown';
+  for (const { node, reason } of found.silent) context.say(`node ${node} did not answer: ${reason}`);
+  return found.receipt.verdict === 'dry-run-deny' ? 'allowed' : 'denied';
+}
+
+function httpOf({ method, path, header = [] }: Options): HttpQuestion | undefined {
+  if (method === undefined && path === undefined && header.length === 0) return undefined;
+  if (path !== undefined && !path.startsWith('/')) throw new UsageError(`--path ${path}: a path starts with /`);
+  const headers = header.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    if (colon < 1) throw new UsageError(`--header ${JSON.stringify(line)}: expected NAME: VALUE`);
+    return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  return {
+    ...(method !== undefined && { method: method.toUpperCase() }),
+    ...(path !== undefined && { path }),
+    ...(headers.length > 0 && { headers: Object.fromEntries(headers) }),
+  };
+}
+
+function must<T>(parsed: Parsed<T>, what: string): T {
+  if (!parsed.ok) throw new UsageError(`${what} ${parsed.problem}`);
+  return parsed.value;
+}
+
+function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
