@@ -1,7 +1,8 @@
 /** The smaller kinds: what the server completes in them, and what may not change. */
-import { at, childOf, defaultTo, listAt, mapAt, sameJson, textAt } from '../object.ts';
+import { childOf, defaultTo, listAt, mapAt, sameJson, textAt } from '../object.ts';
 import { type Cause, isObject, type JsonObject } from '../pure/index.ts';
 import { forbiddenValue, invalidValue, required, type Strategy } from './strategy.ts';
+import { webhookConfigurations } from './webhooks.ts';
 
 const RBAC_GROUP = 'rbac.authorization.k8s.io';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -112,37 +113,6 @@ const roles: Strategy = {
       if (listAt(rule, 'nonResourceURLs').length > 0) return;
       if (listAt(rule, 'apiGroups').length === 0) causes.push(required(`rules[${i}].apiGroups`));
       if (listAt(rule, 'resources').length === 0) causes.push(required(`rules[${i}].resources`));
-    });
-    return causes;
-  },
-};
-
-const webhookConfigurations: Strategy = {
-  prepare(configuration) {
-    for (const webhook of listAt(configuration, 'webhooks').filter(isObject)) {
-      defaultTo(webhook, 'failurePolicy', 'Fail');
-      defaultTo(webhook, 'matchPolicy', 'Equivalent');
-      defaultTo(webhook, 'timeoutSeconds', 10);
-      defaultTo(webhook, 'namespaceSelector', {});
-      defaultTo(webhook, 'objectSelector', {});
-      if (configuration.kind === 'MutatingWebhookConfiguration') defaultTo(webhook, 'reinvocationPolicy', 'Never');
-      for (const rule of listAt(webhook, 'rules').filter(isObject)) defaultTo(rule, 'scope', '*');
-      const service = at(webhook, 'clientConfig', 'service');
-      if (isObject(service)) defaultTo(service, 'port', 443);
-    }
-  },
-  validate(configuration) {
-    const causes: Cause[] = [];
-    listAt(configuration, 'webhooks').forEach((webhook, i) => {
-      const field = `webhooks[${i}]`;
-      if (textAt(webhook, 'name') === '') causes.push(required(`${field}.name`));
-      if (textAt(webhook, 'sideEffects') === '') causes.push(required(`${field}.sideEffects`));
-      if (listAt(webhook, 'admissionReviewVersions').length === 0)
-        causes.push(required(`${field}.admissionReviewVersions`));
-      const { url, service } = mapAt(webhook, 'clientConfig');
-      if ((url === undefined) === (service === undefined)) {
-        causes.push(required(`${field}.clientConfig`, 'Required value: exactly one of url or service is required'));
-      }
     });
     return causes;
   },

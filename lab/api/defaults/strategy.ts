@@ -1,4 +1,5 @@
 /** What a kind adds to the common way of writing an object. */
+import type { Admission } from '../admission/attempt.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { ApiObject } from '../object.ts';
 import type { Cause } from '../pure/index.ts';
@@ -10,6 +11,8 @@ export type WriteContext = {
   readonly registry: Registry;
   readonly now: () => Date;
   readonly caller: Caller;
+  /** Absent for what the server's own controllers write. */
+  readonly admission?: Admission;
 };
 
 export type Strategy = {

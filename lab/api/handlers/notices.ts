@@ -4,8 +4,7 @@ import { type ApiRequest, storageOf } from './request.ts';
 
 /** Kinds that are kept faithfully while nothing in the lab acts on them: the client hears it. */
 const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations': 'not called yet',
-  'admissionregistration.k8s.io/validatingwebhookconfigurations': 'not called yet',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': 'not called: only validating ones are',
   'admissionregistration.k8s.io/validatingadmissionpolicies': 'not obeyed yet',
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': 'not obeyed yet',
   '/limitranges': 'not enforced',

@@ -12,7 +12,7 @@ import { createObject, updateObject } from '../write/commit.ts';
 import { checkFields } from '../write/field-checks.ts';
 import { incoming } from '../write/incoming.ts';
 import { writeOptions } from '../write/options.ts';
-import { deleteOptions, type Removal, removeObject } from '../write/remove.ts';
+import { checkRemoval, deleteOptions, type Removal, removeObject } from '../write/remove.ts';
 import { notices } from './notices.ts';
 import { patchObject } from './patch.ts';
 import {
@@ -112,6 +112,7 @@ function removeCollection(r: ApiRequest): Reply {
   const selection = selectionOf(r.info, r.query);
   const namespace = r.info.namespaced && r.target.namespace !== '' ? r.target.namespace : undefined;
   const all: readonly ApiObject[] = r.parts.store.list(storageOf(r), namespace).filter(selection.matches);
+  for (const object of all) checkRemoval(writeContext(r), r.info, object, options);
   for (const object of all) removeObject(writeContext(r), r.info, object, options);
   return json(rendererOf(r).list(all, { resourceVersion: String(r.parts.store.revision) }));
 }

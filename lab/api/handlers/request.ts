@@ -1,5 +1,6 @@
 /** What handlers work with: the server's parts, and one request that is understood and authorised. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Admission } from '../admission/attempt.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { Rbac } from '../auth/rbac.ts';
 import type { Tokens } from '../auth/tokens.ts';
@@ -30,9 +31,14 @@ export type ApiRequest = {
   readonly headers: IncomingHttpHeaders;
   readonly accepted: Accepted;
   readonly body: Buffer;
+  readonly admission: Admission;
 };
 
-export const writeContext = (r: ApiRequest): WriteContext => ({ ...r.parts, caller: r.caller });
+export const writeContext = (r: ApiRequest): WriteContext => ({
+  ...r.parts,
+  caller: r.caller,
+  admission: r.admission,
+});
 
 /** The namespace of objects that the path means: a Namespace itself has none. */
 export const objectNamespace = (r: ApiRequest): string => (r.info.namespaced ? r.target.namespace : '');

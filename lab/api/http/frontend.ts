@@ -1,6 +1,7 @@
 /** Every request's way: who is it, what is asked, may they, then the answer; and every failure as a Status. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { RequestAdmission } from '../admission/webhooks.ts';
 import { authenticate } from '../auth/authenticate.ts';
 import type { Caller } from '../auth/caller.ts';
 import { type Attributes, refusal } from '../auth/rbac.ts';
@@ -90,8 +91,10 @@ export class Frontend {
     if (!info.namespaced && target.namespace !== '' && target.plural !== 'namespaces') throw unknownPath();
     const body = await readBody(request);
     const { parts, streams, ended } = this.#o;
-    const asked = { parts, caller, info, target, query: url.searchParams, headers: request.headers, accepted, body };
-    return await dispatch(asked, streams, ended);
+    const { headers } = request;
+    const admission = new RequestAdmission(parts, caller);
+    const asked = { parts, caller, info, target, query: url.searchParams, headers, accepted, body, admission };
+    return await admission.run(() => dispatch(asked, streams, ended));
   }
 
   #answerPath(path: string, accepted: Accepted): Reply {

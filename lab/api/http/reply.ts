@@ -59,6 +59,7 @@ export function errorReply(error: ApiStatusError): Exclude<Reply, { kind: 'strea
     kind: 'json',
     code: error.code,
     body: error.toStatus(),
+    warnings: error.warnings,
     headers: {
       ...(retry === undefined ? {} : { 'Retry-After': String(retry) }),
       ...(error.code === 401 ? { 'WWW-Authenticate': 'Bearer realm="ambit-lab"' } : {}),

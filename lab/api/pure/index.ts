@@ -1,4 +1,5 @@
 /** The API server's decisions, free of I/O: patches, ownership of fields, decoding, selectors, schemas, tables. */
+export { CelError, type Condition, compileCondition } from './cel/index.ts';
 export { serverSideApply } from './fields/server-side-apply.ts';
 export { trackUpdate } from './fields/track-update.ts';
 export { applyPatch, type Patch } from './patch/apply-patch.ts';

@@ -19,6 +19,8 @@ export class ApiStatusError extends Error {
   readonly code: number;
   readonly reason: string;
   readonly details: StatusDetails | undefined;
+  /** For the client's eyes, besides the refusal. */
+  warnings: readonly string[] = [];
 
   constructor(code: number, reason: string, message: string, details?: StatusDetails, options?: ErrorOptions) {
     super(message, options);

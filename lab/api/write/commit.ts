@@ -53,7 +53,8 @@ export function createObject(context: WriteContext, request: CreateRequest): Api
   }
   const prefix = metadata['generateName'];
   if (metadata.name === '' && typeof prefix === 'string' && prefix !== '') {
-    metadata.name = `${prefix.slice(0, MAX_GENERATED_PREFIX)}${suffix()}`;
+    const make = (): string => `${prefix.slice(0, MAX_GENERATED_PREFIX)}${suffix()}`;
+    metadata.name = context.admission?.generatedName(make) ?? make();
   }
   const resource = storageKey(info.group, info.plural);
   if (context.store.get(resource, metadata.namespace ?? '', metadata.name) !== undefined) {
@@ -70,6 +71,16 @@ export function createObject(context: WriteContext, request: CreateRequest): Api
   const complete = completed(context, info, object, undefined);
   const tracked = request.tracked === true ? complete : track(context, info, undefined, complete, manager);
   const owned = underStorageVersion(context, info, tracked);
+  const attempt = {
+    operation: 'CREATE',
+    info,
+    subresource: '',
+    object: owned,
+    old: undefined,
+    dryRun,
+    manager,
+  } as const;
+  context.admission?.check(attempt);
   return dryRun ? withoutVersion(owned) : context.store.put(resource, owned);
 }
 
@@ -113,6 +124,16 @@ export function updateObject(context: WriteContext, request: UpdateRequest): Api
   }
   const tracked = request.tracked === true ? complete : track(context, info, old, complete, manager, subresource);
   const owned = underStorageVersion(context, info, tracked);
+  const attempt = {
+    operation: 'UPDATE',
+    info,
+    subresource: subresource ?? '',
+    object: owned,
+    old,
+    dryRun,
+    manager,
+  } as const;
+  context.admission?.check(attempt);
   if (sameJson(comparable(owned), comparable(old))) return old;
   if (dryRun) return owned;
   const resource = storageKey(info.group, info.plural);

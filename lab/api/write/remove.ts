@@ -74,6 +74,7 @@ export function removeObject(
   if (resource === NAMESPACES && PERMANENT.has(object.metadata.name)) {
     throw forbidden(info, object.metadata.name, 'this namespace may not be deleted');
   }
+  checkRemoval(context, info, object, options);
   const marked = structuredClone(object);
   const { metadata } = marked;
   const grace = graceOf(resource, object, options);
@@ -95,6 +96,16 @@ export function removeObject(
     object.metadata.deletionTimestamp === undefined ||
     !sameList(object.metadata.finalizers, metadata.finalizers);
   return { kind: 'lingers', object: changed ? context.store.put(resource, marked) : object };
+}
+
+/** Asks admission; for many objects all are asked about before the first goes. */
+export function checkRemoval(
+  context: WriteContext,
+  info: ResourceInfo,
+  object: ApiObject,
+  { dryRun }: Pick<DeleteOptions, 'dryRun'>,
+): void {
+  context.admission?.check({ operation: 'DELETE', info, subresource: '', object: undefined, old: object, dryRun });
 }
 
 const sameList = (a: readonly string[] = [], b: readonly string[] = []): boolean =>

@@ -36,6 +36,24 @@ export function compileRule(validation: Json): Rule {
   };
 }
 
+/** Whether an expression holds. Throws CelError when that can't be judged. */
+export type Condition = (variables: Variables) => boolean;
+
+/** What admission knows beyond the object, and this server does not have. */
+const NOT_HERE = ['authorizer', 'variables', 'params', 'namespaceObject'];
+
+/** Throws CelError when the expression can't be read, calls what does not exist, or names what is not known here. */
+export function compileCondition(text: string): Condition {
+  const expression = checked(parseCel(text));
+  const missing = NOT_HERE.find((name) => mentions(expression, name));
+  if (missing !== undefined) throw new CelError(`${missing} is not known to this lab`);
+  return (variables) => {
+    const value = evaluate(expression, variables);
+    if (typeof value !== 'boolean') throw new CelError('must be true or false');
+    return value;
+  };
+}
+
 /** A message that cannot be computed must not hide that the rule failed. */
 function said(expression: Expression, variables: Variables, otherwise: string): string {
   try {
