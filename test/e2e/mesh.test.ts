@@ -144,6 +144,28 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     assert.equal((await world.call(BATCH, [`${CART_URL}/`])).code, 1);
   });
 
+  test('what is predicted is what happens, and a denial that happened can be explained', async () => {
+    for (const [from, to, args] of [
+      [WEB, 'svc/cart.shop:8080', [`${CART_URL}/`]],
+      [REPORTER, 'cart.shop:8080', [`${CART_URL}/`]],
+      [BATCH, 'svc/cart.shop:8080', [`${CART_URL}/`]],
+      [REPORTER, 'svc/ledger.shop:9000', LEDGER],
+    ] as const) {
+      const [{ code, stdout }, call] = await Promise.all([
+        world.ambitResult(['why', `pod/${from.app}.${from.namespace}`, to]),
+        world.call(from, args),
+      ]);
+      assert.equal(code, call.code === 0 ? 0 : 1, `${stdout}\ncall: ${call.code} ${call.stderr}`);
+    }
+    const line = await eventually('the denial in the log', async () =>
+      (await ztunnelLog()).split('\n').find((l) => l.includes('receipt=') && l.includes('/sa/reporter')),
+    );
+    const id = /receipt="?([0-9A-Z]{26})/.exec(line)?.[1] ?? line;
+    const { code, stdout } = await world.ambitResult(['why', '--receipt', id]);
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /closest: shop\/web-may, rule 0, wants principals cluster\.local\/ns\/shop\/sa\/web/);
+  });
+
   test('a policy that the API refuses is named with its field, and what is in force stays', async () => {
     await assert.rejects(world.apply(policy('broken', '{ action: PERHAPS }')), /spec\.action/);
     assert.equal((await world.call(REPORTER, [`${CART_URL}/`])).code, 1);
