@@ -10,6 +10,9 @@ export {
   parseIp,
   type SocketAddress,
 } from './address.ts';
+export { CODES, type Code, isCode, reaches, SEVERITIES, type Severity } from './analyze/codes.ts';
+export { type Finding, formatRef, type ObjectRef, type ObservedFlow } from './analyze/finding.ts';
+export { findings } from './analyze/findings.ts';
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';

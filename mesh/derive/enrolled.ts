@@ -67,7 +67,8 @@ function whichLabel(labels: Labels, namespaceLabels: Labels): string {
   return 'an enablement selector selects it';
 }
 
-function holds(selector: LabelSelector | undefined, labels: Labels): boolean {
+/** Whether a selector selects these labels; an absent one selects everything. */
+export function holds(selector: LabelSelector | undefined, labels: Labels): boolean {
   for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) if (labels[key] !== value) return false;
   for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) {
     const value = labels[key];

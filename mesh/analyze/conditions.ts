@@ -1,0 +1,33 @@
+/** What the controllers wrote into the status of objects: whatever is not in force as written. */
+import { fields, list, text } from '../derive/read.ts';
+import { type Finding, finding, refOf } from './finding.ts';
+import type { World } from './world.ts';
+
+const TYPES = new Set([
+  'WaypointBound',
+  'istio.io/WaypointBound',
+  'ZtunnelAccepted',
+  'WaypointAccepted',
+  'ambit.io/Accepted',
+  'Accepted',
+  'Programmed',
+  'ResolvedRefs',
+]);
+const GROUPS = /^(security\.istio\.io|networking\.istio\.io|telemetry\.istio\.io|gateway\.networking\.k8s\.io)\/|^v1$/;
+
+export function* negativeConditions(world: World): Generator<Finding> {
+  for (const object of world.all) {
+    if (object.kind === 'Pod' || object['status'] === undefined || !GROUPS.test(object.apiVersion)) continue;
+    for (const condition of list(fields(object['status'])['conditions'])) {
+      const { type, status, reason, message, observedGeneration } = fields(condition);
+      if (!TYPES.has(text(type)) || (status !== 'False' && reason !== 'PartiallyInvalid')) continue;
+      const isOld = typeof observedGeneration === 'number' && observedGeneration < (object.metadata.generation ?? 0);
+      if (isOld) continue; // it is about what stood there before
+      yield finding('IST0171', refOf(object), {
+        field: `status.conditions[${JSON.stringify(type)}]`,
+        message: `${type} is ${status} (${text(reason)}): ${text(message)}`,
+        fix: 'correct what the message names; the condition follows within seconds',
+      });
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** The analysis as a whole: all families, each finding once, what people muted left out, the worst first. */
+import type { MeshModel } from '../predict/model.ts';
+import { unknownCallers } from './callers.ts';
+import { SEVERITIES } from './codes.ts';
+import { negativeConditions } from './conditions.ts';
+import { enrolmentProblems, sidecarObjects } from './enrolment.ts';
+import { type Finding, formatRef, type ObservedFlow } from './finding.ts';
+import { misspeltNames } from './labels.ts';
+import { misplacedMeshPolicies, peerConflicts } from './peer-conflicts.ts';
+import { servicePorts } from './ports.ts';
+import { missingTargets, missingWaypoints } from './references.ts';
+import { selectorProblems } from './selectors.ts';
+import { serviceEntryProblems } from './service-entries.ts';
+import { serviceProblems } from './services.ts';
+import { shadowedRules } from './shadowed.ts';
+import { strictProblems } from './strict.ts';
+import { blockedTunnels } from './tunnel-blocked.ts';
+import { validationProblems } from './validation.ts';
+import { type World, worldOf } from './world.ts';
+
+type Family = (world: World) => Iterable<Finding>;
+
+const FAMILIES: readonly Family[] = [
+  validationProblems,
+  misspeltNames,
+  enrolmentProblems,
+  sidecarObjects,
+  selectorProblems,
+  shadowedRules,
+  unknownCallers,
+  servicePorts,
+  peerConflicts,
+  misplacedMeshPolicies,
+  strictProblems,
+  blockedTunnels,
+  serviceProblems,
+  serviceEntryProblems,
+  missingWaypoints,
+  missingTargets,
+  negativeConditions,
+];
+
+/** On any object: codes of findings about it that nobody wants to see, separated by commas, or `*`. */
+const SUPPRESS = 'galley.istio.io/analyze-suppress';
+
+/**
+ * Everything that is found in a mesh; `flows` are what the ztunnels' ledgers hold, if anybody asked them. The same objects give
+ * the same findings in the same order, whatever order they came in.
+ */
+export function findings(model: MeshModel, flows: readonly ObservedFlow[] = []): readonly Finding[] {
+  const world = worldOf(model, flows);
+  const muted = mutedCodes(model);
+  const found = new Map<string, Finding>();
+  for (const family of FAMILIES) {
+    for (const one of family(world)) {
+      const codes = muted.get(formatRef(one.object));
+      if (codes?.has(one.code) || codes?.has('*')) continue;
+      // Replicas share an owner: what is said of one is said of all.
+      found.set(`${one.code} ${formatRef(one.object)} ${one.field ?? ''} ${one.message}`, one);
+    }
+  }
+  return [...found]
+    .map(([key, one]) => ({ key: `${SEVERITIES.indexOf(one.severity)} ${formatRef(one.object)} ${key}`, one }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ one }) => one);
+}
+
+function mutedCodes({ objects }: MeshModel): ReadonlyMap<string, ReadonlySet<string>> {
+  const muted = new Map<string, ReadonlySet<string>>();
+  for (const { kind, metadata } of objects) {
+    const written = metadata.annotations?.[SUPPRESS];
+    if (written === undefined) continue;
+    const { name, namespace } = metadata;
+    const ref = namespace === undefined ? { kind, name } : { kind, namespace, name };
+    muted.set(formatRef(ref), new Set(written.split(',').map((code) => code.trim())));
+  }
+  return muted;
+}

@@ -1,0 +1,83 @@
+/** Services that lead nowhere: no pods, or ports that the pods do not have; and port names that a waypoint can not read. */
+import { type KubeServicePort, readService } from '../derive/kube-service.ts';
+import { fields, labelsOf, list, text } from '../derive/read.ts';
+import type { KubeObject } from '../kube-object.ts';
+import { type Finding, finding, refOf, some } from './finding.ts';
+import { declaredPorts } from './ports.ts';
+import type { AnalyzedPod, World } from './world.ts';
+
+const USE_WAYPOINT = 'istio.io/use-waypoint';
+/** First words of port names that say a protocol (waypoint.md section 1.4). */
+const PROTOCOLS = new Set(['http', 'http2', 'https', 'grpc', 'tcp', 'tls', 'udp', 'mongo', 'mysql', 'redis']);
+
+export function* serviceProblems(world: World): Generator<Finding> {
+  for (const service of world.objects('/Service')) {
+    yield* portNames(service, world);
+    const reading = readService(service);
+    if (reading.kind !== 'service' || reading.service.selector === undefined) continue;
+    const { namespace, selector, ports } = reading.service;
+    const pods = [...world.podsSelected(namespace, selector)];
+    if (pods.length > 0) {
+      yield* targetPorts(service, ports, pods);
+      continue;
+    }
+    const labels = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
+    yield finding('AMB0502', refOf(service), {
+      field: 'spec.selector',
+      message: `no pod of namespace ${namespace} has ${labels.join(', ')}: calls find nobody`,
+      fix: 'correct the selector, or start the pods',
+    });
+  }
+}
+
+function* targetPorts(
+  service: KubeObject,
+  ports: readonly KubeServicePort[],
+  pods: readonly AnalyzedPod[],
+): Generator<Finding> {
+  for (const { port, target, isTcp } of ports) {
+    if (!isTcp) continue;
+    const lacking = pods.filter((pod) => !serves(pod, target));
+    if (lacking.length === 0) continue;
+    const index = list(fields(service['spec'])['ports']).findIndex((entry) => fields(entry)['port'] === port);
+    const names = pods.flatMap(({ facts }) => [...facts.ports.keys()]);
+    const numbers = pods.flatMap(({ object }) => declaredPorts(object).map(String));
+    const there = typeof target === 'string' ? names : numbers;
+    yield finding('AMB0501', refOf(service), {
+      field: `spec.ports[${index}].targetPort`,
+      message: `${target} is no port of ${some(lacking.map(({ owner }) => owner.name))}${there.length === 0 ? '' : `, where there are ${some(there)}`}: calls to port ${port} fail there`,
+      fix:
+        typeof target === 'string'
+          ? 'correct the name, or name the port of the container so'
+          : 'correct the number, or declare the port in the container if it does listen there',
+    });
+  }
+}
+
+/** By name it must be declared; a number is only doubted when the pod declares others and not this one. */
+function serves({ object, facts }: AnalyzedPod, target: string | number): boolean {
+  if (typeof target === 'string') return facts.ports.has(target);
+  const containers = list(fields(object['spec'])['containers']);
+  const allDeclare = containers.every((container) => list(fields(container)['ports']).length > 0);
+  return containers.length === 0 || !allDeclare || declaredPorts(object).includes(target);
+}
+
+/** Where HTTP may be looked at, the protocol must be told from the name (or `appProtocol`). */
+function* portNames(service: KubeObject, world: World): Generator<Finding> {
+  const { namespace = '', labels } = service.metadata;
+  const spec = fields(service['spec']);
+  const isExternalName = spec['type'] === 'ExternalName';
+  const waypoint = labels?.[USE_WAYPOINT] ?? world.namespaceLabels(namespace)[USE_WAYPOINT];
+  if (!isExternalName && (waypoint === undefined || waypoint === 'none')) return;
+  if (labelsOf(labels)['gateway.istio.io/managed'] !== undefined) return;
+  for (const [index, entry] of list(spec['ports']).entries()) {
+    const { name, appProtocol, protocol, port } = fields(entry);
+    if (appProtocol !== undefined || protocol === 'UDP') continue;
+    if (PROTOCOLS.has(text(name).split('-')[0] ?? '')) continue;
+    yield finding(isExternalName ? 'IST0150' : 'IST0118', refOf(service), {
+      field: `spec.ports[${index}].name`,
+      message: `${JSON.stringify(text(name))} tells no protocol for port ${port}: it is carried as plain TCP`,
+      fix: 'name it PROTOCOL or PROTOCOL-SOMETHING, as in http or grpc-orders, or set appProtocol',
+    });
+  }
+}

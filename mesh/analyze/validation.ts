@@ -1,0 +1,53 @@
+/** What validation says of single objects, under the codes of analysis; what analysis itself says better is left to it. */
+import type { Problem, ProblemCode } from '../validate/findings.ts';
+import { surroundingsOf } from '../validate/surroundings.ts';
+import { validate } from '../validate/validate.ts';
+import type { Code } from './codes.ts';
+import { type Finding, finding, refOf } from './finding.ts';
+import type { World } from './world.ts';
+
+type Warning = Exclude<ProblemCode, 'invalid'>;
+
+/** Null: another family finds it, and says more. */
+const WARNINGS: Readonly<Record<Warning, { readonly code: Code; readonly fix: string } | null>> = {
+  'matches-nothing': null,
+  'missing-reference': null,
+  'http-only-deny': {
+    code: 'AMB0104',
+    fix: 'name the ports that it is about, or bind the policy to a waypoint with targetRefs',
+  },
+  'denies-more': { code: 'AMB0104', fix: 'take the HTTP fields out, or bind the policy to a waypoint with targetRefs' },
+  'never-matches': {
+    code: 'AMB0104',
+    fix: 'take the HTTP fields out, or bind the policy to a waypoint with targetRefs',
+  },
+  'no-waypoint': { code: 'AMB0108', fix: 'make the waypoint, or select the pods themselves with spec.selector' },
+  ignored: { code: 'AMB0108', fix: 'correct it, or take it away' },
+  'denies-everything': { code: 'AMB0109', fix: 'nothing, if that is meant; else say what is to be denied' },
+  unusual: { code: 'IST0133', fix: 'say what is meant in the usual way' },
+  'unknown-field': { code: 'IST0133', fix: 'correct the name of the field, or take it away' },
+};
+const INVALID_FIX = 'correct the field; see the reference of its kind (kubectl explain)';
+
+export function* validationProblems(world: World): Generator<Finding> {
+  const around = surroundingsOf(world.all, world.config);
+  for (const object of world.all) {
+    const { errors, warnings } = validate(object, around);
+    for (const { field, message } of errors) {
+      yield finding('IST0106', refOf(object), { field: field || undefined, message, fix: INVALID_FIX });
+    }
+    for (const warning of warnings) {
+      const known = mapped(object.kind, warning);
+      if (known === null) continue;
+      const { field, message } = warning;
+      yield finding(known.code, refOf(object), { field: field || undefined, message, fix: known.fix });
+    }
+  }
+}
+
+function mapped(kind: string, { code, field }: Problem) {
+  if (code === 'invalid') return null; // never a warning
+  // Which of several PeerAuthentications counts is told with the pods that they are about.
+  if (kind === 'PeerAuthentication' && code === 'ignored' && field === 'spec') return null;
+  return WARNINGS[code];
+}
