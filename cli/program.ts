@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ownVersion } from '../core/config/index.ts';
+import { addAnalyze } from './commands/analyze.ts';
 import { addInstall } from './commands/install.ts';
 import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
@@ -35,7 +36,8 @@ export function buildProgram(
     .configureOutput({ writeOut: write.out, writeErr: write.err })
     .exitOverride()
     .addHelpText('after', HELP);
-  for (const add of [addInstall, addUninstall, addStatus, addWhy, addZtunnelConfig, addVersion]) add(program, context);
+  const commands = [addInstall, addUninstall, addStatus, addAnalyze, addWhy, addZtunnelConfig, addVersion];
+  for (const add of commands) add(program, context);
   inherit(program);
   failWith(NoAnswer.exitCode, program, 'why');
   addLab(program); // last: it keeps its hands off --help, which is the lab's own

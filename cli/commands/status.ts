@@ -136,7 +136,7 @@ function describe(status: MeshStatus): string {
   }
   parts.push(
     status.problems.length === 0
-      ? 'No problems found.'
+      ? 'No problems found. For mistakes in policies, labels and services: ambit analyze'
       : `${status.problems.length} ${status.problems.length === 1 ? 'problem' : 'problems'}:\n${status.problems.map((p) => `  ${p}`).join('\n')}`,
   );
   return parts.join('\n\n');
