@@ -13,6 +13,7 @@ import {
   mustParseIp,
   type OutboundFlow,
   type PolicyScope,
+  serviceKey,
   spiffeId,
   View,
 } from '../../mesh/index.ts';
@@ -163,6 +164,43 @@ function benchOutbound(report: Report): void {
   report('decideOutbound to a pod', nanoseconds(() => decideOutbound(view, direct, Math.random)) / 1000, 'µs');
 }
 
+/** One service with all pods behind it: as it is asked, and at the first question after one of the pods changed. */
+function benchEndpoints(report: Report): void {
+  for (const pods of [100, 10_000]) {
+    const deriver = deriverOf(pods, 0);
+    deriver.apply(serviceOf(0));
+    const view = viewOf(deriver);
+    const [service] = [...view.services()];
+    const everybody = [...view.workloads()].map((workload, i) => ({
+      ...workload,
+      capacity: 1 + (i % 3),
+      services: new Map([[serviceKey(service ?? never()), []]]),
+    }));
+    const spread = {
+      ...(service ?? never()),
+      ports: [{ servicePort: 80, targetPort: 8080, appProtocol: 'TCP' as const }],
+    };
+    view.upsertAddress({ kind: 'service', service: spread });
+    for (const workload of everybody) view.upsertAddress({ kind: 'workload', workload });
+    const flow = {
+      source: everybody[0] ?? never(),
+      from: { ip: address(0, 1), port: 4000 },
+      originalDst: { ip: address(96, 0), port: 80 },
+    };
+    if (decideOutbound(view, flow, Math.random).kind !== 'hbone') never();
+    const asked = nanoseconds(() => decideOutbound(view, flow, Math.random));
+    report(`decideOutbound to a service with ${pods} endpoints`, asked / 1000, 'µs');
+    const changing = everybody[pods >> 1] ?? never();
+    const states = [changing, { ...changing, status: 'UNHEALTHY' as const }];
+    let turn = 0;
+    const change = nanoseconds(() => {
+      view.upsertAddress({ kind: 'workload', workload: states[turn++ & 1] ?? changing });
+      decideOutbound(view, flow, Math.random);
+    });
+    report(`one of ${pods} endpoints changes, and the first decision after it`, change / 1000, 'µs');
+  }
+}
+
 function never(): never {
   throw new Error('the bench built something else than it meant to');
 }
@@ -187,5 +225,6 @@ export const mesh: Suite = async ({ samples }) => {
     samples.add({ suite: 'mesh', name, metric: 'time', unit, better: 'lower' }, AMBIT, value);
   benchEvaluate(report);
   benchOutbound(report);
+  benchEndpoints(report);
   benchDerive(report);
 };
