@@ -32,6 +32,7 @@ export {
   type OutboundFlow,
   type RefuseReason,
 } from './decide/outbound.ts';
+export { formatReason, type RouteReason } from './decide/reason.ts';
 export type { PolicyReading } from './derive/authorization-policy.ts';
 export { Deriver } from './derive/deriver.ts';
 export {
@@ -132,6 +133,8 @@ export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts }
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';
 export { validate } from './validate/validate.ts';
-export type { Candidate, Choice, Endpoint, LookupMode, Pick, PickFailure } from './view/balancer.ts';
+export type { Endpoint, Pick, PickFailure } from './view/balancer.ts';
+export type { Candidate, Choice } from './view/bucket.ts';
 export type { PolicyStore } from './view/policy-store.ts';
+export type { LookupMode } from './view/ports.ts';
 export { View, type ViewOptions, type WorkloadInfo } from './view/view.ts';

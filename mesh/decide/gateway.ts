@@ -1,8 +1,9 @@
 /** From a reference to a waypoint to one workload that serves it. */
 import type { IpAddress } from '../address.ts';
 import type { GatewayAddress, Service, Workload } from '../model.ts';
-import type { LookupMode, PickFailure } from '../view/balancer.ts';
+import type { LookupMode } from '../view/ports.ts';
 import type { View } from '../view/view.ts';
+import type { GatewayFailure } from './reason.ts';
 
 export type GatewayHop =
   | {
@@ -11,7 +12,7 @@ export type GatewayHop =
       readonly port: number;
       readonly service?: Service;
     }
-  | { readonly kind: 'failed'; readonly reason: PickFailure | 'gateway-not-found' };
+  | { readonly kind: 'failed'; readonly reason: GatewayFailure };
 
 /** A reference that can not be resolved is a failure, never a way around the gateway. */
 export function resolveGateway(
@@ -41,11 +42,6 @@ export function isBehindGateway(view: View, ref: GatewayAddress, candidate: Work
   }
   const workload = gatewayWorkload(view, ref);
   return workload !== undefined && workload.uid === candidate.uid && workload.addresses.includes(ip);
-}
-
-/** In words, for reasons. */
-export function formatGateway({ destination }: GatewayAddress): string {
-  return destination.kind === 'hostname' ? `${destination.namespace}/${destination.hostname}` : destination.address;
 }
 
 function gatewayService(view: View, { destination }: GatewayAddress): Service | undefined {

@@ -4,6 +4,7 @@ import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import type { Service, Workload } from '../model.ts';
 import { at, seeded, service, shuffled, viewOf, waypointByHost, waypointByIp, workload } from '../test-support.ts';
 import { decideInboundHbone, decideInboundPlaintext, type InboundDecision } from './inbound.ts';
+import { formatReason } from './reason.ts';
 
 const ECHO = 'default/echo.default.svc.cluster.local';
 const WAY = 'default/way.default.svc.cluster.local';
@@ -165,7 +166,7 @@ test('a forwarded host labels only services that the pod is behind', () => {
       authority: '10.0.0.1:8080',
       ...(forwardedHost !== undefined && { forwardedHost }),
     });
-    return d.kind === 'accept' ? d.service?.name : d.reason;
+    return d.kind === 'accept' ? d.service?.name : formatReason(d.because);
   };
   assert.equal(label(), 'echo');
   assert.equal(label(other.hostname), 'other');

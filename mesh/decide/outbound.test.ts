@@ -1,49 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatSocketAddress } from '../address.ts';
-import type { LoadBalancing, RoutingScope, Service, Workload } from '../model.ts';
-import { at, seeded, service, shuffled, viewOf, waypointByHost, waypointByIp, workload } from '../test-support.ts';
-import { decideOutbound, type OutboundDecision } from './outbound.ts';
+import type { Service } from '../model.ts';
+import { seeded, service, shuffled, waypointByIp, workload } from '../test-support.ts';
+import { backend, decide, ECHO, lb, outcomes, pod, type Row, shown, source, vip } from './test-flow.ts';
 
-const source = workload('client', { addresses: ['10.0.0.9', 'fd00::9'] });
-const ECHO = 'default/echo.default.svc.cluster.local';
-const WAY = 'default/way.default.svc.cluster.local';
-const never = () => 0;
-
-function decide(
-  resources: readonly (Workload | Service)[],
-  dst: string,
-  port: number,
-  caller = source,
-  random = never,
-) {
-  const flow = {
-    source: caller,
-    from: { ip: caller.addresses[0] ?? at('10.0.0.9', 1).ip, port: 40_000 },
-    originalDst: at(dst, port),
-  };
-  return decideOutbound(viewOf(caller, ...resources), flow, random);
-}
-
-/** A decision in one line: kind, where to dial, authority, peer, via. */
-function shown(d: OutboundDecision): string {
-  if (d.kind === 'refuse') return `refuse ${d.reason}`;
-  const dial = formatSocketAddress(d.dial);
-  if (d.kind === 'passthrough') return `passthrough ${dial}`;
-  if (d.kind === 'tcp') return `tcp ${dial} ${d.destination?.name}`;
-  return `hbone ${dial} ${d.authority} ${d.destination.name} ${d.via}`;
-}
-
-const pod = workload('pod', { addresses: ['10.0.0.1'] });
-const vip = { addresses: ['10.1.0.1'] };
-const backend = (name: string, address: string, fields = {}) =>
-  workload(name, { addresses: [address], services: { [ECHO]: {} }, ...fields });
+const holds = (rows: readonly Row[]) => {
+  for (const [name, got, want] of outcomes(rows)) assert.equal(got, want, name);
+};
 
 test('outbound decisions follow the table of the reference', () => {
-  const waypoint = workload('waypoint', { addresses: ['10.0.0.50'], namespace: 'infra' });
-  const wayService = service('way', { addresses: ['10.1.0.50'], ports: { 15008: 15_008 } });
-  const wayPod = workload('waypod', { addresses: ['10.0.0.51'], services: { [WAY]: {} } });
-  const rows: readonly [string, readonly (Workload | Service)[], string, number, string][] = [
+  holds([
     ['an unknown destination passes through', [], '198.51.100.1', 80, 'passthrough 198.51.100.1:80'],
     [
       'a known pod outside the mesh is dialled plainly',
@@ -118,14 +85,14 @@ test('outbound decisions follow the table of the reference', () => {
       'refuse port-not-served',
     ],
     [
-      'a named port, taken by an application tunnel',
+      'a named port is not what an application tunnel takes',
       [
         service('echo', { ...vip, ports: { 80: 0 } }),
         backend('a', '10.0.0.1', { applicationTunnel: { protocol: 'NONE', port: 15_088 } }),
       ],
       '10.1.0.1',
       80,
-      'hbone 10.0.0.1:15008 10.0.0.1:80 a direct',
+      'refuse port-not-served',
     ],
     [
       'a port that the service does not have',
@@ -134,7 +101,7 @@ test('outbound decisions follow the table of the reference', () => {
       81,
       'refuse port-not-served',
     ],
-    ['a service without endpoints', [service('echo', vip)], '10.1.0.1', 80, 'refuse no-healthy-endpoint'],
+    ['a service without endpoints', [service('echo', vip)], '10.1.0.1', 80, 'refuse no-endpoint'],
     [
       'a service whose endpoints are sick',
       [service('echo', vip), backend('b', '10.0.0.1', { status: 'UNHEALTHY' })],
@@ -164,18 +131,11 @@ test('outbound decisions follow the table of the reference', () => {
       'passthrough 10.1.0.1:80',
     ],
     [
-      'PASSTHROUGH with a waypoint: the waypoint wins',
-      [service('echo', { ...vip, loadBalancing: lb('PASSTHROUGH'), waypoint: waypointByIp('10.0.0.50') }), waypoint],
-      '10.1.0.1',
-      80,
-      'hbone 10.0.0.50:15008 10.1.0.1:80 waypoint waypoint',
-    ],
-    [
       'an endpoint without any address is never chosen',
       [service('echo', vip), workload('b', { services: { [ECHO]: {} } })],
       '10.1.0.1',
       80,
-      'refuse port-not-served',
+      'refuse no-address',
     ],
     [
       'an endpoint known by name only',
@@ -185,132 +145,11 @@ test('outbound decisions follow the table of the reference', () => {
       'refuse hostname-not-resolved',
     ],
     [
-      'endpoints on another network only',
-      [service('echo', vip), backend('b', '10.0.0.1', { network: 'n2', networkGateway: waypointByIp('203.0.113.1') })],
-      '10.1.0.1',
-      80,
-      'refuse cross-network',
-    ],
-    [
       'an endpoint here before one on another network',
       [service('echo', vip), backend('a', '10.0.0.1', { network: 'n2' }), backend('b', '10.0.0.2')],
       '10.1.0.1',
       80,
       'hbone 10.0.0.2:15008 10.0.0.2:8080 b direct',
-    ],
-    [
-      'a workload waypoint by address',
-      [waypoint, workload('p', { addresses: ['10.0.0.1'], waypoint: waypointByIp('10.0.0.50') })],
-      '10.0.0.1',
-      80,
-      'hbone 10.0.0.50:15008 10.0.0.1:80 waypoint waypoint',
-    ],
-    [
-      'a workload waypoint by service name',
-      [
-        wayService,
-        wayPod,
-        workload('p', { addresses: ['10.0.0.1'], waypoint: waypointByHost('default', wayService.hostname) }),
-      ],
-      '10.0.0.1',
-      80,
-      'hbone 10.0.0.51:15008 10.0.0.1:80 waypod waypoint',
-    ],
-    [
-      "a workload waypoint by a workload's own name",
-      [
-        workload('w', { hostname: 'w.example.com', addresses: ['10.0.0.52'] }),
-        workload('p', { addresses: ['10.0.0.1'], waypoint: waypointByHost('default', 'w.example.com') }),
-      ],
-      '10.0.0.1',
-      80,
-      'hbone 10.0.0.52:15008 10.0.0.1:80 w waypoint',
-    ],
-    [
-      'a waypoint by virtual address',
-      [wayService, wayPod, service('echo', { ...vip, waypoint: waypointByIp('10.1.0.50') })],
-      '10.1.0.1',
-      80,
-      'hbone 10.0.0.51:15008 10.1.0.1:80 waypod waypoint',
-    ],
-    [
-      'a waypoint whose service maps its port',
-      [
-        service('way', { ports: { 15009: 15_008 } }),
-        wayPod,
-        service('echo', { ...vip, waypoint: waypointByHost('default', wayService.hostname, 15_009) }),
-      ],
-      '10.1.0.1',
-      80,
-      'hbone 10.0.0.51:15008 10.1.0.1:80 waypod waypoint',
-    ],
-    [
-      'a sandwiched waypoint behind a service without ports',
-      [
-        service('way', { addresses: ['10.1.0.50'], ports: {} }),
-        workload('sw', {
-          addresses: ['10.0.0.53'],
-          tunnelProtocol: 'NONE',
-          applicationTunnel: { protocol: 'PROXY', port: 15_088 },
-          services: { [WAY]: {} },
-        }),
-        service('echo', { ...vip, waypoint: waypointByIp('10.1.0.50') }),
-      ],
-      '10.1.0.1',
-      80,
-      'hbone 10.0.0.53:15008 10.1.0.1:80 sw waypoint',
-    ],
-    [
-      'a waypoint of the other family',
-      [
-        workload('w', { addresses: ['fd00::50'] }),
-        workload('p', { addresses: ['10.0.0.1'], waypoint: waypointByIp('fd00::50') }),
-      ],
-      '10.0.0.1',
-      80,
-      'hbone [fd00::50]:15008 10.0.0.1:80 w waypoint',
-    ],
-    [
-      'a service waypoint is for the service, not for its pods',
-      [waypoint, service('echo', { ...vip, waypoint: waypointByIp('10.0.0.50') }), backend('b', '10.0.0.1')],
-      '10.0.0.1',
-      80,
-      'hbone 10.0.0.1:15008 10.0.0.1:80 b direct',
-    ],
-    [
-      "a pod's waypoint is not for its service",
-      [waypoint, service('echo', vip), backend('b', '10.0.0.1', { waypoint: waypointByIp('10.0.0.50') })],
-      '10.1.0.1',
-      80,
-      'hbone 10.0.0.1:15008 10.0.0.1:8080 b direct',
-    ],
-    [
-      'a waypoint that does not exist is never gone around',
-      [service('echo', { ...vip, waypoint: waypointByIp('10.0.0.50') }), backend('b', '10.0.0.1')],
-      '10.1.0.1',
-      80,
-      'refuse waypoint-not-resolved',
-    ],
-    [
-      'a waypoint without endpoints, too',
-      [
-        wayService,
-        workload('p', { addresses: ['10.0.0.1'], waypoint: waypointByHost('default', wayService.hostname) }),
-      ],
-      '10.0.0.1',
-      80,
-      'refuse waypoint-not-resolved',
-    ],
-    [
-      'a waypoint on another network',
-      [
-        wayService,
-        workload('w', { addresses: ['10.0.0.1'], network: 'n2', services: { [WAY]: {} } }),
-        service('echo', { ...vip, waypoint: waypointByIp('10.1.0.50') }),
-      ],
-      '10.1.0.1',
-      80,
-      'refuse cross-network',
     ],
     [
       'a peer whose identity can not be verified',
@@ -319,30 +158,192 @@ test('outbound decisions follow the table of the reference', () => {
       80,
       'refuse identity-unknown',
     ],
-  ];
-  for (const [name, resources, dst, port, want] of rows) {
-    for (let seed = 0; seed < 3; seed++) {
-      assert.equal(shown(decide(shuffled(resources, seeded(seed)), dst, port)), want, name);
-    }
-  }
+  ]);
 });
 
-function lb(mode: LoadBalancing['mode'], ...routingPreference: RoutingScope[]): LoadBalancing {
-  return { mode, routingPreference, healthPolicy: 'ONLY_HEALTHY' };
-}
+test('a pod that calls itself gets no shortcut', () => {
+  holds([
+    ['by its own address', [], '10.0.0.9', 80, 'hbone 10.0.0.9:15008 10.0.0.9:80 client direct'],
+    ['by its other address', [], 'fd00::9', 80, 'hbone [fd00::9]:15008 [fd00::9]:80 client direct'],
+    [
+      'through a service that it is behind',
+      [service('echo', vip)],
+      '10.1.0.1',
+      80,
+      'hbone 10.0.0.9:15008 10.0.0.9:8080 client direct',
+      { ...source, services: new Map([[ECHO, []]]) },
+    ],
+  ]);
+});
 
-test("the caller's own waypoint plays no part, and a waypoint reaches its pods directly", () => {
-  const target = workload('p', {
-    addresses: ['10.0.0.1'],
-    waypoint: waypointByHost('default', 'way.default.svc.cluster.local'),
+test('a service may stand for a range of addresses', () => {
+  const range = service('range', { addresses: ['10.8.0.0/16', 'fd08::/64'], ports: { 443: 8443 } });
+  const behind = workload('b', {
+    addresses: ['10.0.0.1', 'fd00::1'],
+    services: { 'default/range.default.svc.cluster.local': {} },
   });
-  const way = service('way', { ports: { 15008: 15_008 } });
-  const a = workload('way-a', { addresses: ['10.0.0.51'], services: { [WAY]: {} } });
-  const b = workload('way-b', { addresses: ['10.0.0.52'], services: { [WAY]: {} } });
-  const withWaypoint = workload('c', { addresses: ['10.0.0.9'], waypoint: waypointByIp('10.0.0.50') });
-  assert.equal(shown(decide([pod], '10.0.0.1', 80, withWaypoint)), 'hbone 10.0.0.1:15008 10.0.0.1:80 pod direct');
-  assert.equal(shown(decide([target, way, a, b], '10.0.0.1', 80, b)), 'hbone 10.0.0.1:15008 10.0.0.1:80 p direct');
-  assert.equal(shown(decide([target, way, a, b], '10.0.0.1', 80)), 'hbone 10.0.0.51:15008 10.0.0.1:80 way-a waypoint');
+  const wide = (fields = {}) => service('wide', { addresses: ['10.0.0.0/8'], ports: { 443: 1 }, ...fields });
+  const way = workload('w', { addresses: ['10.0.0.50'] });
+  holds([
+    ['inside', [range, behind], '10.8.7.6', 443, 'hbone 10.0.0.1:15008 10.0.0.1:8443 b direct'],
+    ['IPv6, inside', [range, behind], 'fd08::77', 443, 'hbone [fd00::1]:15008 [fd00::1]:8443 b direct'],
+    ['outside', [range, behind], '10.9.0.1', 443, 'passthrough 10.9.0.1:443'],
+    ['a port that it does not have', [range, behind], '10.8.7.6', 80, 'refuse port-not-served'],
+    [
+      'the tighter of two ranges',
+      [range, wide(), behind],
+      '10.8.7.6',
+      443,
+      'hbone 10.0.0.1:15008 10.0.0.1:8443 b direct',
+    ],
+    [
+      'an exact address before a range',
+      [wide(), service('echo', { addresses: ['10.8.7.6'], ports: { 443: 9 } }), backend('e', '10.0.0.2')],
+      '10.8.7.6',
+      443,
+      'hbone 10.0.0.2:15008 10.0.0.2:9 e direct',
+    ],
+    [
+      'a pod within the range is itself',
+      [wide(), pod],
+      '10.0.0.1',
+      443,
+      'hbone 10.0.0.1:15008 10.0.0.1:443 pod direct',
+    ],
+    [
+      'a hidden range is not there',
+      [{ ...range, namespace: 'x', visibility: 'NAMESPACE' }, behind],
+      '10.8.7.6',
+      443,
+      'passthrough 10.8.7.6:443',
+    ],
+    [
+      'PASSTHROUGH: whatever address the client chose',
+      [wide({ loadBalancing: lb('PASSTHROUGH') })],
+      '10.8.7.6',
+      443,
+      'passthrough 10.8.7.6:443',
+    ],
+    [
+      'a range with a waypoint: it gets the address that was dialled',
+      [{ ...range, waypoint: waypointByIp('10.0.0.50') }, way],
+      '10.8.7.6',
+      443,
+      'hbone 10.0.0.50:15008 10.8.7.6:443 w waypoint',
+    ],
+    [
+      'the range of another network',
+      [service('far', { addresses: ['n2/10.8.0.0/16'] })],
+      '10.8.7.6',
+      443,
+      'passthrough 10.8.7.6:443',
+    ],
+  ]);
+});
+
+test("an address that is a pod's and a service's: asked as a pod for waypoints, as a service for endpoints", () => {
+  const both = workload('both', { addresses: ['10.1.0.1'] });
+  const way = workload('w', { addresses: ['10.0.0.50'] });
+  holds([
+    [
+      'the service',
+      [both, service('echo', vip), backend('b', '10.0.0.1')],
+      '10.1.0.1',
+      80,
+      'hbone 10.0.0.1:15008 10.0.0.1:8080 b direct',
+    ],
+    [
+      "the service's waypoint is not asked for",
+      [both, way, service('echo', { ...vip, waypoint: waypointByIp('10.0.0.50') }), backend('b', '10.0.0.1')],
+      '10.1.0.1',
+      80,
+      'hbone 10.0.0.1:15008 10.0.0.1:8080 b direct',
+    ],
+    [
+      "the endpoint's waypoint is",
+      [both, way, service('echo', vip), backend('b', '10.0.0.1', { waypoint: waypointByIp('10.0.0.50') })],
+      '10.1.0.1',
+      80,
+      'hbone 10.0.0.50:15008 10.1.0.1:80 w waypoint',
+    ],
+  ]);
+});
+
+test('what is on other networks is refused, and never sent to a stranger at that address', () => {
+  const abroad = { ...source, network: 'n2' };
+  const gateway = { networkGateway: waypointByIp('203.0.113.1') };
+  holds([
+    [
+      'endpoints on another network, behind a gateway',
+      [service('echo', vip), backend('b', '10.0.0.1', { network: 'n2', ...gateway })],
+      '10.1.0.1',
+      80,
+      'refuse cross-network',
+    ],
+    [
+      'endpoints on another network, without a gateway',
+      [service('echo', vip), backend('b', '10.0.0.1', { network: 'n2' })],
+      '10.1.0.1',
+      80,
+      'refuse no-network-gateway',
+    ],
+    [
+      'no address at all, but a gateway',
+      [service('echo', vip), workload('b', { network: 'n2', ...gateway, services: { [ECHO]: {} } })],
+      '10.1.0.1',
+      80,
+      'refuse cross-network',
+    ],
+    [
+      'a gateway of our own network is not for us',
+      [service('echo', vip), workload('b', { ...gateway, services: { [ECHO]: {} } })],
+      '10.1.0.1',
+      80,
+      'refuse no-address',
+    ],
+    [
+      'the only one here is sick',
+      [
+        service('echo', vip),
+        backend('a', '10.0.0.1', { network: 'n2', ...gateway }),
+        backend('b', '10.0.0.2', { status: 'UNHEALTHY' }),
+      ],
+      '10.1.0.1',
+      80,
+      'refuse cross-network',
+    ],
+    [
+      'a pod there, by address',
+      [workload('p', { addresses: ['10.0.0.1'], network: 'n2' })],
+      '10.0.0.1',
+      80,
+      'passthrough 10.0.0.1:80',
+    ],
+    [
+      "a service of the proxy's network, for a caller of another",
+      [service('echo', vip), backend('b', '10.0.0.1')],
+      '10.1.0.1',
+      80,
+      'refuse other-network',
+      abroad,
+    ],
+    [
+      'PASSTHROUGH, for a caller of another network',
+      [service('echo', { ...vip, loadBalancing: lb('PASSTHROUGH') })],
+      '10.1.0.1',
+      80,
+      'passthrough 10.1.0.1:80',
+      abroad,
+    ],
+    [
+      "a service of the caller's network only",
+      [service('echo', { addresses: ['n2/10.1.0.1'] }), backend('b', '10.0.0.1', { network: 'n2' })],
+      '10.1.0.1',
+      80,
+      'hbone 10.0.0.1:15008 10.0.0.1:8080 b direct',
+      abroad,
+    ],
+  ]);
 });
 
 test('the family of a dual-stack endpoint follows the service and then the caller', () => {
@@ -375,101 +376,6 @@ test('the peer may be the workload or who the service names, and names that are 
     80,
   );
   assert.deepEqual(d.kind === 'hbone' && d.expectedIdentities, ['spiffe://cluster.local/ns/default/sa/b', san]);
-});
-
-const place = (region: string, zone: string, subzone = '') => ({ locality: { region, zone, subzone } });
-const here = workload('here', { addresses: ['10.0.0.9'], node: 'n1', ...place('r', 'z', 's') });
-
-test('locality narrows the choice as the mode says', () => {
-  const names = (loadBalancing: LoadBalancing | undefined, endpoints: readonly Workload[]) => {
-    const s = service('echo', { ...vip, ...(loadBalancing && { loadBalancing }) });
-    const chosen = new Set<string>();
-    for (let i = 0; i < 16; i++) {
-      const d = decide([s, ...endpoints], '10.1.0.1', 80, here, () => i / 16);
-      chosen.add(d.kind === 'hbone' ? d.destination.name : d.kind === 'refuse' ? d.reason : d.kind);
-    }
-    return [...chosen].sort().join(' ');
-  };
-  const a = backend('a', '10.0.0.1', { node: 'n1', ...place('r', 'z', 's') });
-  const b = backend('b', '10.0.0.2', { node: 'n2', ...place('r', 'z', 's') });
-  const c = backend('c', '10.0.0.3', { node: 'n3', ...place('r', 'z2', 's') });
-  const d = backend('d', '10.0.0.4', { node: 'n4', ...place('r2', 'z', 's') });
-  const rows: readonly [string, LoadBalancing | undefined, readonly Workload[], string][] = [
-    ['no preference', undefined, [a, b, c, d], 'a b c d'],
-    ['preferences without a mode', lb('UNSPECIFIED_MODE', 'NODE'), [a, b, c, d], 'a b c d'],
-    ['failover to the best', lb('FAILOVER', 'REGION', 'ZONE'), [a, b, c, d], 'a b'],
-    ['failover down to the node', lb('FAILOVER', 'NETWORK', 'REGION', 'ZONE', 'SUBZONE', 'NODE'), [a, b, c, d], 'a'],
-    ['failover to the region', lb('FAILOVER', 'REGION', 'ZONE'), [c, d], 'c'],
-    [
-      'a mismatch stops the count',
-      lb('FAILOVER', 'REGION', 'ZONE'),
-      [d, { ...d, name: 'e', uid: 'e', ...place('r3', 'x') }],
-      'd e',
-    ],
-    ['failover to anywhere', lb('FAILOVER', 'REGION', 'ZONE'), [d], 'd'],
-    ['strict to the node', lb('STRICT', 'NODE'), [a, b, c], 'a'],
-    ['strict without anybody', lb('STRICT', 'NODE'), [b, c], 'no-endpoint-in-scope'],
-    ['strict wants every scope', lb('STRICT', 'REGION', 'ZONE'), [b, c, d], 'b'],
-    ['same cluster', lb('STRICT', 'CLUSTER'), [a, { ...b, clusterId: 'other' }], 'a'],
-    ['unhealthy ones do not count', lb('FAILOVER', 'NODE'), [{ ...a, status: 'UNHEALTHY' }, b, c], 'b c'],
-  ];
-  for (const [name, balancing, endpoints, want] of rows) assert.equal(names(balancing, endpoints), want, name);
-});
-
-test('the choice is weighted by capacity, and a capacity of nothing is not chosen', () => {
-  const random = seeded(1);
-  const count: Record<string, number> = { a: 0, b: 0, c: 0 };
-  const resources = [
-    service('echo', vip),
-    backend('a', '10.0.0.1', { capacity: 3 }),
-    backend('b', '10.0.0.2'),
-    backend('c', '10.0.0.3', { capacity: 0 }),
-  ];
-  const view = viewOf(source, ...resources);
-  for (let i = 0; i < 4000; i++) {
-    const d = decideOutbound(view, { source, from: at('10.0.0.9', 1), originalDst: at('10.1.0.1', 80) }, random);
-    if (d.kind === 'hbone') count[d.destination.name] = (count[d.destination.name] ?? 0) + 1;
-  }
-  assert.equal(count['c'], 0);
-  assert.ok(Math.abs((count['a'] ?? 0) - 3000) < 120, JSON.stringify(count));
-  const zeros = decide(
-    [service('echo', vip), backend('a', '10.0.0.1', { capacity: 0 }), backend('b', '10.0.0.2', { capacity: 0 })],
-    '10.1.0.1',
-    80,
-  );
-  assert.equal(zeros.kind, 'hbone');
-});
-
-test('weighted waypoints share by weight, and without any weight the single one serves', () => {
-  const ways = [
-    workload('w1', { addresses: ['10.0.0.51'] }),
-    workload('w2', { addresses: ['10.0.0.52'] }),
-    workload('w3', { addresses: ['10.0.0.53'] }),
-  ];
-  const split = (first: number, second: number) => {
-    const s = service('echo', {
-      ...vip,
-      waypoint: waypointByIp('10.0.0.53'),
-      weightedWaypoints: [
-        { destination: waypointByIp('10.0.0.51'), weight: first },
-        { destination: waypointByIp('10.0.0.52'), weight: second },
-      ],
-    });
-    const view = viewOf(source, s, ...ways);
-    const count: Record<string, number> = {};
-    for (let i = 0; i < 100; i++) {
-      const d = decideOutbound(
-        view,
-        { source, from: at('10.0.0.9', 1), originalDst: at('10.1.0.1', 80) },
-        () => i / 100,
-      );
-      if (d.kind === 'hbone') count[d.destination.name] = (count[d.destination.name] ?? 0) + 1;
-    }
-    return count;
-  };
-  assert.deepEqual(split(75, 25), { w1: 75, w2: 25 });
-  assert.deepEqual(split(0, 1), { w2: 100 });
-  assert.deepEqual(split(0, 0), { w3: 100 });
 });
 
 test('a decision does not depend on the order in which the view was filled', () => {

@@ -6,9 +6,11 @@ import { formatSocketAddress, type IpAddress, ipFamily, isLoopback, type SocketA
 import type { GatewayAddress, Service, Workload } from '../model.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import type { PickFailure } from '../view/balancer.ts';
+import type { Candidate } from '../view/bucket.ts';
 import type { View } from '../view/view.ts';
-import { formatGateway, isBehindGateway, resolveGateway } from './gateway.ts';
+import { isBehindGateway, resolveGateway } from './gateway.ts';
 import { expectedIdentities } from './identities.ts';
+import type { RouteReason } from './reason.ts';
 
 /** Ports that the proxy itself listens on: a connection to them would come back for ever. */
 export const ILLEGAL_PORTS: ReadonlySet<number> = new Set([15_001, 15_006, 15_008]);
@@ -25,6 +27,7 @@ export type OutboundFlow = {
 export type RefuseReason =
   | PickFailure
   | 'self-call'
+  | 'other-network'
   | 'waypoint-not-resolved'
   | 'no-address'
   | 'hostname-not-resolved'
@@ -42,42 +45,55 @@ export type OutboundDecision =
       readonly destination: Workload;
       readonly service?: Service;
       readonly via: 'direct' | 'waypoint';
-      readonly because: string;
+      readonly because: RouteReason;
     }
   | {
       readonly kind: 'tcp';
       readonly dial: SocketAddress;
       readonly destination?: Workload;
       readonly service?: Service;
-      readonly because: string;
+      readonly because: RouteReason;
     }
-  | { readonly kind: 'passthrough'; readonly dial: SocketAddress; readonly because: string }
-  | { readonly kind: 'refuse'; readonly reason: RefuseReason; readonly service?: Service; readonly because: string };
+  | { readonly kind: 'passthrough'; readonly dial: SocketAddress; readonly because: RouteReason }
+  | {
+      readonly kind: 'refuse';
+      readonly reason: RefuseReason;
+      readonly service?: Service;
+      readonly because: RouteReason;
+    };
+
+type Question = OutboundFlow & {
+  readonly view: View;
+  readonly random: () => number;
+  /** The service that the application dialled: its waypoint was asked for already, and its endpoints' does not count. */
+  readonly addressed: Service | undefined;
+};
 
 /** Decides one flow. `random` gives numbers in [0, 1) and is asked only where there is a choice. */
 export function decideOutbound(view: View, flow: OutboundFlow, random: () => number): OutboundDecision {
-  const { source, originalDst: dst } = flow;
-  if (isLoopback(dst.ip) && ILLEGAL_PORTS.has(dst.port)) {
-    return refuse('self-call', `port ${dst.port} on loopback is the proxy's own`);
-  }
+  const { source, from, originalDst } = flow;
+  const { ip, port } = originalDst;
+  if (isLoopback(ip) && ILLEGAL_PORTS.has(port)) return refuse('self-call', { code: 'own-port', port });
   // Whether it is a service is asked in the proxy's network and after workloads, what it leads to in the source's network and
-  // services first: with one network and no address in both roles the two agree.
-  const known = view.workloadByAddress(view.network, dst.ip);
-  const addressed = known === undefined ? view.serviceByVip(view.network, dst.ip, source.namespace) : undefined;
-  const waypoint = addressed && serviceWaypoint(addressed, random);
-  if (waypoint !== undefined) return throughWaypoint(view, flow, waypoint, addressed, random);
+  // services first: with one network and no address in both roles the two agree. A range never stands for a workload within it:
+  // somebody's 10.0.0.0/8 must not take what goes to the pods.
+  const known = view.workloadByAddress(view.network, ip);
+  const addressed = known === undefined ? view.serviceByVip(view.network, ip, source.namespace) : undefined;
+  const q: Question = { source, from, originalDst, view, random, addressed };
+  if (addressed !== undefined) {
+    const waypoint = serviceWaypoint(addressed, random);
+    if (waypoint !== undefined) return throughWaypoint(q, waypoint, addressed, addressed);
+  }
 
-  const service = view.serviceByVip(source.network, dst.ip, source.namespace);
-  if (service !== undefined) return toService(view, flow, service, random);
-  const workload = view.workloadByAddress(source.network, dst.ip);
-  if (workload === undefined) {
-    return { kind: 'passthrough', dial: dst, because: `${dst.ip} belongs to no workload or service of the mesh` };
+  const workload = view.workloadByAddress(source.network, ip);
+  const service = view.serviceByVip(source.network, ip, source.namespace, { ranges: workload === undefined });
+  if (service !== undefined) return toService(q, service);
+  if (workload !== undefined) return toEndpoint(q, { workload, targetPort: port }, undefined);
+  // A service of the mesh that has nothing here is a failure: what answers at such an address would be a stranger.
+  if (addressed !== undefined && addressed.loadBalancing?.mode !== 'PASSTHROUGH') {
+    return refuse('other-network', { code: 'other-network', service: addressed, network: source.network }, addressed);
   }
-  // Traffic to a pod's own address uses the pod's waypoint, unless it is the waypoint that calls.
-  if (workload.waypoint !== undefined && !isBehindGateway(view, workload.waypoint, source, flow.from.ip)) {
-    return throughWaypoint(view, flow, workload.waypoint, undefined, random);
-  }
-  return toEndpoint(flow, workload, dst.port, undefined);
+  return { kind: 'passthrough', dial: originalDst, because: { code: 'destination-unknown', ip } };
 }
 
 /** Weighted waypoints, where any has a weight, stand above the single one. */
@@ -96,21 +112,20 @@ function serviceWaypoint(service: Service, random: () => number): GatewayAddress
 }
 
 function throughWaypoint(
-  view: View,
-  flow: OutboundFlow,
-  ref: GatewayAddress,
+  q: Question,
+  waypoint: GatewayAddress,
+  of: Service | Workload,
   service: Service | undefined,
-  random: () => number,
 ): OutboundDecision {
-  const { source, originalDst: dst } = flow;
-  const hop = resolveGateway(view, source, ref, 'waypoint', random);
+  const { view, source, originalDst: dst, random } = q;
+  const hop = resolveGateway(view, source, waypoint, 'waypoint', random);
   if (hop.kind === 'failed') {
     // Going on without the waypoint would go around its policy.
-    const why = `waypoint ${formatGateway(ref)} can not be used: ${hop.reason}`;
-    return refuse(hop.reason === 'cross-network' ? 'cross-network' : 'waypoint-not-resolved', why, service);
+    const because: RouteReason = { code: 'waypoint-unusable', of, waypoint, failure: hop.reason };
+    return refuse(hop.reason === 'cross-network' ? 'cross-network' : 'waypoint-not-resolved', because, service);
   }
   // A reference by address says which family it means; one by name follows what the application dialled.
-  const wish = ref.destination.kind === 'address' ? ref.destination.address : dst.ip;
+  const wish = waypoint.destination.kind === 'address' ? waypoint.destination.address : dst.ip;
   const ip = pickAddress(hop.workload, wish, hop.service);
   if (ip === undefined) return noAddress(hop.workload, service);
   const identities = expectedIdentities(hop.workload, hop.service);
@@ -123,37 +138,32 @@ function throughWaypoint(
     destination: hop.workload,
     ...(service && { service }),
     via: 'waypoint',
-    because: `${service ? `service ${service.namespace}/${service.name}` : 'the workload'} has waypoint ${formatGateway(ref)}`,
+    because: { code: 'has-waypoint', of, waypoint },
   };
 }
 
-function toService(view: View, flow: OutboundFlow, service: Service, random: () => number): OutboundDecision {
-  const { source, originalDst: dst } = flow;
+function toService(q: Question, service: Service): OutboundDecision {
+  const { view, source, originalDst: dst, random } = q;
   if (service.loadBalancing?.mode === 'PASSTHROUGH') {
-    const because = `service ${service.namespace}/${service.name} leaves the choice of address to the client`;
-    return { kind: 'passthrough', dial: dst, because };
+    return { kind: 'passthrough', dial: dst, because: { code: 'client-chooses', service } };
   }
   const pick = view.balancer(service).pick(source, dst.port, 'standard', random);
-  if (pick.kind === 'failed') {
-    return refuse(pick.reason, `service ${service.namespace}/${service.name}: ${PICK_FAILURE[pick.reason]}`, service);
-  }
-  return toEndpoint(flow, pick.candidate.workload, pick.candidate.targetPort, service);
+  if (pick.kind === 'picked') return toEndpoint(q, pick.candidate, service);
+  return refuse(pick.reason, { code: 'no-endpoint', service, port: dst.port, failure: pick.reason }, service);
 }
 
-const PICK_FAILURE: Readonly<Record<PickFailure, string>> = {
-  'no-healthy-endpoint': 'it has no healthy endpoint',
-  'port-not-served': 'no endpoint serves this port',
-  'no-endpoint-in-scope': 'no endpoint is where its traffic must stay',
-  'cross-network': 'its endpoints are on other networks, which is not supported',
-};
-
-function toEndpoint(flow: OutboundFlow, workload: Workload, port: number, service: Service | undefined) {
-  const ip = pickAddress(workload, flow.originalDst.ip, service);
+function toEndpoint(q: Question, endpoint: Candidate, service: Service | undefined): OutboundDecision {
+  const { workload, targetPort: port } = endpoint;
+  // Traffic to a pod's own address uses the pod's waypoint, unless it is the waypoint that calls.
+  if (q.addressed === undefined && workload.waypoint !== undefined) {
+    const isReturning = isBehindGateway(q.view, workload.waypoint, q.source, q.from.ip);
+    if (!isReturning) return throughWaypoint(q, workload.waypoint, workload, service);
+  }
+  const ip = pickAddress(workload, q.originalDst.ip, service);
   if (ip === undefined) return noAddress(workload, service);
-  const name = `${workload.namespace}/${workload.name}`;
   if (workload.tunnelProtocol === 'NONE') {
-    const because = `${name} is not in the mesh`;
-    return { kind: 'tcp', dial: { ip, port }, destination: workload, ...(service && { service }), because } as const;
+    const because: RouteReason = { code: 'not-in-mesh', workload };
+    return { kind: 'tcp', dial: { ip, port }, destination: workload, ...(service && { service }), because };
   }
   const identities = expectedIdentities(workload, service);
   if (identities.length === 0) return noIdentity(workload, service);
@@ -165,8 +175,8 @@ function toEndpoint(flow: OutboundFlow, workload: Workload, port: number, servic
     destination: workload,
     ...(service && { service }),
     via: 'direct',
-    because: `${name} speaks HBONE`,
-  } as const;
+    because: { code: 'speaks-hbone', workload },
+  };
 }
 
 /** The address asked for if the workload has it; else one that the service's families allow, of the same family if any. */
@@ -186,17 +196,17 @@ function pickAddress(workload: Workload, wish: IpAddress, service: Service | und
 }
 
 function noAddress(workload: Workload, service: Service | undefined): OutboundDecision {
-  const name = `${workload.namespace}/${workload.name}`;
-  if (workload.addresses.length > 0) return refuse('no-address', `${name} has no address of a family in use`, service);
-  if (workload.hostname === '') return refuse('no-address', `${name} has no address`, service);
-  return refuse('hostname-not-resolved', `${name} is only known as ${workload.hostname}`, service);
+  if (workload.addresses.length > 0 || workload.hostname === '') {
+    return refuse('no-address', { code: 'no-address', workload }, service);
+  }
+  const because: RouteReason = { code: 'hostname-not-resolved', workload, error: 'names are not looked up' };
+  return refuse('hostname-not-resolved', because, service);
 }
 
 function noIdentity(workload: Workload, service: Service | undefined): OutboundDecision {
-  const why = `${workload.namespace}/${workload.name} has no identity that could be verified`;
-  return refuse('identity-unknown', why, service);
+  return refuse('identity-unknown', { code: 'no-identity', workload }, service);
 }
 
-function refuse(reason: RefuseReason, because: string, service?: Service): OutboundDecision {
+function refuse(reason: RefuseReason, because: RouteReason, service?: Service): OutboundDecision {
   return { kind: 'refuse', reason, ...(service && { service }), because };
 }

@@ -4,7 +4,8 @@
  */
 import { type IpAddress, ipFamily } from '../address.ts';
 import { type Service, serviceKey, type Workload } from '../model.ts';
-import { isRange, isVisible } from '../view/service-index.ts';
+import { isVisible } from '../view/contenders.ts';
+import { isRange } from '../view/service-index.ts';
 import type { View } from '../view/view.ts';
 import { candidateNames, type NameCandidate, type NameScope, wildcardsOf } from './candidates.ts';
 

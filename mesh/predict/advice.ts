@@ -31,6 +31,7 @@ export function adviceFor(denial: Denial): readonly string[] {
       const served = ports.length === 0 ? 'it has no ports' : `it serves ${ports.join(', ')}`;
       return service ? [`ask for a port that service ${service.namespace}/${service.name} has: ${served}`] : [];
     }
+    case 'no-endpoint':
     case 'no-healthy-endpoint':
       return service
         ? [

@@ -3,6 +3,7 @@ import { formatSocketAddress, type IpAddress, ipFamily, mustParseIp, type Socket
 import { expectedIdentities } from '../decide/identities.ts';
 import { decideInboundHbone, decideInboundPlaintext, type InboundDecision } from '../decide/inbound.ts';
 import type { OutboundDecision } from '../decide/outbound.ts';
+import { formatReason } from '../decide/reason.ts';
 import type { Workload } from '../model.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import { adviceFor } from './advice.ts';
@@ -111,7 +112,7 @@ type Arrival = {
 function admitted(model: MeshModel, { caller, from }: Sender, arrival: Arrival): PredictedCase {
   const { destination, inbound, hops, identity } = arrival;
   if (inbound.kind === 'reject') {
-    const because = `the ztunnel of ${nameOf(destination)} refuses it: ${inbound.reason}`;
+    const because = `the ztunnel of ${nameOf(destination)} refuses it: ${formatReason(inbound.because)}`;
     return ended(caller, 'denied', 'tunnel-refused', because, [...hops, hop('policy', because, 'stops')]);
   }
   const { target } = inbound;

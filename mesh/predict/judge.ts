@@ -1,6 +1,7 @@
 /** Where one way ends, and why. */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import type { OutboundDecision, RefuseReason } from '../decide/outbound.ts';
+import { formatReason } from '../decide/reason.ts';
 import { adviceFor } from './advice.ts';
 import { inPlaintext, throughTunnel } from './arrival.ts';
 import type { PredictedCaller } from './callers.ts';
@@ -37,14 +38,16 @@ export function judge(model: MeshModel, caller: PredictedCaller, way: Way, targe
 const STOPS_AT: Partial<Readonly<Record<RefuseReason, HopKind>>> = {
   'waypoint-not-resolved': 'waypoint',
   'identity-unknown': 'identity',
+  'no-endpoint': 'service',
   'no-healthy-endpoint': 'service',
   'port-not-served': 'service',
 };
 
 function refused(
   caller: PredictedCaller,
-  { reason, because, service }: Extract<OutboundDecision, { kind: 'refuse' }>,
+  { reason, because: why, service }: Extract<OutboundDecision, { kind: 'refuse' }>,
 ): PredictedCase {
+  const because = formatReason(why);
   const end = ended(caller, 'denied', reason, because, [hop(STOPS_AT[reason] ?? 'endpoint', because, 'stops')]);
   return { ...end, next: adviceFor({ end, caller, ...(service && { service }) }) };
 }

@@ -277,10 +277,10 @@ const rows: readonly Row[] = [
   {
     name: 'a service without endpoints can not be reached',
     ask: [WEB, 'svc/empty.shop:80'],
-    is: ['denied', 'no-healthy-endpoint'],
+    is: ['denied', 'no-endpoint'],
     says: [/kubectl get endpointslices -n shop/],
   },
-  { name: 'nor from outside the mesh', ask: [BATCH, 'svc/empty.shop:80'], is: ['denied', 'no-healthy-endpoint'] },
+  { name: 'nor from outside the mesh', ask: [BATCH, 'svc/empty.shop:80'], is: ['denied', 'no-endpoint'] },
   {
     name: 'an endpoint that is not ready is not chosen',
     ask: [WEB, CART],

@@ -5,6 +5,7 @@
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { HBONE_PORT, type OutboundDecision } from '../decide/outbound.ts';
+import { formatReason } from '../decide/reason.ts';
 import type { Workload } from '../model.ts';
 import { inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
 import { type PredictedCaller, running } from './callers.ts';
@@ -27,7 +28,7 @@ export function throughWaypoint(
     return ended(caller, 'denied', 'identity-unknown', because, [hop('identity', because, 'stops')]);
   }
   const hops = [
-    hop('waypoint', `${decision.because}: ${endpointOf(waypoint, dial)}`),
+    hop('waypoint', `${formatReason(decision.because)}: ${endpointOf(waypoint, dial)}`),
     ...tunnelHops(decision, identity),
   ];
   const known = { encryption: 'mutual-tls', callerIdentity: identity } as const;
@@ -60,7 +61,7 @@ function behindWaypoint(model: MeshModel, waypoint: Workload, target: SocketAddr
 
 function onward(model: MeshModel, sender: Sender, decision: OutboundDecision): readonly PredictedCase[] {
   if (decision.kind === 'refuse') {
-    return [ended(sender.caller, 'denied', decision.reason, decision.because, [])];
+    return [ended(sender.caller, 'denied', decision.reason, formatReason(decision.because), [])];
   }
   if (decision.kind !== 'tcp' || decision.destination === undefined) return []; // nothing that can be said
   const { destination, dial, service } = decision;
@@ -73,7 +74,7 @@ function onward(model: MeshModel, sender: Sender, decision: OutboundDecision): r
     destination,
     ...(service && { service }),
     via: 'direct',
-    because: 'it is behind the waypoint',
+    because: { code: 'behind-waypoint' },
   };
   return [throughTunnel(model, sender, tunnel)];
 }

@@ -1,6 +1,7 @@
 /** Every way that one connection may take: each decision that chance could make of it, by the functions that proxies decide with. */
 import { ipFamily, type SocketAddress } from '../address.ts';
 import { decideOutbound, type OutboundDecision } from '../decide/outbound.ts';
+import { formatReason, type RouteReason } from '../decide/reason.ts';
 import type { Service, Workload } from '../model.ts';
 import type { View } from '../view/view.ts';
 import type { PredictedCaller } from './callers.ts';
@@ -30,37 +31,36 @@ export function waysOf(view: View, caller: PredictedCaller, target: SocketAddres
   return [...decisions.values()];
 }
 
+const OUTSIDE: RouteReason = { code: 'caller-not-in-mesh' };
+
 /** The ways that somebody has who knows no waypoints and no tunnels: as Kubernetes itself carries it. */
 export function withoutMesh(view: View, source: Workload, target: SocketAddress): readonly OutboundDecision[] {
   const service = view.serviceByVip(view.network, target.ip, source.namespace);
   if (service === undefined) {
     const workload = view.workloadByAddress(view.network, target.ip);
     if (workload === undefined) {
-      return [
-        { kind: 'passthrough', dial: target, because: `${target.ip} belongs to no workload or service of the mesh` },
-      ];
+      return [{ kind: 'passthrough', dial: target, because: { code: 'destination-unknown', ip: target.ip } }];
     }
-    return [{ kind: 'tcp', dial: target, destination: workload, because: 'the caller is not in the mesh' }];
+    return [{ kind: 'tcp', dial: target, destination: workload, because: OUTSIDE }];
   }
   const choices = view.balancer(service).choices(source, target.port, 'standard');
   if (choices.length === 0) {
     const pick = view.balancer(service).pick(source, target.port, 'standard', () => 0);
-    const reason = pick.kind === 'failed' ? pick.reason : 'no-healthy-endpoint';
+    const reason = pick.kind === 'failed' ? pick.reason : 'no-endpoint';
     return [
       {
         kind: 'refuse',
         reason,
         service,
-        because: `service ${service.namespace}/${service.name} has no endpoint for port ${target.port}`,
+        because: { code: 'no-endpoint', service, port: target.port, failure: reason },
       },
     ];
   }
   return choices.flatMap(({ candidate: { workload, targetPort } }): readonly OutboundDecision[] => {
     const ip = workload.addresses.find((a) => ipFamily(a) === ipFamily(target.ip)) ?? workload.addresses[0];
-    const because = 'the caller is not in the mesh';
     return ip === undefined
       ? []
-      : [{ kind: 'tcp', dial: { ip, port: targetPort }, destination: workload, service, because }];
+      : [{ kind: 'tcp', dial: { ip, port: targetPort }, destination: workload, service, because: OUTSIDE }];
   });
 }
 
@@ -114,7 +114,7 @@ function dialOf(decision: OutboundDecision, target: SocketAddress): SocketAddres
 }
 
 function keyOf(decision: OutboundDecision): string {
-  if (decision.kind === 'refuse') return `refuse ${decision.reason} ${decision.because}`;
+  if (decision.kind === 'refuse') return `refuse ${decision.reason} ${formatReason(decision.because)}`;
   const { ip, port } = decision.dial;
   const uid = decision.kind === 'passthrough' ? '' : (decision.destination?.uid ?? '');
   return `${decision.kind} ${ip} ${port} ${uid} ${decision.kind === 'hbone' ? decision.authority : ''}`;

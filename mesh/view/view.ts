@@ -1,6 +1,6 @@
 /**
- * What a proxy holds of the mesh. Updates keep every index current; what is costly to build (endpoint lists, policy scopes)
- * is built at the first use after a change and kept until the next.
+ * What a proxy holds of the mesh. Updates keep every index current; what is costly to build (endpoints laid out for choosing,
+ * policy scopes) is built at its first use and follows the changes from then on.
  */
 import type { IpAddress } from '../address.ts';
 import { type Address, type Authorization, type Service, serviceKey, type Workload } from '../model.ts';
@@ -19,6 +19,8 @@ export type ViewOptions = {
 
 /** How a pod's own proxy names the pod. */
 export type WorkloadInfo = { readonly name: string; readonly namespace: string; readonly serviceAccount: string };
+
+const NO_ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map();
 
 export class View {
   readonly network: string;
@@ -41,15 +43,15 @@ export class View {
 
   /** Throws RangeError for a service with an impossible address range; the view is then unchanged. */
   upsertAddress(address: Address): void {
-    if (address.kind === 'workload') this.#upsertWorkload(address.workload);
-    else this.#upsertService(address.service);
+    if (address.kind === 'service') this.#upsertService(address.service);
+    else this.#replaceWorkload(this.#workloads.get(address.workload.uid), address.workload);
   }
 
   /** By resource name: a workload's uid or a service's `namespace/hostname`. Unknown names are fine. */
   removeAddress(name: string): void {
     const workload = this.#workloads.get(name);
     if (workload !== undefined) {
-      this.#dropWorkload(workload);
+      this.#replaceWorkload(workload, undefined);
       return;
     }
     const service = this.#services.get(name);
@@ -100,9 +102,18 @@ export class View {
     return this.#services.get(key);
   }
 
-  /** Without a client namespace, visibility is not looked at (waypoint references, inbound checks). */
-  serviceByVip(network: string, ip: IpAddress, clientNamespace?: string): Service | undefined {
-    return this.#serviceIndex.byVip(network, ip, clientNamespace);
+  /**
+   * Without a client namespace, visibility is not looked at (waypoint references, inbound checks). Without `ranges`, only
+   * services with exactly this address are found.
+   */
+  serviceByVip(
+    network: string,
+    ip: IpAddress,
+    clientNamespace?: string,
+    { ranges }: { readonly ranges: boolean } = { ranges: true },
+  ): Service | undefined {
+    const exact = this.#serviceIndex.byVip(network, ip, clientNamespace);
+    return exact ?? (ranges ? this.#serviceIndex.byRange(network, ip, clientNamespace) : undefined);
   }
 
   serviceByHostname(hostname: string, clientNamespace?: string): Service | undefined {
@@ -144,12 +155,7 @@ export class View {
     const key = serviceKey(service);
     const known = this.#balancers.get(key);
     if (known !== undefined) return known;
-    const all = this.#endpoints.get(key)?.values() ?? [];
-    const everybody = service.loadBalancing?.healthPolicy === 'ALLOW_ALL';
-    const balancer = new Balancer(
-      service,
-      [...all].filter(({ workload }) => everybody || workload.status === 'HEALTHY'),
-    );
+    const balancer = new Balancer(service, this.#endpoints.get(key) ?? NO_ENDPOINTS);
     if (this.#services.get(key) === service) this.#balancers.set(key, balancer);
     return balancer;
   }
@@ -159,35 +165,39 @@ export class View {
     return this.#policies.scope(workload);
   }
 
-  #upsertWorkload(workload: Workload): void {
-    const old = this.#workloads.get(workload.uid);
-    if (old !== undefined) this.#dropWorkload(old);
-    this.#workloads.set(workload.uid, workload);
-    this.#byAddress.add(workload);
-    addTo(this.#byInfo, infoKey(workload), workload);
-    if (workload.hostname !== '') addTo(this.#byHostname, `${workload.namespace}/${workload.hostname}`, workload);
-    for (const [key, ports] of workload.services) {
-      let endpoints = this.#endpoints.get(key);
-      if (endpoints === undefined) {
-        endpoints = new Map();
-        this.#endpoints.set(key, endpoints);
-      }
-      endpoints.set(workload.uid, { workload, ports });
-      this.#balancers.delete(key);
+  /** `now` takes the place of `old`, one of which may be missing; they have the same uid. */
+  #replaceWorkload(old: Workload | undefined, now: Workload | undefined): void {
+    if (now !== undefined) this.#workloads.set(now.uid, now);
+    else if (old !== undefined) this.#workloads.delete(old.uid);
+    this.#byAddress.replace(old, now);
+    replaceIn(this.#byInfo, infoKey, old, now);
+    replaceIn(this.#byHostname, hostnameKey, old, now);
+    if (old !== undefined) {
+      for (const key of old.services.keys()) if (!now?.services.has(key)) this.#dropEndpoint(key, old.uid);
     }
+    if (now === undefined) return;
+    for (const [key, ports] of now.services) this.#setEndpoint(key, { workload: now, ports });
   }
 
-  #dropWorkload(workload: Workload): void {
-    this.#workloads.delete(workload.uid);
-    this.#byAddress.remove(workload);
-    removeFrom(this.#byInfo, infoKey(workload), workload);
-    if (workload.hostname !== '') removeFrom(this.#byHostname, `${workload.namespace}/${workload.hostname}`, workload);
-    for (const key of workload.services.keys()) {
-      const endpoints = this.#endpoints.get(key);
-      endpoints?.delete(workload.uid);
-      if (endpoints?.size === 0) this.#endpoints.delete(key);
-      this.#balancers.delete(key);
+  #setEndpoint(key: string, endpoint: Endpoint): void {
+    const { uid } = endpoint.workload;
+    let endpoints = this.#endpoints.get(key);
+    if (endpoints === undefined) {
+      endpoints = new Map();
+      this.#endpoints.set(key, endpoints);
+      this.#balancers.delete(key); // it looks at no endpoints
     }
+    endpoints.set(uid, endpoint);
+    this.#balancers.get(key)?.changed(uid);
+  }
+
+  #dropEndpoint(key: string, uid: string): void {
+    const endpoints = this.#endpoints.get(key);
+    endpoints?.delete(uid);
+    this.#balancers.get(key)?.changed(uid);
+    if (endpoints?.size !== 0) return;
+    this.#endpoints.delete(key);
+    this.#balancers.delete(key);
   }
 
   #upsertService(service: Service): void {
@@ -205,25 +215,38 @@ function infoKey(info: WorkloadInfo): string {
   return `${info.namespace}/${info.name}/${info.serviceAccount}`;
 }
 
-/** Mostly one, and then not worth a set: a set costs more memory than a workload's name. */
-type OneOrMore = Workload | Set<Workload>;
+/** Mostly one, and then not worth a map: a map costs more memory than a workload's name. */
+type OneOrMore = Workload | Map<string, Workload>;
+type KeyOf = (w: Workload) => string | undefined;
 
-function addTo(index: Map<string, OneOrMore>, key: string, workload: Workload): void {
-  const held = index.get(key);
-  if (held === undefined) index.set(key, workload);
-  else if (held instanceof Set) held.add(workload);
-  else if (held !== workload) index.set(key, new Set([held, workload]));
-}
+const hostnameKey: KeyOf = ({ namespace, hostname }) => (hostname === '' ? undefined : `${namespace}/${hostname}`);
 
-function removeFrom(index: Map<string, OneOrMore>, key: string, workload: Workload): void {
+/** As `AddressIndex.replace`. */
+function replaceIn(
+  index: Map<string, OneOrMore>,
+  keyOf: KeyOf,
+  old: Workload | undefined,
+  now: Workload | undefined,
+): void {
+  const before = old && keyOf(old);
+  const key = now && keyOf(now);
+  if (old !== undefined && before !== undefined && before !== key) {
+    const held = index.get(before);
+    if (!(held instanceof Map)) index.delete(before);
+    else if (held.delete(old.uid) && held.size === 0) index.delete(before);
+  }
+  if (now === undefined || key === undefined) return;
   const held = index.get(key);
-  if (held instanceof Set) held.delete(workload);
-  if (held === workload || (held instanceof Set && held.size === 0)) index.delete(key);
+  if (held instanceof Map) held.set(now.uid, now);
+  else if (held === undefined || held.uid === now.uid) index.set(key, now);
+  else index.set(key, new Map([held, now].map((w) => [w.uid, w])));
 }
 
 function smallestUid(of: OneOrMore | undefined, accept: (w: Workload) => boolean): Workload | undefined {
   if (of === undefined) return undefined;
   let found: Workload | undefined;
-  for (const w of of instanceof Set ? of : [of]) if (accept(w) && (found === undefined || w.uid < found.uid)) found = w;
+  for (const w of of instanceof Map ? of.values() : [of]) {
+    if (accept(w) && (found === undefined || w.uid < found.uid)) found = w;
+  }
   return found;
 }

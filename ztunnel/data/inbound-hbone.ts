@@ -1,7 +1,13 @@
 /** Streams of peers' tunnels on 15008: authority, policy, and on to the application. */
 import { type ConnectRequest, tcpLeg } from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
-import { decideInboundHbone, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
+import {
+  decideInboundHbone,
+  formatReason,
+  formatSocketAddress,
+  type InboundDecision,
+  type Workload,
+} from '../../mesh/index.ts';
 import { formatBaggage, parseBaggage } from './baggage.ts';
 import { forwardedHost, traceIdOf } from './forwarded.ts';
 import { linkAborts } from './link-aborts.ts';
@@ -35,7 +41,7 @@ export async function serveInboundHbone(pod: Pod, req: ConnectRequest): Promise<
     authority: req.authority,
     ...(host !== undefined && { forwardedHost: host }),
   });
-  if (decision.kind === 'reject') return refuseEarly(decision.status, decision.reason);
+  if (decision.kind === 'reject') return refuseEarly(decision.status, formatReason(decision.because));
   await admit(pod, req, local, decision, host);
 }
 

@@ -1,7 +1,13 @@
 /** Callers without a tunnel, captured on 15006: policy without an identity, and on to the application. */
 import { tcpLeg } from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
-import { decideInboundPlaintext, formatSocketAddress, type InboundDecision, type Workload } from '../../mesh/index.ts';
+import {
+  decideInboundPlaintext,
+  formatReason,
+  formatSocketAddress,
+  type InboundDecision,
+  type Workload,
+} from '../../mesh/index.ts';
 import { newTraceId } from './forwarded.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
 import { type Captured, captured, dropEarly, type Pod } from './pod.ts';
@@ -19,7 +25,7 @@ export async function serveInboundPlaintext(pod: Pod, connection: TcpConnection)
     return dropEarly(pod, 'inbound', c, error instanceof Error ? error.message : String(error));
   }
   const decision = decideInboundPlaintext(pod.deps.view, { local, originalDst: c.dst });
-  if (decision.kind === 'reject') return dropEarly(pod, 'inbound', c, decision.reason);
+  if (decision.kind === 'reject') return dropEarly(pod, 'inbound', c, formatReason(decision.because));
   await admit(pod, c, local, decision);
 }
 

@@ -3,6 +3,7 @@ import { connectInProcess, HboneError, type Leg, tcpLeg } from '../../core/hbone
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideOutbound,
+  formatReason,
   formatSocketAddress,
   ILLEGAL_PORTS,
   MeshError,
@@ -35,7 +36,8 @@ export async function serveOutbound(pod: Pod, connection: TcpConnection): Promis
       const flow = { source: workload, from: c.from, originalDst: c.dst };
       return { source: workload, route: decideOutbound(pod.deps.view, flow, pod.deps.random) };
     });
-    if (route.kind === 'refuse') return dropEarly(pod, 'outbound', c, `${route.reason}: ${route.because}`);
+    if (route.kind === 'refuse')
+      return dropEarly(pod, 'outbound', c, `${route.reason}: ${formatReason(route.because)}`);
     await carry(pod, c, source, route);
   } catch (error) {
     dropEarly(pod, 'outbound', c, messageOf(error));

@@ -69,7 +69,7 @@ async function neighbours(now: () => number = () => performance.now()) {
     expectedIdentities: [identity],
     destination: workload('cart'),
     via: 'direct',
-    because: '',
+    because: { code: 'speaks-hbone', workload: workload('cart') },
   };
   const way = () => ways.to(workload('web'), route);
   const dispose = () => {
