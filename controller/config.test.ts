@@ -52,7 +52,7 @@ test('a controller that misses something exits with one clear line', async (t) =
   }
 });
 
-const surroundings = { clusterId: 'c1', clusterDomain: 'cluster.local' };
+const surroundings = { clusterId: 'c1', clusterDomain: 'cluster.local', revision: 'default' };
 const configMap = (mesh: unknown) => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
@@ -68,6 +68,7 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     trustDomainAliases: [],
     rootNamespace: 'istio-system',
     network: '',
+    serviceEntryVisibility: undefined,
     ...surroundings,
   };
   assert.deepEqual(read(), defaults);

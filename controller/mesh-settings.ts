@@ -71,5 +71,9 @@ export class MeshSettings implements AsyncDisposable {
 }
 
 function describe(config: MeshConfig) {
-  return { ...config, trustDomainAliases: config.trustDomainAliases.join(',') };
+  return {
+    ...config,
+    trustDomainAliases: config.trustDomainAliases.join(','),
+    serviceEntryVisibility: config.serviceEntryVisibility?.default,
+  };
 }

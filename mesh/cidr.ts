@@ -1,5 +1,5 @@
 /** Address ranges, and the numeric form in which they are compared on the hot path. */
-import { type IpAddress, ipFamily, ipToBytes, parseIp } from './address.ts';
+import { type IpAddress, ipFamily, ipFromBytes, ipToBytes, parseIp } from './address.ts';
 
 export type Cidr = { readonly address: IpAddress; readonly prefix: number };
 
@@ -28,6 +28,15 @@ export function parseCidr(text: string): Cidr | undefined {
 
 export function formatCidr(c: Cidr): string {
   return `${c.address}/${c.prefix}`;
+}
+
+/** The first address of a range: bits beyond the prefix are zero. */
+export function maskedAddress({ address, prefix }: Cidr): IpAddress {
+  const bytes = ipToBytes(address).map((byte, index) => {
+    const kept = Math.min(8, Math.max(0, prefix - index * 8));
+    return byte & (0xff << (8 - kept));
+  });
+  return ipFromBytes(bytes) ?? address;
 }
 
 /** An address as a number, so that a range test is a few integer operations. */

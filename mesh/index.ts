@@ -40,10 +40,11 @@ export {
   type EnablementSelector,
   type Enrolment,
   enrolled,
-  type LabelSelector,
 } from './derive/enrolled.ts';
+export type { LabelSelector } from './derive/label-selector.ts';
 export type { RuleReading } from './derive/policy-rules.ts';
 export type { PolicyStatus } from './derive/policy-status.ts';
+export { isOfRevision } from './derive/revision.ts';
 export {
   formatNameAnswer,
   type NameAnswer,

@@ -1,4 +1,5 @@
 /** The parts of Kubernetes objects that `derive` reads, and what it gives back. */
+import type { LabelSelector } from './derive/label-selector.ts';
 import type { Address, Authorization } from './model.ts';
 
 export type OwnerReference = {
@@ -49,6 +50,19 @@ export type MeshConfig = {
   readonly clusterDomain: string;
   /** Network of this cluster; '' is the default network. */
   readonly network: string;
+  /** Which control plane this is: objects labelled for another do not count. '' takes all. */
+  readonly revision: string;
+  /** Undefined: everybody sees every ServiceEntry. */
+  readonly serviceEntryVisibility: VisibilityRules | undefined;
+};
+
+/** Who sees a service: everybody, its own namespace, or nobody at all. */
+export type Visibility = 'PUBLIC' | 'NAMESPACE' | 'NONE';
+
+/** The first policy all of whose selectors hold for the labels of the namespace counts, else the default. */
+export type VisibilityRules = {
+  readonly default: Visibility;
+  readonly policies: readonly { readonly visibility: Visibility; readonly namespaces: readonly LabelSelector[] }[];
 };
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
@@ -58,6 +72,8 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   clusterId: 'Kubernetes',
   clusterDomain: 'cluster.local',
   network: '',
+  revision: '',
+  serviceEntryVisibility: undefined,
 };
 
 /** A status condition that should now stand on an object (or, with status undefined, be taken off it). */

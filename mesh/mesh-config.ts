@@ -1,17 +1,42 @@
 /** The mesh configuration that people write: key `mesh` of ConfigMap `istio` (controller.md section 11). */
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { type LabelSelector, readLabelSelector } from './derive/label-selector.ts';
 import { MeshError } from './error.ts';
-import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from './kube-object.ts';
+import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig, type VisibilityRules } from './kube-object.ts';
 
 /** What the environment settles; the rest comes from the ConfigMap. */
-export type MeshSurroundings = Pick<MeshConfig, 'clusterId' | 'clusterDomain'>;
+export type MeshSurroundings = Pick<MeshConfig, 'clusterId' | 'clusterDomain' | 'revision'>;
 
 // `@` is written for user-like domains and becomes `.` in identities (controller.md section 5.1).
 const trustDomain = z
   .string()
   .transform((text) => text.replaceAll('@', '.'))
   .pipe(z.string().regex(/^[a-z0-9._-]{1,255}$/, 'must be lower-case letters, digits, dots, dashes, underscores'));
+
+const visibility = z.enum(['PUBLIC', 'NAMESPACE', 'NONE']);
+const namespaceSelector = z.unknown().transform((value, context): LabelSelector => {
+  const selector = readLabelSelector(value);
+  if (selector !== undefined) return selector;
+  context.addIssue({ code: 'custom', message: 'must be a label selector' });
+  return z.NEVER;
+});
+const serviceEntryVisibility = z
+  .object({
+    defaultVisibility: visibility.default('PUBLIC'),
+    policies: z
+      .array(z.object({ visibility, matchingRules: z.array(z.object({ namespaceSelector })).min(1) }))
+      .default([]),
+  })
+  .transform(
+    ({ defaultVisibility, policies }): VisibilityRules => ({
+      default: defaultVisibility,
+      policies: policies.map(({ visibility, matchingRules }) => ({
+        visibility,
+        namespaces: matchingRules.map(({ namespaceSelector }) => namespaceSelector),
+      })),
+    }),
+  );
 
 /** Only what this mesh uses; other keys of the reference are accepted and have no effect here. */
 const SCHEMA = z.object({
@@ -21,6 +46,7 @@ const SCHEMA = z.object({
     .string()
     .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a namespace')
     .optional(),
+  serviceEntryVisibility: serviceEntryVisibility.optional(),
 });
 
 /** Name of the ConfigMap of a revision. */
@@ -50,13 +76,15 @@ export function readMeshConfig(
     const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new MeshError('MESH_CONFIG_INVALID', `${where}: ${problems.join('; ')}`);
   }
-  const { trustDomain, trustDomainAliases, rootNamespace } = result.data;
+  const { trustDomain, trustDomainAliases, rootNamespace, serviceEntryVisibility } = result.data;
   return {
     trustDomain,
     trustDomainAliases: [...new Set(trustDomainAliases)].sort(),
     rootNamespace: rootNamespace ?? systemNamespace,
     clusterId: surroundings.clusterId,
     clusterDomain: surroundings.clusterDomain,
+    revision: surroundings.revision,
+    serviceEntryVisibility,
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
   };
 }

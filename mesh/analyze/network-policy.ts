@@ -1,7 +1,7 @@
 /** NetworkPolicies as Kubernetes means them: whom they isolate, whom their rules let through, on which ports. */
 import { parseIp } from '../address.ts';
 import { type CompiledCidr, cidrContains, compileCidr, type NumericIp, numericIp, parseCidr } from '../cidr.ts';
-import type { LabelSelector } from '../derive/enrolled.ts';
+import type { LabelSelector } from '../derive/label-selector.ts';
 import { fields, isFields, labelsOf, list, text, texts } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { type ObjectRef, refOf } from './finding.ts';

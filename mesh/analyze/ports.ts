@@ -55,8 +55,8 @@ class PodPorts {
     this.#world = world;
     for (const object of world.objects('/Service')) {
       const reading = readService(object);
-      if (reading.kind !== 'service' || reading.service.selector === undefined) continue;
-      const { namespace, selector, ports } = reading.service;
+      if (reading.kind !== 'facts' || reading.facts.selector === undefined) continue;
+      const { namespace, selector, ports } = reading.facts;
       for (const pod of world.podsSelected(namespace, selector)) {
         for (const { port, target } of ports) {
           const number = typeof target === 'number' ? target : pod.facts.ports.get(target);

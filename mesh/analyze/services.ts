@@ -14,8 +14,8 @@ export function* serviceProblems(world: World): Generator<Finding> {
   for (const service of world.objects('/Service')) {
     yield* portNames(service, world);
     const reading = readService(service);
-    if (reading.kind !== 'service' || reading.service.selector === undefined) continue;
-    const { namespace, selector, ports } = reading.service;
+    if (reading.kind !== 'facts' || reading.facts.selector === undefined) continue;
+    const { namespace, selector, ports } = reading.facts;
     const pods = [...world.podsSelected(namespace, selector)];
     if (pods.length > 0) {
       yield* targetPorts(service, ports, pods);

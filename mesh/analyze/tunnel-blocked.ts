@@ -4,7 +4,7 @@
  */
 import { numericIp } from '../cidr.ts';
 import { HBONE_PORT } from '../decide/outbound.ts';
-import { holds } from '../derive/enrolled.ts';
+import { selectorHolds } from '../derive/label-selector.ts';
 import { fields, type Labels, list } from '../derive/read.ts';
 import { getOrAdd } from '../derive/selector.ts';
 import { type Finding, finding, some } from './finding.ts';
@@ -89,7 +89,7 @@ class Network {
   /** Undefined: nothing isolates these pods in this direction. */
   #rulesFor({ namespace, labels }: Alike, direction: Direction): readonly NetworkRule[] | undefined {
     const isolating = (this.#policies.get(namespace) ?? []).filter(
-      (policy) => policy[direction] !== undefined && holds(policy.selector, labels),
+      (policy) => policy[direction] !== undefined && selectorHolds(policy.selector, labels),
     );
     return isolating.length === 0 ? undefined : isolating.flatMap((policy) => policy[direction] ?? []);
   }
@@ -121,13 +121,13 @@ class Network {
         const isMeant =
           peer.namespaces === undefined
             ? namespace === rule.policy.namespace
-            : holds(peer.namespaces, this.#world.namespaceLabels(namespace));
+            : selectorHolds(peer.namespaces, this.#world.namespaceLabels(namespace));
         if (!isMeant) continue;
       }
       for (const one of alike) {
         const isIn =
           peer.kind === 'pods'
-            ? holds(peer.pods, one.labels)
+            ? selectorHolds(peer.pods, one.labels)
             : one.pods.some(({ facts }) => facts.addresses?.some((ip) => blockAdmits(peer, numericIp(ip))));
         if (isIn) yield one;
       }
@@ -145,7 +145,7 @@ class Network {
       );
       if (!isCut) continue;
       const [policy] = (this.#policies.get(subject.namespace) ?? []).filter(
-        (one) => one.ingress !== undefined && holds(one.selector, subject.labels),
+        (one) => one.ingress !== undefined && selectorHolds(one.selector, subject.labels),
       );
       if (policy !== undefined)
         for (const name of namesOf([subject])) getOrAdd(found, policy, () => new Set()).add(name);

@@ -3,56 +3,78 @@
  * comes out equal to before is not sent.
  */
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
-import { type Address, type Authorization, type Locality, type ServicePort, serviceKey } from '../model.ts';
-import { type PolicyReading, readAuthorizationPolicy } from './authorization-policy.ts';
-import { readSlice, sliceWorkloads } from './endpoint-slice.ts';
-import { isEqual } from './equal.ts';
-import { localityOf, Pods, Services, Slices } from './inputs.ts';
-import {
-  DISTRIBUTION_ANNOTATION,
-  endpointPorts,
-  hostnameOf,
-  meshService,
-  readService,
-  type ServiceFacts,
-} from './kube-service.ts';
+import type { Address, Authorization } from '../model.ts';
+import { Addresses, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
+import type { PolicyReading } from './authorization-policy.ts';
+import type { Collection } from './collection.ts';
+import { followDependents, type OwnerKind } from './dependents.ts';
+import { readSlice } from './endpoint-slice.ts';
+import { readGateway, readGatewayClass } from './gateway.ts';
+import { Hosts } from './hosts.ts';
+import { Inputs } from './inputs.ts';
+import { readService } from './kube-service.ts';
+import { Memberships } from './memberships.ts';
+import { readNamespace, readNode } from './namespace.ts';
 import { Outputs } from './outputs.ts';
-import { PeerAuthentications, type PeerFacts, readPeerAuthentication } from './peer-authentication.ts';
-import { type PodFacts, podWorkload, readPod } from './pod.ts';
-import { type Labels, labelsOf } from './read.ts';
-import { SelectorIndex } from './selector.ts';
+import { readPod } from './pod.ts';
+import { Policies } from './policies.ts';
+import type { Reading } from './read.ts';
+import { isOfRevision } from './revision.ts';
+import { readServiceEntry } from './service-entry.ts';
+import { WAYPOINT_BOUND } from './service-waypoint.ts';
+import { Waypoints } from './waypoints.ts';
+import { readWorkloadEntry } from './workload-entry.ts';
 
-const ZTUNNEL_ACCEPTED = 'ZtunnelAccepted';
-const SERVICE_ACCEPTED = 'ambit.io/Accepted';
-const NETWORK_LABEL = 'topology.istio.io/network';
+/** Why an object could not be taken; absent where it could. */
+const ACCEPTED = 'ambit.io/Accepted';
+/** Conditions that stand only on objects that could be read. */
+const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING];
 
-/** What a namespace says about what is in it. */
-type NamespaceFacts = { readonly distribution: string | undefined; readonly network: string };
-type HeldPolicy = { readonly object: KubeObject; readonly reading: PolicyReading };
+/** Takes note of one object of its kind; undefined: it is gone. */
+type Note = (key: string, ref: KubeObjectRef, object: KubeObject | undefined) => void;
 
 export class Deriver {
   #config: MeshConfig;
-  readonly #pods = new Pods();
-  readonly #services = new Services();
-  readonly #slices = new Slices();
-  readonly #nodes = new Map<string, Locality>();
-  readonly #namespaces = new Map<string, NamespaceFacts>();
-  readonly #policies = new Map<string, HeldPolicy>();
-  #policySelectors = new SelectorIndex<string>();
-  readonly #peerObjects = new Map<string, KubeObject>();
-  #peers: PeerAuthentications;
+  readonly #inputs = new Inputs();
   readonly #outputs = new Outputs();
-  readonly #dirty = {
-    pods: new Set<string>(),
-    services: new Set<string>(),
-    slices: new Set<string>(),
-    policies: new Set<string>(),
-    peers: new Set<string>(),
+  readonly #policies: Policies;
+  readonly #addresses: Addresses;
+  readonly #notes: ReadonlyMap<string, Note>;
+  readonly #dirty: Readonly<Record<OwnerKind, Set<string>>> = {
+    Pod: new Set(),
+    Service: new Set(),
+    EndpointSlice: new Set(),
+    WorkloadEntry: new Set(),
+    ServiceEntry: new Set(),
   };
 
   constructor(config: MeshConfig) {
     this.#config = config;
-    this.#peers = new PeerAuthentications(config.rootNamespace);
+    const current = () => this.#config;
+    const inputs = this.#inputs;
+    const outputs = this.#outputs;
+    this.#policies = new Policies(config, outputs, (namespace, selector) => {
+      for (const { kind, key } of inputs.selected(namespace, selector)) this.#dirty[kind].add(key);
+    });
+    const hosts = new Hosts(inputs, current);
+    const memberships = new Memberships(inputs, hosts, current);
+    const waypoints = new Waypoints(inputs);
+    const policies = this.#policies;
+    this.#addresses = new Addresses({ config: current, inputs, outputs, hosts, memberships, waypoints, policies });
+    followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
+    this.#notes = new Map<string, Note>([
+      ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
+      ['/Service', this.#into(inputs.services, readService)],
+      ['/Node', this.#into(inputs.nodes, readNode)],
+      ['/Namespace', this.#into(inputs.namespaces, readNamespace)],
+      ['discovery.k8s.io/EndpointSlice', this.#into(inputs.slices, readSlice)],
+      ['networking.istio.io/ServiceEntry', this.#ours(this.#into(inputs.serviceEntries, readServiceEntry))],
+      ['networking.istio.io/WorkloadEntry', this.#ours(this.#into(inputs.workloadEntries, readWorkloadEntry))],
+      ['gateway.networking.k8s.io/Gateway', this.#into(inputs.gateways, readGateway)],
+      ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
+      ['security.istio.io/AuthorizationPolicy', this.#ours((...note) => policies.notePolicy(...note))],
+      ['security.istio.io/PeerAuthentication', this.#ours((...note) => policies.notePeer(...note))],
+    ]);
   }
 
   /** All resources that exist now, by resource name. */
@@ -85,277 +107,61 @@ export class Deriver {
   /** Everything is computed again; only the differences come back. */
   reconfigure(config: MeshConfig): Delta {
     this.#config = config;
-    this.#policySelectors = new SelectorIndex();
-    for (const [key, { object }] of this.#policies) this.#holdPolicy(key, object);
-    this.#peers = new PeerAuthentications(config.rootNamespace);
-    for (const [key, object] of this.#peerObjects) this.#holdPeer(key, object);
+    this.#policies.reconfigure(config);
     this.#everything();
     return this.#derive();
   }
 
   /** What became of an AuthorizationPolicy, by `namespace/name`. */
   policyReading(key: string): PolicyReading | undefined {
-    return this.#policies.get(key)?.reading;
+    return this.#policies.reading(key);
   }
 
   #note(ref: KubeObjectRef, object: KubeObject | undefined): void {
     const { name, namespace = '' } = ref.metadata;
     if (typeof name !== 'string' || name === '') return;
     const group = ref.apiVersion.includes('/') ? ref.apiVersion.slice(0, ref.apiVersion.indexOf('/')) : '';
-    const key = `${namespace}/${name}`;
-    switch (`${group}/${ref.kind}`) {
-      case '/Pod':
-        this.#pods.set(key, object && readPod(object));
-        this.#dirty.pods.add(key);
-        break;
-      case '/Service':
-        this.#noteService(key, ref, object);
-        break;
-      case '/Node':
-        this.#noteNode(name, object && localityOf(labelsOf(object.metadata.labels)));
-        break;
-      case '/Namespace':
-        this.#noteNamespace(name, object && namespaceFacts(object));
-        break;
-      case 'discovery.k8s.io/EndpointSlice':
-        this.#noteSlice(key, object);
-        break;
-      case 'security.istio.io/AuthorizationPolicy':
-        this.#notePolicy(key, ref, object);
-        break;
-      case 'security.istio.io/PeerAuthentication':
-        this.#notePeer(key, ref, object);
-        break;
-      default: // other kinds play no part
-    }
+    const network = this.#addresses.network();
+    this.#notes.get(`${group}/${ref.kind}`)?.(namespace === '' ? name : `${namespace}/${name}`, ref, object);
+    if (this.#addresses.network() !== network) this.#everything();
   }
 
-  #noteService(key: string, ref: KubeObjectRef, object: KubeObject | undefined): void {
-    const old = this.#services.get(key);
-    const reading = object && readService(object);
-    const next = reading?.kind === 'service' ? reading.service : undefined;
-    if (object === undefined) this.#outputs.forgetConditions(ref, SERVICE_ACCEPTED);
-    else {
-      const problem = reading?.kind === 'invalid' ? reading.problem : undefined;
-      const condition =
-        problem === undefined ? undefined : ({ status: 'False', reason: 'Invalid', message: problem } as const);
-      this.#outputs.setCondition(object, SERVICE_ACCEPTED, condition);
-    }
-    this.#services.set(key, next);
-    this.#dirty.services.add(key);
-    for (const slice of this.#slices.ofService(key)) this.#dirty.slices.add(slice.key);
-    // Endpoints change only with what they are chosen by and how their ports map.
-    const same = old && next && isEqual(old.selector, next.selector) && isEqual(old.ports, next.ports);
-    if (same) return;
-    for (const service of [old, next]) if (service !== undefined) this.#markEndpoints(service);
+  #into<T extends object>(collection: Collection<T>, read: (object: KubeObject) => Reading<T>): Note {
+    return (key, ref, object) => {
+      const reading = object && read(object);
+      collection.set(key, reading?.kind === 'facts' ? reading.facts : undefined);
+      if (object === undefined) this.#outputs.forgetConditions(ref);
+      if (object === undefined || reading === undefined) return;
+      const problem = reading.kind === 'invalid' ? reading.problem : undefined;
+      const condition = problem && ({ status: 'False', reason: 'Invalid', message: problem } as const);
+      this.#outputs.setCondition(object, ACCEPTED, condition || undefined);
+      if (reading.kind === 'facts') return;
+      for (const type of DERIVED_CONDITIONS) this.#outputs.setCondition(object, type, undefined);
+    };
   }
 
-  #markEndpoints(service: ServiceFacts): void {
-    if (service.selector !== undefined) {
-      for (const pod of this.#pods.selected(service.namespace, service.selector)) this.#dirty.pods.add(pod.key);
-      return;
-    }
-    for (const slice of this.#slices.ofService(service.key)) this.#markAll(slice.pods.keys());
-  }
-
-  #noteNode(name: string, locality: Locality | undefined): void {
-    if (isEqual(this.#nodes.get(name), locality)) return;
-    if (locality === undefined) this.#nodes.delete(name);
-    else this.#nodes.set(name, locality);
-    for (const pod of this.#pods.onNode(name)) this.#dirty.pods.add(pod.key);
-  }
-
-  #noteNamespace(name: string, next: NamespaceFacts | undefined): void {
-    const old = this.#namespaces.get(name);
-    const network = this.#network();
-    if (next === undefined) this.#namespaces.delete(name);
-    else this.#namespaces.set(name, next);
-    if (this.#network() !== network) this.#everything();
-    if (old?.distribution === next?.distribution) return;
-    for (const service of this.#services.inNamespace(name)) this.#dirty.services.add(service.key);
-  }
-
-  #noteSlice(key: string, object: KubeObject | undefined): void {
-    const old = this.#slices.get(key);
-    const next = object && readSlice(object);
-    this.#slices.set(key, next);
-    this.#dirty.slices.add(key);
-    for (const slice of [old, next]) {
-      const service = slice && this.#services.get(slice.service);
-      // With a selector, pods join by their labels: their slices repeat what is known already.
-      if (service !== undefined && service.selector === undefined) this.#markAll(slice?.pods.keys() ?? []);
-    }
-  }
-
-  #notePolicy(key: string, ref: KubeObjectRef, object: KubeObject | undefined): void {
-    const old = selectorOf(this.#policies.get(key)?.reading);
-    const { namespace = '' } = ref.metadata;
-    if (old !== undefined) this.#policySelectors.remove(namespace, old, key);
-    if (object === undefined) {
-      this.#policies.delete(key);
-      this.#outputs.forgetConditions(ref, ZTUNNEL_ACCEPTED);
-    } else this.#holdPolicy(key, object);
-    this.#dirty.policies.add(key);
-    const next = selectorOf(this.#policies.get(key)?.reading);
-    if (isEqual(old, next)) return;
-    const where = namespace === this.#config.rootNamespace ? undefined : namespace;
-    for (const selector of [old, next]) {
-      if (selector === undefined) continue;
-      for (const pod of this.#pods.selected(where, selector)) this.#dirty.pods.add(pod.key);
-    }
-  }
-
-  #holdPolicy(key: string, object: KubeObject): void {
-    const reading = readAuthorizationPolicy(object, this.#config);
-    this.#policies.set(key, { object, reading });
-    const selector = selectorOf(reading);
-    if (selector !== undefined) this.#policySelectors.add(object.metadata.namespace ?? '', selector, key);
-    const status = reading.kind === 'elsewhere' ? undefined : reading.status;
-    this.#outputs.setCondition(object, ZTUNNEL_ACCEPTED, status);
-  }
-
-  #notePeer(key: string, ref: KubeObjectRef, object: KubeObject | undefined): void {
-    const old = this.#peers.get(key);
-    if (object === undefined) {
-      this.#peerObjects.delete(key);
-      this.#peers.remove(key);
-      this.#outputs.forgetConditions(ref, ZTUNNEL_ACCEPTED);
-    } else this.#holdPeer(key, object);
-    this.#dirty.peers.add(key);
-    const next = this.#peers.get(key);
-    for (const peer of [old, next]) if (peer !== undefined) this.#markUnder(peer);
-  }
-
-  #holdPeer(key: string, object: KubeObject): void {
-    const peer = readPeerAuthentication(object, this.#config.rootNamespace);
-    this.#peerObjects.set(key, object);
-    this.#peers.set(peer);
-    this.#outputs.setCondition(object, ZTUNNEL_ACCEPTED, peerCondition(peer));
-  }
-
-  /** Everything whose effective mode this object may decide. */
-  #markUnder(peer: PeerFacts): void {
-    const where = peer.namespace === this.#config.rootNamespace ? undefined : peer.namespace;
-    if (peer.selector !== undefined) {
-      if (where === undefined) return; // without effect there
-      for (const pod of this.#pods.selected(where, peer.selector)) this.#dirty.pods.add(pod.key);
-      return;
-    }
-    for (const pod of this.#pods.selected(where, {})) this.#dirty.pods.add(pod.key);
-    for (const other of this.#peers.all()) {
-      if (where === undefined || other.namespace === where) this.#dirty.peers.add(other.key);
-    }
-  }
-
-  #markAll(pods: Iterable<string>): void {
-    for (const pod of pods) this.#dirty.pods.add(pod);
+  /** What is labelled for another control plane is as good as gone; its conditions are that one's. */
+  #ours(note: Note): Note {
+    return (key, ref, object) => {
+      note(key, ref, object && isOfRevision(object, this.#config.revision) ? object : undefined);
+    };
   }
 
   #everything(): void {
-    this.#markAll(this.#pods.keys());
-    for (const key of this.#services.keys()) this.#dirty.services.add(key);
-    for (const key of this.#slices.keys()) this.#dirty.slices.add(key);
-    for (const key of this.#policies.keys()) this.#dirty.policies.add(key);
-    for (const key of this.#peerObjects.keys()) this.#dirty.peers.add(key);
+    const { pods, services, slices, workloadEntries, serviceEntries } = this.#inputs;
+    for (const key of pods.keys()) this.#dirty.Pod.add(key);
+    for (const key of services.keys()) this.#dirty.Service.add(key);
+    for (const key of slices.keys()) this.#dirty.EndpointSlice.add(key);
+    for (const key of workloadEntries.keys()) this.#dirty.WorkloadEntry.add(key);
+    for (const key of serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
   }
 
   #derive(): Delta {
-    const { pods, services, slices, policies, peers } = this.#dirty;
-    const { addresses, authorizations } = this.#outputs;
-    for (const key of pods) addresses.set(`Pod ${key}`, this.#podAddresses(key));
-    for (const key of services) addresses.set(`Service ${key}`, this.#serviceAddresses(key));
-    for (const key of slices) addresses.set(`EndpointSlice ${key}`, this.#sliceAddresses(key));
-    for (const key of policies) authorizations.set(`AuthorizationPolicy ${key}`, this.#policyAuthorizations(key));
-    for (const key of peers) authorizations.set(`PeerAuthentication ${key}`, this.#peerAuthorizations(key));
-    if (peers.size > 0) authorizations.set('PeerAuthentications', some(this.#peers.staticStrict()));
-    for (const keys of Object.values(this.#dirty)) keys.clear();
+    this.#policies.derive();
+    for (const kind of Object.keys(this.#dirty) as OwnerKind[]) {
+      for (const key of this.#dirty[kind]) this.#outputs.addresses.set(`${kind} ${key}`, this.#addresses.of[kind](key));
+      this.#dirty[kind].clear();
+    }
     return this.#outputs.take();
   }
-
-  #podAddresses(key: string): readonly Address[] {
-    const pod = this.#pods.get(key);
-    const workload =
-      pod &&
-      podWorkload(pod, {
-        config: this.#config,
-        network: this.#network(),
-        locality: this.#nodes.get(pod.node),
-        services: this.#servicesOf(pod),
-        authorizationPolicies: this.#policiesOf(pod),
-      });
-    return workload === undefined ? [] : [{ kind: 'workload', workload }];
-  }
-
-  #servicesOf(pod: PodFacts): ReadonlyMap<string, readonly ServicePort[]> {
-    const found = [...this.#services.selecting(pod)];
-    for (const slice of this.#slices.naming(pod.key)) {
-      const service = this.#services.get(slice.service);
-      const meant = slice.pods.get(pod.key) ?? '';
-      // The slice may still mean an earlier pod of this name.
-      if (service !== undefined && service.selector === undefined && (meant === '' || meant === pod.objectUid)) {
-        found.push(service);
-      }
-    }
-    const keyed = found.map((service): [string, readonly ServicePort[]] => [
-      serviceKey({ namespace: service.namespace, hostname: hostnameOf(service, this.#config) }),
-      endpointPorts(service, pod.ports),
-    ]);
-    return new Map(keyed.sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  #policiesOf(pod: PodFacts): readonly string[] {
-    const { rootNamespace } = this.#config;
-    const selected = [...this.#policySelectors.selecting(pod.namespace, pod.labels)];
-    if (pod.namespace !== rootNamespace) selected.push(...this.#policySelectors.selecting(rootNamespace, pod.labels));
-    return [...selected.sort(), ...this.#peers.references(pod.namespace, pod.labels)];
-  }
-
-  #serviceAddresses(key: string): readonly Address[] {
-    const service = this.#services.get(key);
-    if (service === undefined) return [];
-    const inherited = this.#namespaces.get(service.namespace)?.distribution;
-    const around = { config: this.#config, network: this.#network(), inherited };
-    return [{ kind: 'service', service: meshService(service, around) }];
-  }
-
-  #sliceAddresses(key: string): readonly Address[] {
-    const slice = this.#slices.get(key);
-    const service = slice && this.#services.get(slice.service);
-    if (slice === undefined || service === undefined) return [];
-    const around = { config: this.#config, network: this.#network() };
-    return sliceWorkloads(slice, service, around).map((workload) => ({ kind: 'workload', workload }));
-  }
-
-  #policyAuthorizations(key: string): readonly Authorization[] {
-    const reading = this.#policies.get(key)?.reading;
-    return reading?.kind === 'policy' ? [reading.authorization] : [];
-  }
-
-  #peerAuthorizations(key: string): readonly Authorization[] {
-    const peer = this.#peers.get(key);
-    return some(peer && this.#peers.derived(peer));
-  }
-
-  /** The root namespace's label says which network this cluster is; else the configuration does. */
-  #network(): string {
-    return this.#namespaces.get(this.#config.rootNamespace)?.network || this.#config.network;
-  }
-}
-
-function some<T>(value: T | undefined): readonly T[] {
-  return value === undefined ? [] : [value];
-}
-
-function namespaceFacts({ metadata }: KubeObject): NamespaceFacts {
-  const network = labelsOf(metadata.labels)[NETWORK_LABEL] ?? '';
-  return { distribution: labelsOf(metadata.annotations)[DISTRIBUTION_ANNOTATION], network };
-}
-
-function selectorOf(reading: PolicyReading | undefined): Labels | undefined {
-  return reading?.kind === 'policy' ? reading.selector : undefined;
-}
-
-function peerCondition({ problems }: PeerFacts) {
-  if (problems.length === 0) return undefined;
-  return { status: 'False', reason: 'Invalid', message: problems.join('; ') } as const;
 }

@@ -3,7 +3,7 @@ import { type IpAddress, parseIp } from '../address.ts';
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import { type ServicePort, serviceKey, type Workload } from '../model.ts';
 import { hostnameOf, type ServiceFacts } from './kube-service.ts';
-import { fields, list, portNumber, text, texts } from './read.ts';
+import { fields, list, NOTHING, portNumber, type Reading, text, texts } from './read.ts';
 
 export type SliceFacts = {
   /** `namespace/name`. */
@@ -20,11 +20,11 @@ export type SliceFacts = {
   readonly pods: ReadonlyMap<string, string>;
 };
 
-/** Undefined for a slice that belongs to no service or holds names instead of addresses. */
-export function readSlice(slice: KubeObject): SliceFacts | undefined {
+/** Nothing of a slice that belongs to no service or holds names instead of addresses. */
+export function readSlice(slice: KubeObject): Reading<SliceFacts> {
   const { name, namespace = '', labels } = slice.metadata;
   const service = labels?.['kubernetes.io/service-name'];
-  if (!service || slice['addressType'] === 'FQDN') return undefined;
+  if (!service || slice['addressType'] === 'FQDN') return NOTHING;
   const endpoints = new Map<IpAddress, boolean>();
   const pods = new Map<string, string>();
   for (const entry of list(slice['endpoints'])) {
@@ -46,7 +46,16 @@ export function readSlice(slice: KubeObject): SliceFacts | undefined {
     const number = portNumber(port);
     if (number !== undefined && protocol === 'TCP') ports.set(text(portName), number);
   }
-  return { key: `${namespace}/${name}`, name, namespace, service: `${namespace}/${service}`, ports, endpoints, pods };
+  const facts = {
+    key: `${namespace}/${name}`,
+    name,
+    namespace,
+    service: `${namespace}/${service}`,
+    ports,
+    endpoints,
+    pods,
+  };
+  return { kind: 'facts', facts };
 }
 
 /** One workload for each address: known to the mesh, but not in it, and never found by its address. */

@@ -1,16 +1,7 @@
 /** Is this pod part of the mesh? One predicate for the CNI plugin, the node agent, the controller and people who ask. */
 import type { KubeObject } from '../kube-object.ts';
+import { type LabelSelector, selectorHolds } from './label-selector.ts';
 import { fields, type Labels } from './read.ts';
-
-/** As in Kubernetes: all of it must hold, and an empty selector selects everything. */
-export type LabelSelector = {
-  readonly matchLabels?: Labels;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
-    readonly values?: readonly string[];
-  }[];
-};
 
 /** Both halves must select. */
 export type EnablementSelector = {
@@ -53,7 +44,7 @@ export function enrolled(
     return no(`namespace ${namespace} is excluded`);
   }
   for (const selector of options.selectors ?? DEFAULT_ENABLEMENT_SELECTORS) {
-    if (holds(selector.podSelector, labels) && holds(selector.namespaceSelector, namespaceLabels)) {
+    if (selectorHolds(selector.podSelector, labels) && selectorHolds(selector.namespaceSelector, namespaceLabels)) {
       return { enrolled: true, because: whichLabel(labels, namespaceLabels) };
     }
   }
@@ -65,18 +56,4 @@ function whichLabel(labels: Labels, namespaceLabels: Labels): string {
   if (labels[MODE] === 'ambient') return `the pod is labelled ${MODE}=ambient`;
   if (namespaceLabels[MODE] === 'ambient') return `its namespace is labelled ${MODE}=ambient`;
   return 'an enablement selector selects it';
-}
-
-/** Whether a selector selects these labels; an absent one selects everything. */
-export function holds(selector: LabelSelector | undefined, labels: Labels): boolean {
-  for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) if (labels[key] !== value) return false;
-  for (const { key, operator, values = [] } of selector?.matchExpressions ?? []) {
-    const value = labels[key];
-    const listed = value !== undefined && values.includes(value);
-    if (operator === 'In' && !listed) return false;
-    if (operator === 'NotIn' && listed) return false;
-    if (operator === 'Exists' && value === undefined) return false;
-    if (operator === 'DoesNotExist' && value !== undefined) return false;
-  }
-  return true;
 }

@@ -1,133 +1,99 @@
-/** The objects that workloads and services are made of, indexed by what depends on what. */
+/** The facts that resources are made of, one collection for each kind of object, and the indexes over them. */
 import type { Locality } from '../model.ts';
+import { type Change, Collection } from './collection.ts';
 import type { SliceFacts } from './endpoint-slice.ts';
+import type { GatewayClassFacts, GatewayFacts } from './gateway.ts';
 import type { ServiceFacts } from './kube-service.ts';
+import type { NamespaceFacts } from './namespace.ts';
 import type { PodFacts } from './pod.ts';
-import { getOrAdd, LabelIndex, SelectorIndex } from './selector.ts';
+import type { Labels } from './read.ts';
+import { LabelIndex, SelectorIndex } from './selector.ts';
+import type { ServiceEntryFacts } from './service-entry.ts';
+import { waypointWish, wishedGateways } from './waypoint-wish.ts';
+import type { WorkloadEntryFacts } from './workload-entry.ts';
 
-export class Pods {
-  readonly #all = new Map<string, PodFacts>();
-  readonly #labels = new LabelIndex<PodFacts>();
-  readonly #byNode = new Map<string, Set<PodFacts>>();
+/** What labels select. Policies select the endpoints of a ServiceEntry by the entry's labels; services select only the others. */
+export type Selectable = PodFacts | WorkloadEntryFacts | ServiceEntryFacts;
+/** What can have a waypoint. */
+export type Member = Selectable | ServiceFacts;
 
-  get(key: string): PodFacts | undefined {
-    return this.#all.get(key);
+export class Inputs {
+  readonly pods = new Collection<PodFacts>();
+  readonly services = new Collection<ServiceFacts>();
+  readonly slices = new Collection<SliceFacts>();
+  readonly workloadEntries = new Collection<WorkloadEntryFacts>();
+  readonly serviceEntries = new Collection<ServiceEntryFacts>();
+  readonly gateways = new Collection<GatewayFacts>();
+  /** By name, as nodes and namespaces. */
+  readonly gatewayClasses = new Collection<GatewayClassFacts>();
+  readonly nodes = new Collection<Locality>();
+  readonly namespaces = new Collection<NamespaceFacts>();
+
+  readonly podsByNode = this.pods.index(({ node }) => (node === '' ? [] : [node]));
+  readonly slicesByService = this.slices.index(({ service }) => [service]);
+  readonly slicesByPod = this.slices.index(({ pods }) => [...pods.keys()]);
+  readonly servicesByNamespace = this.services.index(({ namespace }) => [namespace]);
+  readonly entriesByNamespace = this.serviceEntries.index(({ namespace }) => [namespace]);
+  readonly entriesByHost = this.serviceEntries.index(({ hosts }) => hosts);
+  readonly gatewaysByClass = this.gateways.index(({ className }) => [className]);
+  /** By `allowedRoutes.namespaces.from` of their listeners. */
+  readonly gatewaysByAdmission = this.gateways.index(({ listeners }) => listeners.map(({ from }) => from));
+  /** Namespaces by the gateways that they ask for. */
+  readonly namespacesByGateway = this.namespaces.index(({ waypoint, name }) => wishedGateways(waypoint, name));
+  /** Objects by the gateways that they ask for themselves. */
+  readonly #askers = [
+    this.pods.index(gatewaysOf),
+    this.services.index(gatewaysOf),
+    this.workloadEntries.index(gatewaysOf),
+    this.serviceEntries.index(gatewaysOfEntry),
+  ];
+  readonly #selectable = new LabelIndex<Selectable>();
+  readonly #selecting = new SelectorIndex<ServiceFacts | ServiceEntryFacts>();
+
+  constructor() {
+    const select = ({ old, next }: Change<Selectable>): void => {
+      if (old !== undefined) this.#selectable.remove(old);
+      if (next !== undefined) this.#selectable.add(next);
+    };
+    this.pods.follow(select);
+    this.workloadEntries.follow(select);
+    this.serviceEntries.follow(select);
+    const serve = ({ old, next }: Change<ServiceFacts | ServiceEntryFacts>): void => {
+      if (old?.selector !== undefined) this.#selecting.remove(old.namespace, old.selector, old);
+      if (next?.selector !== undefined) this.#selecting.add(next.namespace, next.selector, next);
+    };
+    this.services.follow(serve);
+    this.serviceEntries.follow(serve);
   }
 
-  keys(): Iterable<string> {
-    return this.#all.keys();
+  /** What a policy or a service selects, in one namespace or in all. */
+  selected(namespace: string | undefined, selector: Labels): Iterable<Selectable> {
+    return this.#selectable.selected(namespace, selector);
   }
 
-  /** Pods that a selector selects, in one namespace or in all. */
-  selected(namespace: string | undefined, selector: Readonly<Record<string, string>>): Iterable<PodFacts> {
-    return this.#labels.selected(namespace, selector);
+  /** Services of Kubernetes and others whose selector selects these labels. */
+  selecting(namespace: string, labels: Labels): readonly (ServiceFacts | ServiceEntryFacts)[] {
+    return this.#selecting.selecting(namespace, labels);
   }
 
-  onNode(node: string): Iterable<PodFacts> {
-    return this.#byNode.get(node) ?? [];
+  /** All that can have a waypoint in a namespace. */
+  *membersOf(namespace: string): Iterable<Member> {
+    yield* this.servicesByNamespace.of(namespace);
+    yield* this.#selectable.selected(namespace, {});
   }
 
-  set(key: string, pod: PodFacts | undefined): void {
-    const old = this.#all.get(key);
-    if (old !== undefined) {
-      this.#labels.remove(old);
-      removeFrom(this.#byNode, old.node, old);
-    }
-    if (pod === undefined) {
-      this.#all.delete(key);
-      return;
-    }
-    this.#all.set(key, pod);
-    this.#labels.add(pod);
-    if (pod.node !== '') getOrAdd(this.#byNode, pod.node, () => new Set()).add(pod);
-  }
-}
-
-export class Services {
-  readonly #all = new Map<string, ServiceFacts>();
-  readonly #selectors = new SelectorIndex<ServiceFacts>();
-  readonly #byNamespace = new Map<string, Set<ServiceFacts>>();
-
-  get(key: string): ServiceFacts | undefined {
-    return this.#all.get(key);
-  }
-
-  keys(): Iterable<string> {
-    return this.#all.keys();
-  }
-
-  inNamespace(namespace: string): Iterable<ServiceFacts> {
-    return this.#byNamespace.get(namespace) ?? [];
-  }
-
-  /** Services whose selector selects a pod. */
-  selecting(pod: PodFacts): readonly ServiceFacts[] {
-    return this.#selectors.selecting(pod.namespace, pod.labels);
-  }
-
-  set(key: string, service: ServiceFacts | undefined): void {
-    const old = this.#all.get(key);
-    if (old !== undefined) {
-      removeFrom(this.#byNamespace, old.namespace, old);
-      if (old.selector !== undefined) this.#selectors.remove(old.namespace, old.selector, old);
-    }
-    if (service === undefined) {
-      this.#all.delete(key);
-      return;
-    }
-    this.#all.set(key, service);
-    getOrAdd(this.#byNamespace, service.namespace, () => new Set()).add(service);
-    if (service.selector !== undefined) this.#selectors.add(service.namespace, service.selector, service);
-  }
-}
-
-export class Slices {
-  readonly #all = new Map<string, SliceFacts>();
-  readonly #byService = new Map<string, Set<SliceFacts>>();
-  readonly #byPod = new Map<string, Set<SliceFacts>>();
-
-  get(key: string): SliceFacts | undefined {
-    return this.#all.get(key);
-  }
-
-  keys(): Iterable<string> {
-    return this.#all.keys();
-  }
-
-  ofService(service: string): Iterable<SliceFacts> {
-    return this.#byService.get(service) ?? [];
-  }
-
-  naming(pod: string): Iterable<SliceFacts> {
-    return this.#byPod.get(pod) ?? [];
-  }
-
-  set(key: string, slice: SliceFacts | undefined): void {
-    const old = this.#all.get(key);
-    if (old !== undefined) {
-      removeFrom(this.#byService, old.service, old);
-      for (const pod of old.pods.keys()) removeFrom(this.#byPod, pod, old);
-    }
-    if (slice === undefined) {
-      this.#all.delete(key);
-      return;
-    }
-    this.#all.set(key, slice);
-    getOrAdd(this.#byService, slice.service, () => new Set()).add(slice);
-    for (const pod of slice.pods.keys()) getOrAdd(this.#byPod, pod, () => new Set()).add(slice);
+  /** What asks for this gateway by a label of its own. */
+  *askersOf(gateway: string): Iterable<Member> {
+    for (const index of this.#askers) yield* index.of(gateway);
   }
 }
 
-/** Undefined when no label says anything. */
-export function localityOf(labels: Readonly<Record<string, string>>): Locality | undefined {
-  const region = labels['topology.kubernetes.io/region'] ?? '';
-  const zone = labels['topology.kubernetes.io/zone'] ?? '';
-  const subzone = labels['topology.istio.io/subzone'] ?? '';
-  return region || zone || subzone ? { region, zone, subzone } : undefined;
+function gatewaysOf({ waypoint, namespace }: Member): readonly string[] {
+  return wishedGateways(waypoint, namespace);
 }
 
-function removeFrom<T>(index: Map<string, Set<T>>, key: string, item: T): void {
-  const held = index.get(key);
-  held?.delete(item);
-  if (held?.size === 0) index.delete(key);
+/** Its endpoints may have labels of their own. */
+function gatewaysOfEntry(entry: ServiceEntryFacts): readonly string[] {
+  const endpoints = entry.endpoints.flatMap(({ labels }) => wishedGateways(waypointWish(labels), entry.namespace));
+  return [...gatewaysOf(entry), ...endpoints];
 }

@@ -1,8 +1,24 @@
 /** Kubernetes Services: what derivation reads of them, and the mesh service that one becomes. */
 import { type IpAddress, parseIp } from '../address.ts';
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
-import type { AppProtocol, LoadBalancing, RoutingScope, Service, ServicePort } from '../model.ts';
-import { fields, type Labels, labelsOf, list, portNumber, text, texts } from './read.ts';
+import type { AppProtocol, Service, ServicePort } from '../model.ts';
+import { appProtocolOf } from './app-protocol.ts';
+import { balancingOf, DISTRIBUTION_ANNOTATION } from './balancing.ts';
+import { type ConditionTarget, conditionTarget } from './outputs.ts';
+import {
+  fields,
+  invalid,
+  type Labels,
+  labelsOf,
+  list,
+  NOTHING,
+  portNumber,
+  type Reading,
+  text,
+  texts,
+} from './read.ts';
+import type { ServiceWaypoint } from './service-waypoint.ts';
+import { ingressWish, NO_WAYPOINT, type WaypointWish, waypointWish } from './waypoint-wish.ts';
 
 export type KubeServicePort = {
   readonly name: string;
@@ -14,6 +30,7 @@ export type KubeServicePort = {
 };
 
 export type ServiceFacts = {
+  readonly kind: 'Service';
   /** `namespace/name`. */
   readonly key: string;
   readonly name: string;
@@ -27,32 +44,34 @@ export type ServiceFacts = {
   readonly publishNotReady: boolean;
   /** As written on the service; undefined: the namespace decides. */
   readonly distribution: string | undefined;
+  readonly waypoint: WaypointWish | undefined;
+  /** Whether ingress gateways are to send to the waypoint; undefined: the namespace decides. */
+  readonly ingress: boolean | undefined;
+  readonly target: ConditionTarget;
 };
 
-export type ServiceReading =
-  | { readonly kind: 'service'; readonly service: ServiceFacts }
-  | { readonly kind: 'no-service' }
-  | { readonly kind: 'invalid'; readonly problem: string };
+/** Gateways that the mesh runs itself: a waypoint has no waypoint. */
+const MANAGED: ReadonlySet<string> = new Set(['istio.io-mesh-controller', 'istio.io-eastwest-controller']);
 
-export const DISTRIBUTION_ANNOTATION = 'networking.istio.io/traffic-distribution';
-
-export function readService(object: KubeObject): ServiceReading {
+export function readService(object: KubeObject): Reading<ServiceFacts> {
   const { name, namespace = '', annotations } = object.metadata;
+  const labels = labelsOf(object.metadata.labels);
   const spec = fields(object['spec']);
-  if (spec['type'] === 'ExternalName') return { kind: 'no-service' }; // a name for a name: DNS's business
+  if (spec['type'] === 'ExternalName') return NOTHING; // a name for a name: DNS's business
   const clusterIps = list(spec['clusterIPs']).length > 0 ? texts(spec['clusterIPs']) : [text(spec['clusterIP'])];
   const addresses: IpAddress[] = [];
   for (const written of clusterIps) {
     if (written === '' || written === 'None') continue;
     const ip = parseIp(written);
-    if (ip === undefined)
-      return { kind: 'invalid', problem: `spec.clusterIPs: ${JSON.stringify(written)} is no address` };
+    if (ip === undefined) return invalid(`spec.clusterIPs: ${JSON.stringify(written)} is no address`);
     addresses.push(ip);
   }
   const selector = labelsOf(spec['selector']);
   return {
-    kind: 'service',
-    service: {
+    kind: 'facts',
+    facts: {
+      kind: 'Service',
+      target: conditionTarget(object),
       key: `${namespace}/${name}`,
       name,
       namespace,
@@ -62,7 +81,9 @@ export function readService(object: KubeObject): ServiceReading {
       ipFamilies: familiesOf(texts(spec['ipFamilies'])),
       localOnly: spec['internalTrafficPolicy'] === 'Local',
       publishNotReady: spec['publishNotReadyAddresses'] === true,
-      distribution: text(spec['trafficDistribution']) || annotations?.[DISTRIBUTION_ANNOTATION],
+      distribution: text(spec['trafficDistribution']) || labelsOf(annotations)[DISTRIBUTION_ANNOTATION],
+      waypoint: MANAGED.has(labels['gateway.istio.io/managed'] ?? '') ? NO_WAYPOINT : waypointWish(labels, annotations),
+      ingress: ingressWish(labels),
     },
   };
 }
@@ -74,7 +95,12 @@ export function hostnameOf(service: ServiceFacts, config: MeshConfig): string {
 /** The mesh's service. `inherited` is the traffic distribution that the namespace asks for. */
 export function meshService(
   service: ServiceFacts,
-  around: { readonly config: MeshConfig; readonly network: string; readonly inherited: string | undefined },
+  around: {
+    readonly config: MeshConfig;
+    readonly network: string;
+    readonly inherited: string | undefined;
+    readonly waypoint: ServiceWaypoint;
+  },
 ): Service {
   const { network } = around;
   const loadBalancing = balancingOf(service, around.inherited);
@@ -89,11 +115,10 @@ export function meshService(
       appProtocol: p.appProtocol,
     })),
     subjectAltNames: [],
-    weightedWaypoints: [],
+    ...around.waypoint,
     ...(loadBalancing && { loadBalancing }),
     ipFamilies: service.ipFamilies,
     canonical: true,
-    ingressUseWaypoint: false,
     visibility: 'PUBLIC',
   };
 }
@@ -102,6 +127,14 @@ export function meshService(
 export function endpointPorts(service: ServiceFacts, named: ReadonlyMap<string, number>): readonly ServicePort[] {
   return service.ports.flatMap((p) => {
     const targetPort = typeof p.target === 'number' ? p.target : named.get(p.target);
+    return targetPort === undefined ? [] : [{ servicePort: p.port, targetPort, appProtocol: 'UNKNOWN' as const }];
+  });
+}
+
+/** The ports of a machine outside of Kubernetes: what it calls like the service's port beats the number. */
+export function machinePorts(service: ServiceFacts, named: ReadonlyMap<string, number>): readonly ServicePort[] {
+  return service.ports.flatMap((p) => {
+    const targetPort = typeof p.target === 'number' ? (named.get(p.name) ?? p.target) : named.get(p.target);
     return targetPort === undefined ? [] : [{ servicePort: p.port, targetPort, appProtocol: 'UNKNOWN' as const }];
   });
 }
@@ -120,50 +153,8 @@ function readPorts(value: unknown): readonly KubeServicePort[] {
   return ports.filter((p) => p.isTcp || !ports.some((other) => other.isTcp && other.port === p.port));
 }
 
-/** By first word; what is not here is UNKNOWN. */
-const APP_PROTOCOLS: ReadonlyMap<string, AppProtocol> = new Map([
-  ['http', 'HTTP11'],
-  ['http2', 'HTTP2'],
-  ['grpc', 'GRPC'],
-  ['https', 'TLS'],
-  ['tls', 'TLS'],
-  ['tcp', 'TCP'],
-]);
-const KUBERNETES_APP_PROTOCOLS: ReadonlyMap<string, AppProtocol> = new Map([
-  ['kubernetes.io/h2c', 'HTTP2'],
-  ['kubernetes.io/ws', 'HTTP11'],
-  ['kubernetes.io/wss', 'TLS'],
-]);
-/** Well-known protocols in which the server speaks first, so that nobody waits for a client to reveal the protocol. */
-const SERVER_FIRST_PORTS: ReadonlySet<number> = new Set([25, 53, 3306, 27_017]);
-
-function appProtocolOf(declared: string, portName: string, port: number): AppProtocol {
-  if (declared !== '') {
-    return KUBERNETES_APP_PROTOCOLS.get(declared) ?? APP_PROTOCOLS.get(declared.toLowerCase()) ?? 'UNKNOWN';
-  }
-  const name = portName.toLowerCase();
-  const word = name.startsWith('grpc-web') ? 'grpc-web' : (name.split('-')[0] ?? '');
-  return APP_PROTOCOLS.get(word) ?? (SERVER_FIRST_PORTS.has(port) ? 'TCP' : 'UNKNOWN');
-}
-
 function familiesOf(families: readonly string[]): Service['ipFamilies'] {
   if (families.length === 0) return 'AUTOMATIC';
   if (families.length > 1) return 'DUAL';
   return families[0] === 'IPv6' ? 'IPV6_ONLY' : 'IPV4_ONLY';
-}
-
-const DISTRIBUTIONS: ReadonlyMap<string, readonly RoutingScope[]> = new Map([
-  ['preferclose', ['NETWORK', 'REGION', 'ZONE']],
-  ['prefersamezone', ['NETWORK', 'REGION', 'ZONE']],
-  ['prefersamenode', ['NETWORK', 'REGION', 'ZONE', 'SUBZONE', 'NODE']],
-]);
-
-/** Traffic policy Local beats every distribution; the service's own word, even an unknown one, beats the namespace's. */
-function balancingOf(service: ServiceFacts, inherited: string | undefined): LoadBalancing | undefined {
-  const healthPolicy = service.publishNotReady ? 'ALLOW_ALL' : 'ONLY_HEALTHY';
-  if (service.localOnly) return { routingPreference: ['NODE'], mode: 'STRICT', healthPolicy };
-  const scopes = DISTRIBUTIONS.get((service.distribution ?? inherited ?? '').toLowerCase());
-  if (scopes !== undefined) return { routingPreference: [...scopes], mode: 'FAILOVER', healthPolicy };
-  if (!service.publishNotReady) return undefined;
-  return { routingPreference: [], mode: 'UNSPECIFIED_MODE', healthPolicy };
 }

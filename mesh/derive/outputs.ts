@@ -1,14 +1,29 @@
 /** Everything derived so far, and what changed since somebody last asked. */
-import type { ConditionChange, Delta, KubeObject } from '../kube-object.ts';
+import type { ConditionChange, Delta, KubeMetadata, KubeObjectRef } from '../kube-object.ts';
 import { type Address, type Authorization, addressKey, authorizationKey } from '../model.ts';
 import { isEqual } from './equal.ts';
+import { getOrAdd } from './selector.ts';
 
 export type Condition = Pick<ConditionChange, 'reason' | 'message'> & { readonly status: 'True' | 'False' };
 
-/** Resources of one kind. Each belongs to the object that it was derived from, and goes with it. */
+/** What names an object, and the state of it that conditions are about. */
+export type ConditionTarget = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: Pick<KubeMetadata, 'name' | 'namespace' | 'generation'>;
+};
+
+/** Of an object nothing but that. */
+export function conditionTarget({ apiVersion, kind, metadata }: ConditionTarget): ConditionTarget {
+  const { name, namespace = '', generation } = metadata;
+  return { apiVersion, kind, metadata: { name, namespace, ...(generation !== undefined && { generation }) } };
+}
+
+/** Resources of one kind. Each belongs to the object that it was derived from, and goes with it or to the next owner. */
 class Resources<T> {
   readonly held = new Map<string, T>();
   readonly #owned = new Map<string, readonly string[]>();
+  readonly #owners = new Map<string, string>();
   readonly #keyOf: (resource: T) => string;
   readonly #upserted = new Map<string, T>();
   readonly #removed = new Set<string>();
@@ -20,10 +35,13 @@ class Resources<T> {
   /** What `owner` now amounts to. What is equal to before is no change. */
   set(owner: string, resources: readonly T[]): void {
     const keys = resources.map(this.#keyOf);
-    for (const key of this.#owned.get(owner) ?? []) if (!keys.includes(key)) this.#remove(key);
+    for (const key of this.#owned.get(owner) ?? []) {
+      // Its next owner may have come first.
+      if (!keys.includes(key) && this.#owners.get(key) === owner) this.#remove(key);
+    }
     if (keys.length === 0) this.#owned.delete(owner);
     else this.#owned.set(owner, keys);
-    for (const [index, resource] of resources.entries()) this.#upsert(keys[index] ?? '', resource);
+    for (const [index, resource] of resources.entries()) this.#upsert(keys[index] ?? '', owner, resource);
   }
 
   take(): { readonly upserted: readonly T[]; readonly removed: readonly string[] } {
@@ -33,7 +51,8 @@ class Resources<T> {
     return taken;
   }
 
-  #upsert(key: string, resource: T): void {
+  #upsert(key: string, owner: string, resource: T): void {
+    this.#owners.set(key, owner);
     if (isEqual(this.held.get(key), resource)) return;
     this.held.set(key, resource);
     this.#removed.delete(key);
@@ -41,6 +60,7 @@ class Resources<T> {
   }
 
   #remove(key: string): void {
+    this.#owners.delete(key);
     this.held.delete(key);
     this.#upserted.delete(key);
     this.#removed.add(key);
@@ -50,33 +70,30 @@ class Resources<T> {
 export class Outputs {
   readonly addresses = new Resources<Address>(addressKey);
   readonly authorizations = new Resources<Authorization>(authorizationKey);
-  readonly #conditions = new Map<string, ConditionChange>();
+  /** By object, then by type. */
+  readonly #conditions = new Map<string, Map<string, ConditionChange>>();
   #changes: ConditionChange[] = [];
 
   /** The condition that should stand on an object; undefined: none of that type. */
-  setCondition(object: KubeObject, type: string, condition: Condition | undefined): void {
-    const { apiVersion, kind, metadata } = object;
+  setCondition(target: ConditionTarget, type: string, condition: Condition | undefined): void {
+    const { apiVersion, kind, metadata } = target;
     const { name, namespace = '', generation } = metadata;
-    const key = conditionKey(object, type);
-    const held = this.#conditions.get(key);
-    if (condition === undefined && held === undefined) return;
+    const held = getOrAdd(this.#conditions, objectName(target), () => new Map<string, ConditionChange>());
     const change: ConditionChange = {
       object: { apiVersion, kind, namespace, name, ...(generation !== undefined && { generation }) },
       type,
       ...(condition ?? { status: undefined, reason: '', message: '' }),
     };
-    if (isEqual(held, change)) return;
-    if (condition === undefined) this.#conditions.delete(key);
-    else this.#conditions.set(key, change);
+    const old = held.get(type);
+    if ((condition === undefined && old === undefined) || isEqual(old, change)) return;
+    if (condition === undefined) held.delete(type);
+    else held.set(type, change);
     this.#changes.push(change);
   }
 
   /** The object is gone, and its conditions with it. */
-  forgetConditions(
-    object: Pick<KubeObject, 'kind'> & { metadata: { name: string; namespace?: string } },
-    type: string,
-  ) {
-    this.#conditions.delete(conditionKey(object, type));
+  forgetConditions(ref: Pick<KubeObjectRef, 'kind' | 'metadata'>): void {
+    this.#conditions.delete(objectName(ref));
   }
 
   take(): Delta {
@@ -86,6 +103,6 @@ export class Outputs {
   }
 }
 
-function conditionKey(object: { kind: string; metadata: { name: string; namespace?: string } }, type: string): string {
-  return `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name}/${type}`;
+function objectName({ kind, metadata }: Pick<KubeObjectRef, 'kind' | 'metadata'>): string {
+  return `${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
 }

@@ -1,11 +1,15 @@
 /** Pods: what derivation reads of them, and the workload that one becomes. */
 import { type IpAddress, parseIp } from '../address.ts';
-import type { KubeObject, MeshConfig } from '../kube-object.ts';
-import type { Locality, ServicePort, Workload } from '../model.ts';
+import type { KubeObject } from '../kube-object.ts';
+import type { Workload } from '../model.ts';
 import { fields, type Labels, labelsOf, list, portNumber, text } from './read.ts';
+import { type Tunnel, tunnelOf } from './tunnel.ts';
+import { type WaypointWish, waypointWish } from './waypoint-wish.ts';
 import { canonicalName, canonicalRevision, workloadName } from './workload-name.ts';
+import type { WorkloadSurroundings } from './workload-surroundings.ts';
 
 export type PodFacts = {
+  readonly kind: 'Pod';
   /** `namespace/name`. */
   readonly key: string;
   readonly name: string;
@@ -19,45 +23,40 @@ export type PodFacts = {
   /** Absent while the pod has none, or none that can be read, and once it has ended. */
   readonly addresses: readonly IpAddress[] | undefined;
   readonly healthy: boolean;
-  readonly tunnel: 'NONE' | 'HBONE' | 'NATIVE';
+  readonly tunnel: Tunnel;
   /** TCP container ports by name. */
   readonly ports: ReadonlyMap<string, number>;
   readonly workloadName: string;
-};
-
-/** What a pod's workload takes from the objects around the pod. */
-export type PodSurroundings = {
-  readonly config: MeshConfig;
-  readonly network: string;
-  readonly locality: Locality | undefined;
-  readonly services: ReadonlyMap<string, readonly ServicePort[]>;
-  readonly authorizationPolicies: readonly string[];
+  readonly waypoint: WaypointWish | undefined;
 };
 
 export function readPod(pod: KubeObject): PodFacts {
-  const { name, namespace = '', labels, deletionTimestamp } = pod.metadata;
+  const { name, namespace = '', annotations, deletionTimestamp } = pod.metadata;
+  const labels = labelsOf(pod.metadata.labels);
   const spec = fields(pod['spec']);
   const status = fields(pod['status']);
   const ready = list(status['conditions']).some((c) => fields(c)['type'] === 'Ready' && fields(c)['status'] === 'True');
   return {
+    kind: 'Pod',
     key: `${namespace}/${name}`,
     name,
     namespace,
     objectUid: pod.metadata.uid ?? '',
-    labels: labelsOf(labels),
+    labels,
     node: text(spec['nodeName']),
     serviceAccount: text(spec['serviceAccountName']) || text(spec['serviceAccount']) || 'default',
     hostNetwork: spec['hostNetwork'] === true,
     addresses: addressesOf(status),
     healthy: ready && deletionTimestamp === undefined,
-    tunnel: tunnelOf(pod),
+    tunnel: tunnelOf(labels, annotations),
     ports: portsOf(spec),
     workloadName: workloadName(pod),
+    waypoint: waypointWish(labels),
   };
 }
 
 /** The workload of a pod; undefined while it has no address. */
-export function podWorkload(pod: PodFacts, around: PodSurroundings): Workload | undefined {
+export function podWorkload(pod: PodFacts, around: WorkloadSurroundings): Workload | undefined {
   if (pod.addresses === undefined) return undefined;
   const { config } = around;
   return {
@@ -69,6 +68,7 @@ export function podWorkload(pod: PodFacts, around: PodSurroundings): Workload | 
     tunnelProtocol: pod.tunnel === 'NONE' ? 'NONE' : 'HBONE',
     trustDomain: config.trustDomain,
     serviceAccount: pod.serviceAccount,
+    ...(around.waypoint && { waypoint: around.waypoint }),
     node: pod.node,
     canonicalName: canonicalName(pod.labels, pod.workloadName),
     canonicalRevision: canonicalRevision(pod.labels),
@@ -80,6 +80,7 @@ export function podWorkload(pod: PodFacts, around: PodSurroundings): Workload | 
     clusterId: config.clusterId,
     hostname: '',
     services: around.services,
+    ...(around.applicationTunnel && { applicationTunnel: around.applicationTunnel }),
     ...(around.locality && { locality: around.locality }),
     networkMode: pod.hostNetwork ? 'HOST_NETWORK' : 'STANDARD',
     capacity: 1,
@@ -98,13 +99,6 @@ function addressesOf(status: Readonly<Record<string, unknown>>): readonly IpAddr
     addresses.push(ip);
   }
   return addresses;
-}
-
-function tunnelOf(pod: KubeObject): PodFacts['tunnel'] {
-  const tunnels = pod.metadata.labels?.['networking.istio.io/tunnel'] ?? '';
-  if (tunnels.split(',').includes('http')) return 'NATIVE';
-  // `pending` means that rules are in place and no proxy serves them yet: not reachable by tunnel.
-  return pod.metadata.annotations?.['ambient.istio.io/redirection'] === 'enabled' ? 'HBONE' : 'NONE';
 }
 
 function portsOf(spec: Readonly<Record<string, unknown>>): ReadonlyMap<string, number> {

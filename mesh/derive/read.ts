@@ -3,6 +3,19 @@
 export type Fields = Readonly<Record<string, unknown>>;
 export type Labels = Readonly<Record<string, string>>;
 
+/** What became of an object: facts, a reason why there are none, or nothing to be said about it. */
+export type Reading<T> =
+  | { readonly kind: 'facts'; readonly facts: T }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'invalid'; readonly problem: string };
+
+export const NOTHING = { kind: 'nothing' } as const;
+
+/** `problem` is `field: reason`. */
+export function invalid(problem: string) {
+  return { kind: 'invalid', problem } as const;
+}
+
 const NONE: Fields = Object.freeze({});
 
 /** The value as an object; an empty one when it is none. */

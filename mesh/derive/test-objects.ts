@@ -62,3 +62,33 @@ export function peerAuthentication(path: string, spec: Json, created = 1): KubeO
   const creationTimestamp = `2026-01-01T00:00:${String(created).padStart(2, '0')}Z`;
   return object('security.istio.io/v1', 'PeerAuthentication', path, { creationTimestamp }, { spec });
 }
+
+/** `created` orders entries for one host: smaller is older. */
+export function serviceEntry(path: string, spec: Json, meta: Meta = {}, rest: Json = {}, created = 1): KubeObject {
+  const creationTimestamp = `2026-01-01T00:00:${String(created).padStart(2, '0')}Z`;
+  return object('networking.istio.io/v1', 'ServiceEntry', path, { creationTimestamp, ...meta }, { spec, ...rest });
+}
+
+export const workloadEntry = (path: string, spec: Json, meta: Meta = {}, rest: Json = {}) =>
+  object('networking.istio.io/v1', 'WorkloadEntry', path, meta, { spec, ...rest });
+
+export type GatewayFields = Meta & {
+  readonly className?: string;
+  /** Of its status: an address or a host name each. */
+  readonly addresses?: readonly string[];
+  readonly listeners?: readonly Json[];
+};
+
+/** A waypoint that is ready, for its own namespace. */
+export function gateway(path: string, fields: GatewayFields = {}): KubeObject {
+  const [namespace = '', name = ''] = path.split('/');
+  const { className = 'istio-waypoint', addresses = [`${name}.${namespace}.svc.cluster.local`], ...rest } = fields;
+  const { listeners = [{ name: 'mesh', port: 15_008, protocol: 'HBONE' }], ...meta } = rest;
+  const values = addresses.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? 'IPAddress' : 'Hostname', value }));
+  const spec = { gatewayClassName: className, listeners };
+  const status = values.length > 0 ? { addresses: values } : {};
+  return object('gateway.networking.k8s.io/v1', 'Gateway', path, meta, { spec, status });
+}
+
+export const gatewayClass = (name: string, meta: Meta = {}) =>
+  object('gateway.networking.k8s.io/v1', 'GatewayClass', name, meta, {});
