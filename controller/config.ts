@@ -35,6 +35,7 @@ const SCHEMA = z.object({
   KUBECONFIG: envOptionalText(),
   AMBIT_CLUSTER_DOMAIN: envText('cluster.local'),
   AMBIT_GRPC_PORT: envInteger(15012, { max: 65_535 }),
+  AMBIT_WEBHOOK_PORT: envInteger(15017, { max: 65_535 }),
   AMBIT_READY_PORT: envInteger(8080, { max: 65_535 }),
   AMBIT_MONITORING_PORT: envInteger(15014, { max: 65_535 }),
   AMBIT_DEBUG_PORT: envInteger(15000, { max: 65_535 }),
@@ -65,6 +66,7 @@ export type ControllerConfig = {
   readonly kubeconfig: string | undefined;
   readonly ports: {
     readonly grpc: number;
+    readonly webhook: number;
     readonly ready: number;
     readonly monitoring: number;
     readonly debug: number;
@@ -111,6 +113,7 @@ export function parseConfig(env: Env): ControllerConfig {
     kubeconfig: e.KUBECONFIG,
     ports: {
       grpc: e.AMBIT_GRPC_PORT,
+      webhook: e.AMBIT_WEBHOOK_PORT,
       ready: e.AMBIT_READY_PORT,
       monitoring: e.AMBIT_MONITORING_PORT,
       debug: e.AMBIT_DEBUG_PORT,
@@ -131,6 +134,7 @@ export function describeConfig(config: ControllerConfig): Record<string, string 
     tokenAudiences: tokenAudiences.join(','),
     customHosts: customHosts.join(','),
     grpcPort: ports.grpc,
+    webhookPort: ports.webhook,
     readyPort: ports.ready,
     monitoringPort: ports.monitoring,
     debugPort: ports.debug,

@@ -25,6 +25,7 @@ import { MeshSettings } from './mesh-settings.ts';
 import { debugRoutes } from './observe/debug.ts';
 import { controllerMetrics } from './observe/metrics.ts';
 import { VERSION } from './version.ts';
+import { startWebhook } from './webhook/webhook.ts';
 import { Writers } from './writers.ts';
 
 export type ControllerDeps = {
@@ -105,7 +106,6 @@ export async function startController(config: ControllerConfig, deps: Controller
   await mesh.follow((changed) => derivation.reconfigure(changed));
   derivation.begin();
   await writers.start();
-  leaders.start();
   caches.ready();
   log.info('caches are synced', {
     pods: informers.pods.size,
@@ -121,6 +121,22 @@ export async function startController(config: ControllerConfig, deps: Controller
       log.info('serving certificate renewed', { serial: tls.certificate.serial });
     }),
   );
+  const webhook = stack.use(
+    await startWebhook({
+      config,
+      client,
+      informers,
+      mesh: () => mesh.current,
+      serving: tls,
+      rootPem,
+      leaders,
+      metrics: metrics.webhook,
+      clock,
+      log,
+      ...(deps.host === undefined ? {} : { host: deps.host }),
+    }),
+  );
+  leaders.start();
   const takeChangedAuthority = async (): Promise<void> => {
     try {
       const next = changedAuthority(rootCaDir, authority, now());
@@ -160,7 +176,13 @@ export async function startController(config: ControllerConfig, deps: Controller
     }),
   );
   serving.ready();
-  const ports = { grpc: grpc.port, ready: ready.port, monitoring: monitoring.port, debug: debug.port };
+  const ports = {
+    grpc: grpc.port,
+    webhook: webhook.port,
+    ready: ready.port,
+    monitoring: monitoring.port,
+    debug: debug.port,
+  };
   log.info('serving', ports);
   const open = stack.move();
   return {

@@ -16,7 +16,13 @@ async function program(prepare: (api: FakeApi) => void = () => {}) {
   const scratch = new ScratchDir('ambit-controller');
   const dir = scratch.path;
   writeFileSync(join(dir, 'config'), api.kubeconfig());
-  const ports = { AMBIT_GRPC_PORT: '0', AMBIT_READY_PORT: '0', AMBIT_MONITORING_PORT: '0', AMBIT_DEBUG_PORT: '0' };
+  const ports = {
+    AMBIT_GRPC_PORT: '0',
+    AMBIT_WEBHOOK_PORT: '0',
+    AMBIT_READY_PORT: '0',
+    AMBIT_MONITORING_PORT: '0',
+    AMBIT_DEBUG_PORT: '0',
+  };
   const child: ChildProcess = spawn(
     'sh',
     [join(import.meta.dirname, '../scripts/node.sh'), join(import.meta.dirname, 'main.ts')],

@@ -26,9 +26,11 @@ function manifests(): readonly KubeObject[] {
     );
 }
 
-test('with the rights that the manifests give, against an API server that checks them', async () => {
-  await using lab = await TestLab.start();
-  await using admin = kubeClient({ kubeconfig: join(lab.dir, 'kubeconfig'), env: {} });
+/** The manifests applied, and the controller running with the rights of its own account and no more. */
+async function installed() {
+  await using stack = new AsyncDisposableStack();
+  const lab = stack.use(await TestLab.start());
+  const admin = stack.use(kubeClient({ kubeconfig: join(lab.dir, 'kubeconfig'), env: {} }));
   for (const object of manifests()) await admin.apply(object, { fieldManager: 'test' });
 
   const token = async (account: string, spec: object): Promise<string> => {
@@ -64,13 +66,22 @@ test('with the rights that the manifests give, against an API server that checks
     POD_NAME: 'istiod-1',
     ROOT_CA_DIR: join(lab.dir, 'cacerts'),
     AMBIT_GRPC_PORT: '0',
+    AMBIT_WEBHOOK_PORT: '0',
     AMBIT_READY_PORT: '0',
     AMBIT_MONITORING_PORT: '0',
     AMBIT_DEBUG_PORT: '0',
     AMBIT_DRAIN_DEADLINE: '200ms',
   });
-  await using client = kubeClient({ kubeconfig: join(lab.dir, 'istiod'), env: {} });
-  await using controller = await startController(config, { client, log, clock: SYSTEM_CLOCK, host: '127.0.0.1' });
+  const client = stack.use(kubeClient({ kubeconfig: join(lab.dir, 'istiod'), env: {} }));
+  const controller = stack.use(await startController(config, { client, log, clock: SYSTEM_CLOCK, host: '127.0.0.1' }));
+
+  const open = stack.move();
+  return { lab, admin, token, logs, controller, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
+
+test('with the rights that the manifests give, against an API server that checks them', async () => {
+  await using mesh = await installed();
+  const { admin, token, logs, controller } = mesh;
 
   await admin.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'sleep', namespace: 'default' } });
   const place = async (pod: KubeObject): Promise<KubeObject> => {
@@ -157,4 +168,59 @@ test('with the rights that the manifests give, against an API server that checks
     logs.filter((line) => line.includes('\twarn\t') || line.includes('\terror\t')),
     [],
   );
+});
+
+test('once the API server is proven to ask the controller, a bad policy is refused and an unwise one is warned about', async () => {
+  await using mesh = await installed();
+  const { lab, admin, controller } = mesh;
+  const NAME = 'istio-validator-istio-system';
+  type Hook = { name: string; failurePolicy: string; clientConfig: { caBundle?: string } };
+  const hooks = async () =>
+    ((await admin.get(RESOURCES.ValidatingWebhookConfiguration, NAME)) as unknown as { webhooks: Hook[] }).webhooks;
+  const settled = async (holds: (all: readonly Hook[]) => boolean, what: string): Promise<void> => {
+    const deadline = Date.now() + 10_000;
+    while (!holds(await hooks())) {
+      assert.ok(Date.now() < deadline, `did not happen: ${what}\n${mesh.logs.join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const caBundle = Buffer.from(controller.rootPem).toString('base64');
+  await settled((all) => all.every((hook) => hook.clientConfig.caBundle === caBundle), 'the root is there');
+  // Nobody is reached so far: an object that must be refused would be taken, so nothing is closed.
+  assert.deepEqual(
+    (await hooks()).map((hook) => hook.failurePolicy),
+    ['Ignore', 'Ignore'],
+  );
+  await admin.create({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'istiod-1', namespace: 'istio-system', labels: { 'kubernetes.io/service-name': 'istiod' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['127.0.0.1'] }],
+    ports: [{ name: 'https-webhook', port: controller.ports.webhook }],
+  } as KubeObject);
+  const isClosed = (all: readonly Hook[]) => all[0]?.failurePolicy === 'Fail' && all[1]?.failurePolicy === 'Ignore';
+  await settled(isClosed, 'it is closed');
+
+  const apply = (kind: string, spec: string) =>
+    lab.kubectl(
+      ['apply', '-f', '-'],
+      `{apiVersion: security.istio.io/v1, kind: ${kind}, metadata: {name: p, namespace: default}, spec: ${spec}}`,
+    );
+  const bad = await apply('AuthorizationPolicy', '{rules: [{when: [{key: source.port, values: ["80"]}]}]}');
+  assert.notEqual(bad.code, 0);
+  assert.match(bad.stderr, /rev.validation.istio.io" denied the request: AuthorizationPolicy default\/p is invalid/);
+  assert.match(bad.stderr, /spec\.rules\[0\]\.when\[0\]\.key: "source\.port" is no known key/);
+  const unwise = await apply('AuthorizationPolicy', '{action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}');
+  assert.equal(unwise.code, 0, unwise.stderr);
+  assert.match(unwise.stderr, /Warning: AuthorizationPolicy default\/p: spec\.rules\[0\]: denies every connection/);
+  const useless = await apply('PeerAuthentication', '{selector: {matchLabels: {app: nobody}}, mtls: {mode: STRICT}}');
+  assert.match(useless.stderr, /Warning: PeerAuthentication default\/p: spec\.selector: no pod of namespace default/);
+
+  // Somebody overwrites it, as `kubectl apply` of the manifest does.
+  const spoilt = {
+    webhooks: [{ name: 'rev.validation.istio.io', failurePolicy: 'Ignore', clientConfig: { caBundle: null } }],
+  };
+  await admin.patch(RESOURCES.ValidatingWebhookConfiguration, { name: NAME }, 'strategic', spoilt);
+  await settled((all) => isClosed(all) && all[0]?.clientConfig.caBundle === caBundle, 'it is put right');
 });

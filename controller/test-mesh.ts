@@ -90,6 +90,7 @@ export async function startMesh(
     ROOT_CA_DIR: join(dir, 'cacerts'),
     PILOT_DEBOUNCE_AFTER: '10ms',
     AMBIT_GRPC_PORT: '0',
+    AMBIT_WEBHOOK_PORT: '0',
     AMBIT_READY_PORT: '0',
     AMBIT_MONITORING_PORT: '0',
     AMBIT_DEBUG_PORT: '0',

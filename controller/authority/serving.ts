@@ -1,4 +1,4 @@
-/** The certificate that clients of port 15012 see: signed by our own root, renewed at half its life. */
+/** The certificate that clients of ports 15012 and 15017 see: signed by our own root, renewed at half its life. */
 import type { SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { CertificateAuthority, ServingCertificate } from '../../core/identity/index.ts';
@@ -37,6 +37,7 @@ export class Serving {
   readonly #exchange: (certificate: ServingCertificate) => void;
   readonly #authority: () => CertificateAuthority;
   readonly #names: readonly string[];
+  readonly #followers = new Set<(certificate: ServingCertificate) => void>();
   #current: ServingCertificate;
 
   private constructor(authority: () => CertificateAuthority, names: readonly string[], first: ServingCertificate) {
@@ -60,6 +61,13 @@ export class Serving {
   async renew(now: Date): Promise<void> {
     this.#current = await issue(this.#authority(), this.#names, now);
     this.#exchange(this.#current);
+    for (const take of this.#followers) take(this.#current);
+  }
+
+  /** Tells of each certificate that comes after the present one; the result ends that. */
+  follow(take: (certificate: ServingCertificate) => void): () => void {
+    this.#followers.add(take);
+    return () => this.#followers.delete(take);
   }
 
   /** Renews when half of the life is over. */
@@ -75,11 +83,15 @@ function issue(authority: CertificateAuthority, dnsNames: readonly string[], now
   return authority.issueServing({ dnsNames, ttlSeconds: TTL_SECONDS, now });
 }
 
-function contextOf(certificate: ServingCertificate): SecureContextOptions {
+/** What a server presents: intermediates go along, the root does not. */
+export function certificateOf(certificate: ServingCertificate): { readonly cert: string; readonly key: string } {
   const [leaf = '', ...rest] = certificate.chainPem;
+  return { cert: [leaf, ...rest.slice(0, -1)].join(''), key: certificate.keyPem };
+}
+
+function contextOf(certificate: ServingCertificate): SecureContextOptions {
   return {
-    cert: [leaf, ...rest.slice(0, -1)].join(''), // intermediates go along, the root does not
-    key: certificate.keyPem,
+    ...certificateOf(certificate),
     minVersion: 'TLSv1.3',
     ciphers: TLS_SUITES,
   };

@@ -9,7 +9,16 @@ export type AuthorityMetrics = {
   readonly issued: Counter;
 };
 
+export type WebhookMetrics = {
+  readonly allowed: (group: string, resource: string) => void;
+  readonly refused: (group: string, resource: string) => void;
+  readonly httpError: (status: number) => void;
+  readonly configurationUpdated: () => void;
+  readonly configurationError: () => void;
+};
+
 export type ControllerMetrics = {
+  readonly webhook: WebhookMetrics;
   readonly authority: AuthorityMetrics;
   readonly clients: Gauge;
   readonly services: Gauge;
@@ -36,6 +45,7 @@ export function controllerMetrics(registry: Registry, version: string, now: () =
   const started = now();
   registry.onCollect(() => uptime.set((now() - started) / 1000));
   return {
+    webhook: webhookMetrics(registry),
     authority: {
       requests: counter('citadel_server_csr_count', 'Certificate requests.'),
       authenticationFailures: counter('citadel_server_authentication_failure_count', 'Callers that were refused.'),
@@ -59,4 +69,36 @@ export function controllerMetrics(registry: Registry, version: string, now: () =
       .histogram('pilot_debounce_time', 'Seconds from the first change to its push.', [], DEBOUNCE_BOUNDS_S)
       .labels([]),
   };
+}
+
+/** By the names that dashboards of the reference know. */
+function webhookMetrics(registry: Registry): WebhookMetrics {
+  const kind = ['group', 'resource'];
+  const passed = registry.counter('galley_validation_passed', 'Objects that were found good.', kind);
+  const failed = registry.counter('galley_validation_failed', 'Objects that were refused.', kind);
+  const errors = registry.counter('galley_validation_http_error', 'Requests that were no review.', ['status']);
+  const updates = registry.counter('galley_validation_config_updates', 'Changes to our registration.').labels([]);
+  const problems = registry.counter('galley_validation_config_update_error', 'Changes that failed.').labels([]);
+  return {
+    // Whoever reaches the port may name anything: only what we validate gets a series of its own.
+    allowed: (group, resource) => passed.labels(labelled(group, resource)).inc(),
+    refused: (group, resource) => failed.labels(labelled(group, resource)).inc(),
+    httpError: (status) => errors.labels([String(status)]).inc(),
+    configurationUpdated: () => updates.inc(),
+    configurationError: () => problems.inc(),
+  };
+}
+
+const VALIDATED: ReadonlySet<string> = new Set([
+  'security.istio.io/authorizationpolicies',
+  'security.istio.io/peerauthentications',
+  'security.istio.io/requestauthentications',
+  'networking.istio.io/serviceentries',
+  'networking.istio.io/workloadentries',
+  '/services',
+  '/namespaces',
+]);
+
+function labelled(group: string, resource: string): [string, string] {
+  return VALIDATED.has(`${group}/${resource}`) ? [group, resource] : ['other', 'other'];
 }

@@ -50,6 +50,12 @@ export const RESOURCES = {
     'customresourcedefinitions',
     CLUSTER,
   ),
+  ValidatingWebhookConfiguration: type(
+    'admissionregistration.k8s.io/v1',
+    'ValidatingWebhookConfiguration',
+    'validatingwebhookconfigurations',
+    CLUSTER,
+  ),
   AuthorizationPolicy: type('security.istio.io/v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   PeerAuthentication: type('security.istio.io/v1', 'PeerAuthentication', 'peerauthentications'),
 } as const;
