@@ -35,7 +35,12 @@ export function podsNamed(
 ): readonly Workload[] {
   const exact = view.workloadByUid(`${config.clusterId}//Pod/${namespace}/${name}`);
   if (exact !== undefined) return [exact];
-  return [...view.workloads()].filter((w) => w.namespace === namespace && w.workloadName === name);
+  return byUid([...view.workloads()].filter((w) => w.namespace === namespace && w.workloadName === name));
+}
+
+/** The answer must not depend on the order in which objects came. */
+function byUid(workloads: readonly Workload[]): readonly Workload[] {
+  return workloads.toSorted((a, b) => (a.uid < b.uid ? -1 : 1));
 }
 
 /** Why there is no such pod, and what is there. */
@@ -58,7 +63,7 @@ export function running(model: MeshModel, workload: Workload): PredictedCaller {
 
 function ofServiceAccount(model: MeshModel, caller: Extract<Caller, { kind: 'service-account' }>): Callers {
   const { namespace, name } = caller;
-  const pods = [...model.view.workloads()].filter((w) => w.namespace === namespace && w.serviceAccount === name);
+  const pods = byUid([...model.view.workloads()].filter((w) => w.namespace === namespace && w.serviceAccount === name));
   if (pods.length > 0) return { kind: 'callers', callers: pods.map((pod) => running(model, pod)) };
   const { enrolled, because } = lookupOf(model).enrolledByNamespace(namespace);
   const membership: Membership = { state: enrolled ? 'in' : 'outside', because };

@@ -63,6 +63,10 @@ export class Lookup {
     return this.#hasMadeUp;
   }
 
+  knowsNamespace(name: string): boolean {
+    return this.#objects.has(`/Namespace//${name}`);
+  }
+
   /** Whether its addresses are those that it will have on a cluster. */
   hasTrueAddress({ namespace, name }: Workload): boolean {
     return this.pod(namespace, name)?.metadata.annotations?.[MADE_UP_ADDRESS] === undefined;

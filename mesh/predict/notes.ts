@@ -7,7 +7,7 @@ import type { Question } from './question.ts';
 const MADE_UP = 'these are manifests: addresses stand for those that a cluster would give';
 
 export function notesOn(model: MeshModel, question: Question, cases: readonly PredictedCase[]): readonly string[] {
-  const madeUp = lookupOf(model).isMadeUp ? [MADE_UP] : [];
+  const madeUp = lookupOf(model).isMadeUp ? [MADE_UP, ...namespaceNotes(model, question, cases)] : [];
   return [...httpNotes(question, cases), ...policyNotes(model, cases), ...dryRunNotes(cases), ...madeUp];
 }
 
@@ -37,4 +37,13 @@ function dryRunNotes(cases: readonly PredictedCase[]): readonly string[] {
     return `AuthorizationPolicy ${policy} (${action}) is a dry run: ${what}${changes ? '' : ', which changes nothing'}`;
   });
   return [...new Set(notes)];
+}
+
+/** In a folder that leaves a namespace out, nobody there seems to be in the mesh. */
+function namespaceNotes(model: MeshModel, { from, to }: Question, cases: readonly PredictedCase[]): readonly string[] {
+  const named = [from, to].flatMap((end) => ('namespace' in end ? [end.namespace] : []));
+  const reached = cases.flatMap(({ endpoints }) => endpoints.map((endpoint) => endpoint.split('/')[0] ?? ''));
+  return [...new Set([...named, ...reached])]
+    .filter((namespace) => !lookupOf(model).knowsNamespace(namespace))
+    .map((namespace) => `namespace ${namespace} is not among them, so it is taken to have no labels`);
 }
