@@ -26,10 +26,6 @@ const kind = (apiVersion: string, name: string, plural: string, namespaced = tru
 const FURTHER_KINDS: readonly ResourceType[] = [
   kind('v1', 'ServiceAccount', 'serviceaccounts'),
   kind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
-  kind('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
-  kind('gateway.networking.k8s.io/v1', 'GatewayClass', 'gatewayclasses', false),
-  kind('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
-  kind('networking.istio.io/v1', 'WorkloadEntry', 'workloadentries'),
   kind('networking.istio.io/v1', 'Sidecar', 'sidecars'),
   kind('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters'),
   kind('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),

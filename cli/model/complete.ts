@@ -3,6 +3,7 @@
  * be asked what a running mesh can be asked. What already has an address (an export of a live cluster) stays as it is.
  */
 import { enrolled, type KubeObject, MADE_UP_ADDRESS } from '../../mesh/index.ts';
+import { withWaypoints } from './complete-gateways.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -17,7 +18,8 @@ const TEMPLATED: ReadonlySet<string> = new Set([
 ]);
 const REDIRECTION = 'ambient.istio.io/redirection';
 
-export function complete(objects: readonly KubeObject[]): readonly KubeObject[] {
+export function complete(written: readonly KubeObject[]): readonly KubeObject[] {
+  const objects = withWaypoints(written);
   const pods = objects.filter(({ kind }) => kind === 'Pod');
   const templated = objects.filter(({ kind }) => TEMPLATED.has(kind));
   const made = templated.filter((owner) => !pods.some((pod) => isOf(pod, owner))).flatMap(podOf);

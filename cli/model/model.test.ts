@@ -97,6 +97,28 @@ test('a folder is read with all below it, and the later of two objects with one 
   }
 });
 
+test('a waypoint gets what the controller makes of it', () => {
+  const gateway = (extra = '') => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: gate, namespace: shop }
+spec: { gatewayClassName: istio-waypoint, listeners: [{ name: mesh, port: 15008, protocol: HBONE }] }
+${extra}`;
+  const completed = complete(objectsOf(gateway()));
+  assert.deepEqual(
+    completed.map(({ kind, metadata }) => [kind, metadata.namespace, metadata.name]),
+    ['Gateway', 'Service', 'Pod'].map((kind) => [kind, 'shop', 'gate']),
+  );
+  assert.deepEqual(completed[0]?.['status'], {
+    addresses: [{ type: 'Hostname', value: 'gate.shop.svc.cluster.local' }],
+  });
+  const { view } = buildModel(completed);
+  const [endpoint] = view.endpoints(mustFind(view.serviceByHostname('gate.shop.svc.cluster.local')));
+  assert.equal(endpoint?.workload.nativeTunnel, true);
+  const exported = gateway('status: { addresses: [{ type: IPAddress, value: 10.96.3.3 }] }');
+  assert.equal(complete(objectsOf(exported)).length, 1, 'what has an address is left alone');
+});
+
 const refusals: readonly [string, string, RegExp][] = [
   ['text that is not YAML', 'a: [', /^shop\.yaml:1:5: not YAML/],
   ['a document that is no object', `${SHOP}---\nreplicas: 3\n`, /^shop\.yaml#5: not a Kubernetes object/],
@@ -108,3 +130,8 @@ for (const [name, text, error] of refusals) {
 test('a file that is not there is refused by name', () => {
   assert.throws(() => loadFiles(['/nowhere/at/all.yaml']), { message: '/nowhere/at/all.yaml: no such file or folder' });
 });
+
+function mustFind<T>(value: T | undefined): T {
+  assert(value !== undefined);
+  return value;
+}

@@ -207,6 +207,13 @@ Next:
   );
 });
 
+test('a namespace that is not among the files is told of', async () => {
+  const { out } = await ambit(['why', 'sa/web.shop', 'svc/cart.shop:80', '-f', 'DIR'], {
+    files: { 'shop.yaml': SHOP.replace(/^apiVersion: v1\nkind: Namespace\nmetadata: { name: shop.*\n---$/m, '') },
+  });
+  assert.match(out, /Note: Namespace shop is not among them, so it is taken to have no labels\./);
+});
+
 test('machines get the same as JSON and as YAML', async () => {
   const json = await why(
     'sa/web.shop',
