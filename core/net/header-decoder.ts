@@ -1,7 +1,7 @@
 /** HPACK decoding by nghttp2, whose decoder the Node binary exports. */
-import ffi from 'node:ffi';
-import { addressOf } from './kernel.ts';
+import { addressOf, copyMemory } from './kernel.ts';
 import { copyOf, OutPointer, ossl } from './openssl.ts';
+import { word } from './word.ts';
 
 /** Name and value as bytes, in latin1. */
 export type HeaderField = readonly [name: string, value: string];
@@ -26,6 +26,8 @@ const NV_BYTES = 64;
 const VALUE_AT = 8;
 const NAME_BYTES_AT = 16;
 const VALUE_BYTES_AT = 24;
+/** `in_final`: the block ends with these bytes. */
+const IS_ALL = 1n;
 const INFLATE_FINAL = 1;
 const INFLATE_EMIT = 2;
 const FIELD_OVERHEAD_BYTES = 32;
@@ -35,6 +37,10 @@ const BOMB_FACTOR = 16;
 /** One for all decoders of this thread: a block is decoded in one go. */
 let input = Buffer.alloc(64 * 1024);
 let inputAt = addressOf(input);
+
+/** Names and values on their way to strings; longer ones are rare. */
+const textBytes = Buffer.alloc(4 * 1024);
+const textAt = addressOf(textBytes);
 
 /** Where `bytes` have room. */
 function inputAddress(bytes: number): bigint {
@@ -53,6 +59,7 @@ export class HeaderDecoder {
   readonly #nv = Buffer.alloc(NV_BYTES);
   readonly #nvAddress = addressOf(this.#nv);
   readonly #flags = Buffer.alloc(64);
+  readonly #flagsAddress = addressOf(this.#flags);
   #isClosed = false;
 
   constructor() {
@@ -73,15 +80,13 @@ export class HeaderDecoder {
     const start = inputAddress(block.length);
     input.set(block);
     for (let at = 0; ; ) {
-      const used = Number(
-        ossl.nghttp2_hd_inflate_hd2(
-          this.#address,
-          this.#nvAddress,
-          this.#flags,
-          start + BigInt(at),
-          BigInt(block.length - at),
-          1,
-        ),
+      const used = ossl.nghttp2_hd_inflate_hd2(
+        this.#address,
+        this.#nvAddress,
+        this.#flagsAddress,
+        start + BigInt(at),
+        word(block.length - at),
+        IS_ALL,
       );
       if (used < 0) return { kind: 'malformed' };
       at += used;
@@ -116,6 +121,10 @@ export class HeaderDecoder {
   }
 
   #text(at: number, bytes: number): string {
-    return bytes === 0 ? '' : copyOf(ffi.getUint64(this.#nvAddress, at), bytes).toString('latin1');
+    if (bytes === 0) return '';
+    const from = this.#nv.readBigUInt64LE(at);
+    if (bytes > textBytes.length) return copyOf(from, bytes).toString('latin1');
+    copyMemory(textAt, from, bytes);
+    return textBytes.toString('latin1', 0, bytes);
   }
 }

@@ -6,83 +6,86 @@
  */
 import ffi from 'node:ffi';
 import { mark, unmark } from './ledger.ts';
+import { WORD, word } from './word.ts';
 
-type Memory = bigint | NodeJS.ArrayBufferView | null;
+export type Memory = bigint | NodeJS.ArrayBufferView | null;
 
 // Used as a whole below and kept by this module: once the library is collected, the functions taken from it dangle.
 const native = ffi.dlopen(null, {
   __errno_location: { arguments: [], return: 'pointer' },
-  socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
-  bind: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
-  connect: { arguments: ['i32', 'pointer', 'i32'], return: 'i32' },
-  listen: { arguments: ['i32', 'i32'], return: 'i32' },
-  accept4: { arguments: ['i32', 'pointer', 'pointer', 'i32'], return: 'i32' },
-  close: { arguments: ['i32'], return: 'i32' },
-  shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
-  fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
-  getsockname: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
-  getpeername: { arguments: ['i32', 'pointer', 'pointer'], return: 'i32' },
-  send: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
-  setsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'i32'], return: 'i32' },
-  getsockopt: { arguments: ['i32', 'i32', 'i32', 'pointer', 'pointer'], return: 'i32' },
-  sendmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
-  recvmsg: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
-  recv: { arguments: ['i32', 'pointer', 'u64', 'i32'], return: 'i64' },
-  setns: { arguments: ['i32', 'i32'], return: 'i32' },
-  ioctl: { arguments: ['i32', 'u64', 'pointer'], return: 'i32' },
-  prctl: { arguments: ['i32', 'u64', 'u64', 'u64', 'u64'], return: 'i32' },
-  if_nametoindex: { arguments: ['pointer'], return: 'u32' },
-  uv_handle_size: { arguments: ['i32'], return: 'u64' },
-  uv_poll_init: { arguments: ['pointer', 'pointer', 'i32'], return: 'i32' },
-  uv_poll_start: { arguments: ['pointer', 'i32', 'pointer'], return: 'i32' },
-  uv_close: { arguments: ['pointer', 'pointer'], return: 'void' },
+  socket: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  bind: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  connect: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  listen: { arguments: [WORD, WORD], return: 'i32' },
+  accept4: { arguments: [WORD, WORD, WORD, WORD], return: 'i32' },
+  close: { arguments: [WORD], return: 'i32' },
+  shutdown: { arguments: [WORD, WORD], return: 'i32' },
+  fcntl: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  getsockname: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  getpeername: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  send: { arguments: [WORD, WORD, WORD, WORD], return: 'i32' },
+  setsockopt: { arguments: [WORD, WORD, WORD, WORD, WORD], return: 'i32' },
+  getsockopt: { arguments: [WORD, WORD, WORD, WORD, WORD], return: 'i32' },
+  sendmsg: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  recvmsg: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  recv: { arguments: [WORD, WORD, WORD, WORD], return: 'i32' },
+  memcpy: { arguments: [WORD, WORD, WORD], return: 'pointer' },
+  setns: { arguments: [WORD, WORD], return: 'i32' },
+  ioctl: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  prctl: { arguments: [WORD, WORD, WORD, WORD, WORD], return: 'i32' },
+  if_nametoindex: { arguments: [WORD], return: 'u32' },
+  uv_handle_size: { arguments: [WORD], return: 'u64' },
+  uv_poll_init: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  uv_poll_start: { arguments: [WORD, WORD, WORD], return: 'i32' },
+  uv_close: { arguments: [WORD, WORD], return: 'void' },
 });
 const c = native.functions;
 const errnoAddress = c.__errno_location(); // constant for a thread, and each worker loads this module anew
 
-function orErrno(result: number | bigint): number {
-  return result < 0 ? -ffi.getInt32(errnoAddress, 0) : Number(result);
+function orErrno(result: number): number {
+  return result < 0 ? -ffi.getInt32(errnoAddress, 0) : result;
 }
 
 /** System calls. Every one gives its result, or minus the errno. */
 export const sys = {
-  socket: (domain: number, type: number, protocol: number) => mark(orErrno(c.socket(domain, type, protocol))),
-  bind: (fd: number, address: Buffer) => orErrno(c.bind(fd, address, address.length)),
-  connect: (fd: number, address: Buffer) => orErrno(c.connect(fd, address, address.length)),
-  listen: (fd: number, backlog: number) => orErrno(c.listen(fd, backlog)),
-  /** Writes the peer's address and its length where asked. */
-  accept: (fd: number, address: Memory = null, length: Memory = null) =>
-    mark(orErrno(c.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC))),
+  socket: (domain: number, type: number, protocol: number) =>
+    mark(orErrno(c.socket(word(domain), word(type), word(protocol)))),
+  bind: (fd: number, address: Buffer) => orErrno(c.bind(word(fd), address, word(address.length))),
+  connect: (fd: number, address: Buffer) => orErrno(c.connect(word(fd), address, word(address.length))),
+  listen: (fd: number, backlog: number) => orErrno(c.listen(word(fd), word(backlog))),
+  /** Writes the peer's address and its length where asked: memory that the caller holds on to. */
+  accept: (fd: number, address = 0n, length = 0n) => mark(orErrno(c.accept4(word(fd), address, length, ACCEPT_FLAGS))),
   close: (fd: number) => {
     unmark(fd); // first: from the call on the number may be another thread's
-    return orErrno(c.close(fd));
+    return orErrno(c.close(word(fd)));
   },
-  shutdown: (fd: number, how: number) => orErrno(c.shutdown(fd, how)),
-  duplicate: (fd: number) => mark(orErrno(c.fcntl(fd, F_DUPFD_CLOEXEC, 0))),
-  getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(fd, address, length)),
-  getpeername: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getpeername(fd, address, length)),
-  setsockopt: (fd: number, level: number, option: number, value: Buffer) =>
-    orErrno(c.setsockopt(fd, level, option, value, value.length)),
+  shutdown: (fd: number, how: number) => orErrno(c.shutdown(word(fd), word(how))),
+  duplicate: (fd: number) => mark(orErrno(c.fcntl(word(fd), word(F_DUPFD_CLOEXEC), 0n))),
+  getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(word(fd), address, length)),
+  getpeername: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getpeername(word(fd), address, length)),
+  setsockopt: (fd: number, level: number, option: number, value: Memory, bytes: number) =>
+    orErrno(c.setsockopt(word(fd), word(level), word(option), value, word(bytes))),
   getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) =>
-    orErrno(c.getsockopt(fd, level, option, value, length)),
-  sendmsg: (fd: number, header: Memory, flags: number) => orErrno(c.sendmsg(fd, header, flags)),
-  recvmsg: (fd: number, header: Memory, flags: number) => orErrno(c.recvmsg(fd, header, flags)),
-  recv: (fd: number, into: Buffer, flags: number) => orErrno(c.recv(fd, into, BigInt(into.length), flags)),
+    orErrno(c.getsockopt(word(fd), word(level), word(option), value, length)),
+  sendmsg: (fd: number, header: Memory, flags: number) => orErrno(c.sendmsg(word(fd), header, word(flags))),
+  recvmsg: (fd: number, header: Memory, flags: number) => orErrno(c.recvmsg(word(fd), header, word(flags))),
+  recv: (fd: number, into: Buffer, flags: number) => orErrno(c.recv(word(fd), into, word(into.length), word(flags))),
   /** The same for memory that the caller holds on to, by its address. */
-  recvAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(fd, address, BigInt(bytes), 0)),
-  send: (fd: number, from: Memory, bytes: number) => orErrno(c.send(fd, from, BigInt(bytes), MSG_NOSIGNAL)),
-  setns: (fd: number, kind: number) => orErrno(c.setns(fd, kind)),
-  ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(fd, BigInt(request), memory)),
-  prctl: (option: number, value: bigint) => orErrno(c.prctl(option, value, 0n, 0n, 0n)),
+  recvAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(word(fd), address, word(bytes), 0n)),
+  /** From memory that the caller holds on to. */
+  sendAt: (fd: number, address: bigint, bytes: number) => orErrno(c.send(word(fd), address, word(bytes), SEND_FLAGS)),
+  setns: (fd: number, kind: number) => orErrno(c.setns(word(fd), word(kind))),
+  ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(word(fd), word(request), memory)),
+  prctl: (option: number, value: bigint) => orErrno(c.prctl(word(option), value, 0n, 0n, 0n)),
   /** Index of an interface of the calling thread's namespace; 0 when there is none of that name. */
   interfaceIndex: (name: string) => c.if_nametoindex(Buffer.from(`${name}\0`)),
 } as const;
 
 /** libuv's own calls, which return minus the errno themselves, and what they need from the runtime. */
 export const uv = {
-  handleSize: (type: number) => Number(c.uv_handle_size(type)),
-  pollInit: (handle: bigint, fd: number) => c.uv_poll_init(ffi.getCurrentEventLoop(), handle, fd),
-  pollStart: (handle: bigint, events: number, callback: bigint) => c.uv_poll_start(handle, events, callback),
+  handleSize: (type: number) => Number(c.uv_handle_size(word(type))),
+  pollInit: (handle: bigint, fd: number) => c.uv_poll_init(loop(), handle, word(fd)),
+  pollStart: (handle: bigint, events: number, callback: bigint) => c.uv_poll_start(handle, word(events), callback),
   close: (handle: bigint, callback: bigint) => c.uv_close(handle, callback),
   /** A function that libuv may call as `uv_poll_cb`; it must not throw. */
   pollCallback: (call: (handle: bigint, status: number, events: number) => void): bigint =>
@@ -94,8 +97,18 @@ export const uv = {
     native.lib.registerCallback({ arguments: ['pointer'], return: 'void' }, (handle) => call(handle as bigint)),
 } as const;
 
+/** The same for a thread's life. */
+let eventLoop: bigint | undefined;
+function loop(): bigint {
+  eventLoop ??= ffi.getCurrentEventLoop();
+  return eventLoop;
+}
+
 /** Address of a buffer's first byte: valid while the buffer is reachable, so whoever asks keeps it. */
 export const addressOf = (memory: NodeJS.ArrayBufferView): bigint => ffi.getRawPointer(memory);
+
+/** Copies between memory that the caller holds on to. */
+export const copyMemory = (to: bigint, from: bigint, bytes: number): bigint => c.memcpy(to, from, word(bytes));
 
 /** A C `int` in memory of its own, which the kernel may write to. */
 export function int(value: number): Buffer {
@@ -106,14 +119,14 @@ export function int(value: number): Buffer {
 
 /** Values of options are few, and the same for every socket. */
 const MAX_OPTION_VALUES = 64;
-const optionValues = new Map<number, Buffer>();
+const optionValues = new Map<number, { readonly memory: Buffer; readonly address: bigint }>();
 
 /** A C `int` for setsockopt, which only reads it: shared. */
-export function optionValue(value: number): Buffer {
+export function optionValue(value: number): Memory {
   const known = optionValues.get(value);
-  if (known !== undefined) return known;
+  if (known !== undefined) return known.address;
   const memory = int(value);
-  if (optionValues.size < MAX_OPTION_VALUES) optionValues.set(value, memory);
+  if (optionValues.size < MAX_OPTION_VALUES) optionValues.set(value, { memory, address: addressOf(memory) });
   return memory;
 }
 
@@ -134,6 +147,7 @@ export const NS_GET_NSTYPE = 0xb703;
 export const PR_SET_DUMPABLE = 4;
 export const ETH_P_ALL = 3;
 
+export const INT_BYTES = 4;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUFFORCE = 33;
 export const SO_REUSEADDR = 2;
@@ -168,6 +182,9 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const SHUT_WR = 1;
+
+const ACCEPT_FLAGS = word(SOCK_NONBLOCK | SOCK_CLOEXEC);
+const SEND_FLAGS = word(MSG_NOSIGNAL);
 
 export const EINTR = 4;
 export const EAGAIN = 11;

@@ -4,9 +4,11 @@
  * the record half written), and many records leave in one system call.
  */
 import { copyOf, OutPointer, ossl } from './openssl.ts';
+import { word } from './word.ts';
 
 /** Room for what is written before it is taken: a gathered buffer and the largest frame, in records. */
 const RING_BYTES = 512 * 1024;
+const RING = word(RING_BYTES);
 
 class Outgoing {
   readonly #in: bigint;
@@ -16,7 +18,7 @@ class Outgoing {
   constructor() {
     const [into, out] = [new OutPointer(), new OutPointer()];
     // The second one's own buffer, for the way back, is never written to.
-    if (ossl.BIO_new_bio_pair(into.address, BigInt(RING_BYTES), out.address, 1n) !== 1) {
+    if (ossl.BIO_new_bio_pair(into.address, RING, out.address, 1n) !== 1) {
       throw new Error('out of memory for a BIO');
     }
     this.#in = into.value;
@@ -34,7 +36,7 @@ class Outgoing {
    * every write, so all of it lies together.
    */
   take(): number {
-    return Math.max(ossl.BIO_nread(this.#out, this.#at.address, RING_BYTES), 0);
+    return Math.max(ossl.BIO_nread(this.#out, this.#at.address, RING), 0);
   }
 
   /** Of what was taken last. */

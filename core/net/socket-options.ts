@@ -10,7 +10,7 @@ export type KeepAlive = { readonly idleS: number; readonly intervalS: number; re
 export const DEFAULT_KEEPALIVE: KeepAlive = { idleS: 180, intervalS: 180, probes: 9 };
 
 export function setOption(fd: number, level: number, option: number, value: number, name: string): void {
-  must(k.sys.setsockopt(fd, level, option, k.optionValue(value)), 'setsockopt', name);
+  must(k.sys.setsockopt(fd, level, option, k.optionValue(value), k.INT_BYTES), 'setsockopt', name);
 }
 
 export function setKeepAliveOn(fd: number, keepAlive: KeepAlive): void {
@@ -49,11 +49,13 @@ export function resetSocket(socket: Socket): void {
   socket.destroy();
 }
 
+/** `struct linger`: on, for no time. */
+const linger = Buffer.of(1, 0, 0, 0, 0, 0, 0, 0);
+const lingerAddress = k.addressOf(linger);
+
 /** Makes the coming close of this descriptor a reset. */
 export function setLingerZero(fd: number): void {
-  const linger = Buffer.alloc(8);
-  linger.writeInt32LE(1, 0);
-  k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, linger); // fails only on a socket already gone
+  k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_LINGER, lingerAddress, linger.length); // fails only on a socket already gone
 }
 
 /** Makes Node leave the bytes of a socket in the kernel; `pause()` alone lets it read one chunk ahead. */

@@ -78,7 +78,7 @@ export class TcpLink {
       this.#backlog.push(Uint8Array.prototype.slice.call(view));
       return false;
     }
-    const sent = sys.send(this.#connection.fd, view, view.length);
+    const sent = sys.sendAt(this.#connection.fd, addressOf(view), view.length); // looked at again below: so it stays
     if (sent === view.length) return true;
     if (sent < 0 && sent !== -EAGAIN && sent !== -EINTR) {
       this.#break();
@@ -131,7 +131,7 @@ export class TcpLink {
 
   #flush(): void {
     for (let head = this.#backlog[0]; head !== undefined; head = this.#backlog[0]) {
-      const sent = sys.send(this.#connection.fd, head, head.length);
+      const sent = sys.sendAt(this.#connection.fd, addressOf(head), head.length); // held by the backlog
       if (sent < 0) {
         if (sent !== -EAGAIN && sent !== -EINTR) this.#break();
         return;

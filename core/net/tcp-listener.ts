@@ -18,6 +18,7 @@ const OUT_OF_MEANS: ReadonlySet<number> = new Set([k.EMFILE, k.ENFILE, k.ENOBUFS
 
 const from = Buffer.alloc(SOCKADDR_BYTES);
 const fromLength = Buffer.alloc(4);
+const [fromAddress, fromLengthAddress] = [k.addressOf(from), k.addressOf(fromLength)];
 
 /**
  * Serves a listening, non-blocking descriptor and owns it from now on. What it accepts is non-blocking; options such as
@@ -68,7 +69,7 @@ export class TcpListener implements Disposable {
   #accept(atMost: number): void {
     for (let i = 0; i < atMost && !this.#isClosed; i++) {
       fromLength.writeInt32LE(SOCKADDR_BYTES);
-      const fd = k.sys.accept(this.#fd, from, fromLength);
+      const fd = k.sys.accept(this.#fd, fromAddress, fromLengthAddress);
       if (fd < 0) {
         if (OUT_OF_MEANS.has(-fd)) this.#restAWhile(-fd);
         return; // nobody waits, or who waited has left

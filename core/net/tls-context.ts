@@ -2,6 +2,7 @@
 import ffi from 'node:ffi';
 import { addressOf } from './kernel.ts';
 import { alpnCallback, copyOf, ossl, takeError } from './openssl.ts';
+import { word } from './word.ts';
 
 /** Something that OpenSSL refused; `reason` as Node spells such codes. */
 export class TlsError extends Error {
@@ -30,18 +31,18 @@ export type TlsContextOptions = {
 };
 
 // SSL_CTX_ctrl's commands and other numbers of OpenSSL's public headers (ssl.h, tls1.h).
-const SET_MIN_PROTO_VERSION = 123;
-const SET_MAX_PROTO_VERSION = 124;
-const SET_MODE = 33;
-const SET_READ_AHEAD = 41;
-const SET_SESSION_CACHE_MODE = 44;
-const CHAIN_CERT = 89;
+const SET_MIN_PROTO_VERSION = 123n;
+const SET_MAX_PROTO_VERSION = 124n;
+const SET_MODE = 33n;
+const SET_READ_AHEAD = 41n;
+const SET_SESSION_CACHE_MODE = 44n;
+const CHAIN_CERT = 89n;
 const TLS_1_3 = 0x304n;
 /** Idle connections hold no buffers (SSL_MODE_RELEASE_BUFFERS). */
 const MODE = 0x10n;
 const OP_NO_TICKET = 1n << 14n;
 const OP_NO_RENEGOTIATION = 1n << 30n;
-const VERIFY_PEER_OR_FAIL = 1 | 2;
+const VERIFY_PEER_OR_FAIL = 1n | 2n;
 const ALPN_ACCEPTED = 0;
 const ALPN_ALERT_FATAL = 2;
 const ADD_REFERENCE = 1n;
@@ -107,7 +108,7 @@ function configure(address: bigint, o: TlsContextOptions): void {
   if (roots === 0) throw new TlsError('NO_ROOTS');
   const offer = alpnOffer(o.protocol);
   // The other way round than everything else in OpenSSL: 0 is success.
-  if (ossl.SSL_CTX_set_alpn_protos(address, offer, offer.length) !== 0) throw new TlsError('ALPN');
+  if (ossl.SSL_CTX_set_alpn_protos(address, offer, word(offer.length)) !== 0) throw new TlsError('ALPN');
   ossl.SSL_CTX_set_alpn_select_cb(address, selectorFor(o.protocol), null);
 }
 
@@ -148,7 +149,7 @@ function eachCertificate(pem: string, use: (certificate: bigint) => void): numbe
 
 function withPem(pem: string, use: (bio: bigint) => void): void {
   const text = Buffer.from(pem);
-  const bio = ossl.BIO_new_mem_buf(addressOf(text), text.length);
+  const bio = ossl.BIO_new_mem_buf(addressOf(text), word(text.length));
   try {
     use(bio);
   } finally {

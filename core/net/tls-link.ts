@@ -8,6 +8,7 @@ import { withHeadroom } from './tcp-link.ts';
 import { type TlsContext, TlsError } from './tls-context.ts';
 import { flushSoon } from './turn.ts';
 import { READABLE, type Watch, WRITABLE } from './watch.ts';
+import { word } from './word.ts';
 
 export type TlsLinkEvents = {
   /** The handshake is done, and OpenSSL has judged the peer's chain. */
@@ -91,7 +92,7 @@ export class TlsLink {
         },
       });
       ossl.ERR_clear_error();
-      if (ossl.SSL_set_fd(ssl, connection.fd) !== 1) throw new TlsError(takeError() ?? 'SSL_SET_FD');
+      if (ossl.SSL_set_fd(ssl, word(connection.fd)) !== 1) throw new TlsError(takeError() ?? 'SSL_SET_FD');
       this.#out = outgoing();
       this.#out.attach(ssl);
     } catch (error) {
@@ -150,7 +151,7 @@ export class TlsLink {
     if (this.#state === 'closed') return [];
     const chain = ossl.SSL_get0_verified_chain(this.#ssl);
     if (chain === 0n) return [];
-    return Array.from({ length: ossl.OPENSSL_sk_num(chain) }, (_, i) => derOf(ossl.OPENSSL_sk_value(chain, i)));
+    return Array.from({ length: ossl.OPENSSL_sk_num(chain) }, (_, i) => derOf(ossl.OPENSSL_sk_value(chain, word(i))));
   }
 
   /** Gathers bytes; they go out at the end of this poll phase, or when the buffer is full. */
@@ -208,7 +209,7 @@ export class TlsLink {
   /** All of it becomes records in one go: there is always room, since `#ship` follows. */
   #encrypt(address: bigint, bytes: number): void {
     ossl.ERR_clear_error();
-    const result = ossl.SSL_write(this.#ssl, address, bytes);
+    const result = ossl.SSL_write(this.#ssl, address, word(bytes));
     if (result === bytes) return;
     // Who calls may be deep inside a stream, so it is told later.
     const reason = new TlsError(takeError() ?? 'WRITE_FAILED');
@@ -228,8 +229,8 @@ export class TlsLink {
   }
 
   /** How much the kernel took. */
-  #sendNow(from: bigint | Buffer, bytes: number): number {
-    const sent = sys.send(this.#connection.fd, from, bytes);
+  #sendNow(from: bigint, bytes: number): number {
+    const sent = sys.sendAt(this.#connection.fd, from, bytes);
     if (sent >= 0) return sent;
     if (sent !== -EAGAIN && sent !== -EINTR) setImmediate(() => this.#broke(new TlsError('CONNECTION_BROKEN')));
     return 0;
@@ -275,7 +276,7 @@ export class TlsLink {
   #shake(): void {
     ossl.ERR_clear_error();
     const result = ossl.SSL_do_handshake(this.#ssl);
-    const error = result === 1 ? 0 : ossl.SSL_get_error(this.#ssl, result);
+    const error = result === 1 ? 0 : ossl.SSL_get_error(this.#ssl, word(result));
     const reason = error === 0 || error === SSL_ERROR_WANT_READ ? '' : (takeError() ?? 'HANDSHAKE_ENDED');
     this.#ship();
     this.#want();
@@ -302,12 +303,12 @@ export class TlsLink {
         result = ossl.SSL_read(
           this.#ssl,
           filled === 0 ? incomingAddress : incomingAddress + BigInt(filled),
-          READ_BYTES - filled,
+          word(READ_BYTES - filled),
         );
         if (result <= 0) break;
         filled += result; // until nothing is left: what comes meanwhile shares this turn
       }
-      const error = result > 0 ? 0 : ossl.SSL_get_error(this.#ssl, result);
+      const error = result > 0 ? 0 : ossl.SSL_get_error(this.#ssl, word(result));
       const reason = error === 0 || error === SSL_ERROR_WANT_READ ? undefined : takeError();
       this.#ship(); // the answer to a key update, or an alert
       if (filled > 0 && this.#state === 'open') this.#events.data(incoming.subarray(0, filled));
@@ -327,7 +328,7 @@ export class TlsLink {
 
   #sendBacklog(): void {
     for (let head = this.#backlog[0]; head !== undefined; head = this.#backlog[0]) {
-      const sent = this.#sendNow(head, head.length);
+      const sent = this.#sendNow(addressOf(head), head.length);
       this.#backlogBytes -= sent;
       if (sent < head.length) {
         this.#backlog[0] = head.subarray(sent);
@@ -392,7 +393,7 @@ export class TlsLink {
 }
 
 function derOf(certificate: bigint): Buffer {
-  const der = Buffer.alloc(Math.max(64, ossl.i2d_X509(certificate, null)));
+  const der = Buffer.alloc(Math.max(64, ossl.i2d_X509(certificate, 0n)));
   const out = new OutPointer();
   out.set(addressOf(der)); // OpenSSL moves this pointer to the end
   return der.subarray(0, ossl.i2d_X509(certificate, out.address));
