@@ -12,7 +12,7 @@ export type Implementation = {
 /** What carries the traffic: node `a` has the callers, node `b` the servers. */
 export type Pair = { readonly a: Implementation; readonly b: Implementation };
 
-const OURS: Implementation = {
+export const OURS: Implementation = {
   name: 'ours',
   command: process.execPath,
   args: [
