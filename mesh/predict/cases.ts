@@ -1,25 +1,25 @@
 /** Many ways, few ends: what they have in common, and what it comes to. */
+import { listed } from './lists.ts';
 import type { PredictedCase, Reason, Verdict } from './prediction.ts';
 
 /** Ways that end alike become one case, in the order in which they were found. */
 export function alike(cases: readonly PredictedCase[]): readonly PredictedCase[] {
-  const groups = new Map<string, PredictedCase>();
+  const groups = new Map<string, PredictedCase[]>();
   for (const one of cases) {
     const { verdict, reason, encryption, policy } = one;
     const key = JSON.stringify([verdict, reason, encryption, policy?.because, policy?.nearestMiss, policy?.considered]);
-    const known = groups.get(key);
-    groups.set(key, known === undefined ? one : merged(known, one));
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
   }
-  return [...groups.values()];
+  return [...groups.values()].flatMap(merged);
 }
 
-function merged(into: PredictedCase, one: PredictedCase): PredictedCase {
-  return {
-    ...into,
-    callers: [...new Set([...into.callers, ...one.callers])],
-    endpoints: [...new Set([...into.endpoints, ...one.endpoints])],
-    next: [...new Set([...into.next, ...one.next])],
-  };
+function merged(group: readonly PredictedCase[]): readonly PredictedCase[] {
+  const [first] = group;
+  if (first === undefined) return [];
+  const all = <T>(of: (one: PredictedCase) => readonly T[]) => [...new Set(group.flatMap(of))];
+  return [{ ...first, callers: all((o) => o.callers), endpoints: all((o) => o.endpoints), next: all((o) => o.next) }];
 }
 
 /** What the cases agree on; where they do not, it depends. */
@@ -50,7 +50,7 @@ export function overall(cases: readonly PredictedCase[]): {
 function subjectOf(those: readonly PredictedCase[], all: readonly PredictedCase[]): string {
   const endpoints = new Set(those.flatMap((one) => one.endpoints));
   const others = all.filter((one) => !those.includes(one)).flatMap((one) => one.endpoints);
-  const callers = [...new Set(those.flatMap((one) => one.callers))].join(', ');
+  const callers = new Set(those.flatMap((one) => one.callers));
   const differ = endpoints.size > 0 && !others.some((endpoint) => endpoints.has(endpoint));
-  return differ ? `by ${[...endpoints].join(', ')}` : `for ${callers}`;
+  return differ ? `by ${listed([...endpoints])}` : `for ${listed([...callers])}`;
 }

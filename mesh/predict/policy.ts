@@ -64,7 +64,8 @@ export function isMutualTls(key: string): boolean {
 const STATIC_STRICT = 'istio_converted_static_strict';
 const DERIVED = 'converted_peer_authentication_';
 
-function mentionsAddress({ rules }: Authorization, { caller, destination }: Unsure): boolean {
+/** Whether the policy looks at an address that is not known. */
+export function mentionsAddress({ rules }: Authorization, { caller, destination }: Unsure): boolean {
   return rules.some(({ clauses }) =>
     clauses.some(({ matches }) =>
       matches.some(

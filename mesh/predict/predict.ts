@@ -3,10 +3,12 @@
  * caller, address and endpoint that may be meant.
  */
 import { ipFamily, type SocketAddress } from '../address.ts';
+import { alikeCallers } from './alike-callers.ts';
 import { callersOf, type PredictedCaller } from './callers.ts';
 import { alike, overall } from './cases.ts';
 import { destinationOf } from './destinations.ts';
 import { judge } from './judge.ts';
+import { listed } from './lists.ts';
 import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import { notesOn } from './notes.ts';
@@ -25,16 +27,18 @@ export function predict(model: MeshModel, question: Question): Prediction {
   const notes = new Set<string>(found.note === undefined ? [] : [found.note]);
   const cases: PredictedCase[] = [];
   let path: readonly Hop[] = [];
-  for (const caller of callers) {
+  for (const { caller, names } of alikeCallers(model, callers)) {
     const destination = destinationOf(model, question.to, caller);
     path = destination.hops;
     if (destination.kind === 'ends') {
-      cases.push(destination.end);
+      cases.push({ ...destination.end, callers: names });
       continue;
     }
     for (const note of destination.notes) notes.add(note);
     for (const target of reachable(caller, destination.targets)) {
-      for (const way of waysOf(model.view, caller, target)) cases.push(judge(model, caller, way, target));
+      for (const way of waysOf(model.view, caller, target)) {
+        cases.push({ ...judge(model, caller, way, target), callers: names });
+      }
     }
   }
   const grouped = alike(cases);
@@ -73,7 +77,7 @@ function callerHop(model: MeshModel, callers: readonly PredictedCaller[]): Hop {
     return {
       kind: 'caller',
       outcome: isCutOff ? 'stops' : 'passes',
-      says: `${callers.length} pods: ${callers.map(({ name }) => name).join(', ')}${mixed}`,
+      says: `${callers.length} pods: ${listed(callers.map(({ name }) => name))}${mixed}`,
     };
   }
   const { name, workload, membership } = first;
