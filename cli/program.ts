@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ownVersion } from '../core/config/index.ts';
 import { addAnalyze } from './commands/analyze.ts';
+import { addEnroll } from './commands/enroll.ts';
 import { addInstall } from './commands/install.ts';
 import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
@@ -16,7 +17,7 @@ First steps on one machine:
   ambit lab up
   export KUBECONFIG=$(ambit lab kubeconfig)
   ambit install
-  kubectl label namespace default istio.io/dataplane-mode=ambient
+  ambit enroll default
   ambit status
 
 Exit codes: 0 done, 1 a problem was found or something failed, 2 wrong use; \`ambit why\` has its own.`;
@@ -36,7 +37,7 @@ export function buildProgram(
     .configureOutput({ writeOut: write.out, writeErr: write.err })
     .exitOverride()
     .addHelpText('after', HELP);
-  const commands = [addInstall, addUninstall, addStatus, addAnalyze, addWhy, addZtunnelConfig, addVersion];
+  const commands = [addInstall, addUninstall, addEnroll, addStatus, addAnalyze, addWhy, addZtunnelConfig, addVersion];
   for (const add of commands) add(program, context);
   inherit(program);
   failWith(NoAnswer.exitCode, program, 'why');

@@ -11,6 +11,13 @@ export {
   type SocketAddress,
 } from './address.ts';
 export { CODES, type Code, isCode, reaches, SEVERITIES, type Severity } from './analyze/codes.ts';
+export {
+  type EnrolmentEvidence,
+  type EnrolmentStep,
+  enrolmentRisks,
+  leavingRisks,
+  type OpenConnection,
+} from './analyze/enrolment-risks.ts';
 export { type Finding, formatRef, type ObjectRef, type ObservedFlow } from './analyze/finding.ts';
 export { findings } from './analyze/findings.ts';
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';

@@ -2,15 +2,18 @@
 import { isNotFound, type ResourceType } from '../../core/kube/index.ts';
 import {
   buildModel,
+  causedBy,
   DEFAULT_MESH_CONFIG,
   formatRef,
   type KubeObject,
+  MeshError,
   type MeshModel,
   meshConfigMapName,
   type ObjectRef,
   readMeshConfig,
 } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
+import { CliError } from '../errors.ts';
 import { complete } from '../model/complete.ts';
 import { loadCluster } from '../model/load-cluster.ts';
 import { loadFiles, type SourcedObject } from '../model/load-files.ts';
@@ -81,10 +84,19 @@ function loaded(objects: readonly KubeObject[], sourced: readonly SourcedObject[
   );
   const origins = new Map(sourced.map(({ object, origin }) => [formatRef(refOf(object)), origin]));
   return {
-    model: buildModel(objects, readMeshConfig(configMap, DEFAULT_MESH_CONFIG, meshNamespace)),
+    model: modelOf(objects, configMap, meshNamespace),
     // A ReplicaSet that stands by itself is named as its pods would name a Deployment.
     originOf: (ref) => origins.get(formatRef(ref)) ?? origins.get(formatRef({ ...ref, kind: 'ReplicaSet' })),
   };
+}
+
+function modelOf(objects: readonly KubeObject[], configMap: KubeObject | undefined, meshNamespace: string): MeshModel {
+  try {
+    return buildModel(objects, readMeshConfig(configMap, DEFAULT_MESH_CONFIG, meshNamespace));
+  } catch (error) {
+    const known = causedBy(error, MeshError);
+    throw known === undefined ? error : new CliError(known.message.replace(/^\[[A-Z_]+\] /, ''), { cause: error });
+  }
 }
 
 function refOf({ kind: name, metadata }: KubeObject): ObjectRef {

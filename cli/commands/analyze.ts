@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { CODES, type Finding, findings, reaches, SEVERITIES, type Severity } from '../../mesh/index.ts';
+import { type Finding, findings, reaches, SEVERITIES, type Severity } from '../../mesh/index.ts';
 import { readLedgers } from '../analyze/flows.ts';
 import { type Loaded, loadFolder, loadLive } from '../analyze/load.ts';
-import { codeList, codeTable, type Located, report } from '../analyze/report.ts';
+import { codeList, codeTable, located, report } from '../analyze/report.ts';
 import { parseSuppression } from '../analyze/suppress.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
@@ -10,7 +10,7 @@ import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { type OutputFormat, parseOutputFormat, render } from '../output.ts';
 
 type Options = {
-  readonly filename?: readonly string[];
+  readonly file?: readonly string[];
   readonly withCluster: boolean;
   readonly namespace?: string;
   readonly allNamespaces: boolean;
@@ -48,10 +48,7 @@ export function addAnalyze(program: Command, context: CliContext): void {
       `Looks for mistakes that the API accepts and that bite later: selectors that match nothing, policies without effect, slips in labels,
 NetworkPolicies that block the tunnel, STRICT with callers outside the mesh. Each finding has a code, the object and field, and a fix.`,
     )
-    .option(
-      '-f, --filename <path...>',
-      'analyse these files and folders (YAML or JSON; - reads stdin), not the cluster',
-    )
+    .option('-f, --file <path...>', 'analyse these files and folders (YAML or JSON; - reads stdin), not the cluster')
     .option('-k, --with-cluster', 'analyse the files as if they were applied to the cluster', false)
     .option('-n, --namespace <name>', 'only findings about this namespace and what is in it')
     .option('-A, --all-namespaces', 'findings about every namespace (the default)', false)
@@ -82,7 +79,7 @@ NetworkPolicies that block the tunnel, STRICT with callers outside the mesh. Eac
 }
 
 async function analyze(context: CliContext, options: Options, format: OutputFormat): Promise<void> {
-  const { filename: files = [], namespace } = options;
+  const { file: files = [], namespace } = options;
   if (namespace !== undefined && options.allNamespaces) throw new UsageError('-n and -A exclude each other');
   if (options.withCluster && files.length === 0) throw new UsageError('--with-cluster needs files: -f PATH');
   const suppressions = options.suppress.map(parseSuppression);
@@ -125,10 +122,4 @@ function isAbout({ object }: Finding, namespace: string): boolean {
 /** Whether an object of the files is what it is about, or plays a part in it. */
 function comesFrom({ object, related = [] }: Finding, { originOf }: Loaded): boolean {
   return [object, ...related].some((ref) => originOf(ref) !== undefined);
-}
-
-function located(found: Finding, { originOf }: Loaded): Located {
-  const origin = originOf(found.object);
-  const { code, ...rest } = found;
-  return { code, name: CODES[code].name, ...rest, ...(origin !== undefined && { origin }) };
 }

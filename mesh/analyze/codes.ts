@@ -1,6 +1,7 @@
 /**
  * Every code that analysis can give: the one table that documents them. A code keeps its meaning for ever; IST ones are those of
- * the reference (controller.md section 8.4), AMB ones are ours: 01 policies, 02 STRICT, 03 who is in the mesh, 04 the network, 05 services.
+ * the reference (controller.md section 8.4), AMB ones are ours: 01 policies, 02 STRICT, 03 who is in the mesh, 04 the network, 05 services,
+ * 06 enrolment.
  */
 export const SEVERITIES = ['error', 'warning', 'info'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -104,6 +105,19 @@ export const CODES = {
   AMB0501: code('TargetPortUnknown', 'warning', 'a service whose target port is no port of its pods'),
   AMB0502: code('ServiceWithoutPods', 'warning', 'a service whose selector selects no pod'),
   AMB0503: code('ServiceEntryOverlap', 'warning', 'several services or ServiceEntries claim one host or address'),
+
+  AMB0601: code(
+    'ComponentNotReady',
+    'error',
+    'before enrolment: a node with pods of the namespace has no ready agent or ztunnel',
+  ),
+  AMB0602: code('PortTaken', 'error', 'a pod of the mesh listens on a port that the mesh takes in its network'),
+  AMB0603: code('NotCarried', 'info', 'before enrolment: UDP and SCTP, which the mesh does not carry'),
+  AMB0604: code('MayEvadeCapture', 'warning', 'a pod that can change or pass by the redirection of its traffic'),
+  AMB0605: code('PolicyBegins', 'warning', 'before enrolment: a policy that nobody enforces yet, and that will be'),
+  AMB0606: code('CallersMayBeOutside', 'warning', 'before STRICT: pods outside the mesh that may be callers'),
+  AMB0607: code('PlaintextOpen', 'error', 'before STRICT: connections without identity that are open now'),
+  AMB0608: code('NotVisible', 'info', 'before enrolment: what nobody can see before'),
 } as const satisfies Readonly<Record<string, CodeFacts>>;
 
 export type Code = keyof typeof CODES;

@@ -7,6 +7,7 @@ import { enrolmentProblems, sidecarObjects } from './enrolment.ts';
 import { type Finding, formatRef, type ObservedFlow } from './finding.ts';
 import { misspeltNames } from './labels.ts';
 import { misplacedMeshPolicies, peerConflicts } from './peer-conflicts.ts';
+import { podSettings } from './pod-settings.ts';
 import { servicePorts } from './ports.ts';
 import { missingTargets, missingWaypoints } from './references.ts';
 import { selectorProblems } from './selectors.ts';
@@ -24,6 +25,7 @@ const FAMILIES: readonly Family[] = [
   validationProblems,
   misspeltNames,
   enrolmentProblems,
+  podSettings,
   sidecarObjects,
   selectorProblems,
   shadowedRules,

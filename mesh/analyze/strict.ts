@@ -93,7 +93,12 @@ function* plaintextCallers(world: World, peer: PeerFacts, pods: readonly Analyze
   }
 }
 
-function isRefusedByStrict(world: World, workload: Workload, flow: ObservedFlow): boolean {
+/** Whether a caller without identity is turned away for that, rather than by some other policy. */
+export function isRefusedByStrict(
+  world: World,
+  workload: Workload,
+  flow: { readonly source: string; readonly port: number },
+): boolean {
   const [from, to] = [parseIp(flow.source), workload.addresses[0]];
   if (from === undefined || to === undefined) return false;
   const scope = world.model.view.policyScope(workload);

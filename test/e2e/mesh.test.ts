@@ -63,6 +63,16 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     assert.equal((await world.call(WEB, [`${CART_URL}/`])).code, 0);
   });
 
+  test('a check before enrolment finds nothing that would break, and says what it can not see', async () => {
+    const { code, stdout, stderr } = await world.ambitResult(['enroll', 'shop', '--check', '-o', 'json']);
+    assert.equal(code, 0, stdout + stderr);
+    const { findings } = JSON.parse(stdout) as { findings: { code: string }[] };
+    assert.deepEqual(
+      findings.map((one) => one.code),
+      ['AMB0608'],
+    );
+  });
+
   test('installing again changes nothing and succeeds', async () => {
     await world.ambit(['install']);
   });
@@ -70,7 +80,8 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
   test('once enrolled, no plaintext crosses the link, and the same pods go on', async () => {
     const uids = async () => (await world.objects('pods', ['-n', 'shop'])).map((pod) => pod.metadata.uid).sort();
     const same = await uids();
-    await ambient('shop', true);
+    await world.ambit(['enroll', 'shop']);
+    assert.equal(await enrolled('shop'), 4);
     await ambient('office', true);
     await eventually('five pods are enrolled', async () =>
       (await enrolled('shop')) + (await enrolled('office')) === 5 ? true : undefined,
@@ -194,6 +205,12 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     );
     await world.settles(BATCH, LEDGER, false);
     assert.equal((await world.call(REPORTER, LEDGER)).code, 0);
+    const { code, stdout } = await world.ambitResult(['analyze', '-n', 'shop']);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /AMB0202 .*: PeerAuthentication shop\/default\n {2}legacy\/batch called ledger without identity, on port 9000/,
+    );
     await world.kubectl(['delete', 'peerauthentication', '-n', 'shop', 'default']);
     await world.settles(BATCH, LEDGER, true);
   });
