@@ -217,6 +217,11 @@ test('once the API server is proven to ask the controller, a bad policy is refus
   const useless = await apply('PeerAuthentication', '{selector: {matchLabels: {app: nobody}}, mtls: {mode: STRICT}}');
   assert.match(useless.stderr, /Warning: PeerAuthentication default\/p: spec\.selector: no pod of namespace default/);
 
+  // Labels are looked at where there are some of the mesh, and nowhere else.
+  const slip = await lab.kubectl(['label', 'namespace', 'default', 'istio.io/dataplane-mode=Ambient']);
+  assert.match(slip.stderr, /labels.validation.ambit.io" denied the request: .*"Ambient" is none of ambient, none/);
+  assert.equal((await lab.kubectl(['label', 'namespace', 'default', 'team=a'])).code, 0);
+
   // Somebody overwrites it, as `kubectl apply` of the manifest does.
   const spoilt = {
     webhooks: [{ name: 'rev.validation.istio.io', failurePolicy: 'Ignore', clientConfig: { caBundle: null } }],

@@ -34,9 +34,11 @@ export function* validationProblems(world: World): Generator<Finding> {
   for (const object of world.all) {
     const { errors, warnings } = validate(object, around);
     for (const { field, message } of errors) {
+      if (isOfMetadata(field)) continue;
       yield finding('IST0106', refOf(object), { field: field || undefined, message, fix: INVALID_FIX });
     }
     for (const warning of warnings) {
+      if (isOfMetadata(warning.field)) continue;
       const known = mapped(object.kind, warning);
       if (known === null) continue;
       const { field, message } = warning;
@@ -44,6 +46,9 @@ export function* validationProblems(world: World): Generator<Finding> {
     }
   }
 }
+
+/** Labels and annotations have a family of their own, which also knows whom they reach. */
+const isOfMetadata = (field: string): boolean => field.startsWith('metadata.');
 
 function mapped(kind: string, { code, field }: Problem) {
   if (code === 'invalid') return null; // never a warning

@@ -117,7 +117,7 @@ table('an AuthorizationPolicy of the wrong shape is refused', [
   [
     'dry run misspelt',
     ap('shop/p', { rules: [{}] }, { annotations: { 'istio.io/dry-run': 'yes' } }),
-    ['metadata.annotations[istio.io/dry-run]: "yes" is neither'],
+    ['metadata.annotations[istio.io/dry-run]: "yes" is not true or false'],
   ],
 ] satisfies readonly Row[]);
 

@@ -1,4 +1,5 @@
 /** AuthorizationPolicy (crds.md section 2): what can be taken, and what it will then really do. */
+import { nearest } from '../analyze/edit-distance.ts';
 import { fields, isFields, list as listOf, text as textOf } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { attachmentFields, onlyOneAttachment, targetsIn, warnOfSelector, warnOfTargets } from './attachment.ts';
@@ -6,14 +7,12 @@ import { warnOfEffect } from './authorization-effect.ts';
 import { OPERATION_FIELDS, type PolicyField, SOURCE_FIELDS, WHEN_KEY_NAMES, whenKey } from './authorization-fields.ts';
 import type { Enforcer } from './authorization-values.ts';
 import { type Findings, quote } from './findings.ts';
-import { type Check, closest, isSet, list, object, oneOf, present, text } from './shape.ts';
+import { type Check, isSet, list, object, oneOf, present, text } from './shape.ts';
 import type { Surroundings } from './surroundings.ts';
 
 const MAX_RULES = 512;
 const MAX_ACCOUNTS = 16;
 const DRY_RUN = 'istio.io/dry-run';
-/** The spellings that Kubernetes tools accept for a boolean. */
-const BOOLEANS: ReadonlySet<string> = new Set('1 t T true TRUE True 0 f F false FALSE False'.split(' '));
 
 type Action = 'ALLOW' | 'DENY' | 'AUDIT' | 'CUSTOM';
 
@@ -24,8 +23,9 @@ export function validateAuthorizationPolicy(policy: KubeObject, around: Surround
   const action = (spec['action'] ?? 'ALLOW') as Action;
   if (isSet(policy['spec'])) specCheck(action, enforcer)(policy['spec'], 'spec', found);
   checkAction(action, spec, found);
-  const dryRun = policy.metadata.annotations?.[DRY_RUN];
-  if (dryRun !== undefined) checkDryRun(dryRun, action, found);
+  if (policy.metadata.annotations?.[DRY_RUN] !== undefined && (action === 'CUSTOM' || action === 'AUDIT')) {
+    found.error(`metadata.annotations[${DRY_RUN}]`, `is not possible with action ${action}`);
+  }
   if (found.errors.length > 0) return; // what a broken policy would do is of no interest
   warnOfSelector(spec, namespace, around, found);
   warnOfTargets(spec, namespace, around, found);
@@ -94,7 +94,7 @@ function conditionCheck(action: Action, enforcer: Enforcer): Check {
     const key = textOf(value['key']);
     const known = whenKey(key);
     if (known === undefined) {
-      const near = closest(key, WHEN_KEY_NAMES);
+      const near = nearest(key, WHEN_KEY_NAMES);
       const guess = near === undefined ? `known are ${WHEN_KEY_NAMES.join(', ')}` : `did you mean ${near}?`;
       return found.error(`${at}.key`, key === '' ? 'must not be empty' : `${quote(key)} is no known key; ${guess}`);
     }
@@ -123,11 +123,4 @@ function checkAction(action: Action, spec: ReturnType<typeof fields>, found: Fin
   if (textOf(fields(spec['provider'])['name']) === '') {
     found.error('spec.provider.name', 'action CUSTOM needs the name of a provider');
   }
-}
-
-function checkDryRun(written: string, action: Action, found: Findings): void {
-  const at = `metadata.annotations[${DRY_RUN}]`;
-  // Somebody who misspells it would cut connections that they only wanted to watch.
-  if (!BOOLEANS.has(written)) found.error(at, `${quote(written)} is neither "true" nor "false"`);
-  else if (action === 'CUSTOM' || action === 'AUDIT') found.error(at, `is not possible with action ${action}`);
 }

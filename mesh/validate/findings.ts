@@ -52,5 +52,5 @@ const MAX_QUOTED = 80;
 /** A value for a message: as JSON, cut when long. */
 export function quote(value: unknown): string {
   const written = JSON.stringify(value) ?? String(value);
-  return written.length > MAX_QUOTED ? `${written.slice(0, MAX_QUOTED)}…` : written;
+  return written.length > MAX_QUOTED ? `${written.slice(0, MAX_QUOTED)}...` : written;
 }

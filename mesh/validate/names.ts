@@ -39,3 +39,13 @@ export function labelValue(written: string): string | undefined {
   if (written.length > MAX_LABEL) return `longer than ${MAX_LABEL} characters`;
   return LABEL_VALUE.test(written) ? undefined : `${JSON.stringify(written)} is no value that a label can have`;
 }
+
+const HOST_LABEL = /^[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?$/;
+
+/** A host name as DNS has it, in any case, perhaps with a dot at the end. */
+export function fqdn(written: string): string | undefined {
+  const name = written.endsWith('.') ? written.slice(0, -1) : written;
+  const isLegal =
+    name.length <= MAX_NAME && name.split('.').every((label) => label.length <= MAX_LABEL && HOST_LABEL.test(label));
+  return isLegal ? undefined : `${JSON.stringify(written)} is no host name`;
+}

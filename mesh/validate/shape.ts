@@ -1,4 +1,5 @@
 /** Checks of shape, made of small ones: the type, size and form of each field. Absent and null are the same, as in Kubernetes. */
+import { nearest } from '../analyze/edit-distance.ts';
 import { type Fields, isFields } from '../derive/read.ts';
 import { type Findings, quote } from './findings.ts';
 
@@ -106,39 +107,8 @@ export function field(at: string, name: string): string {
 }
 
 function unknownField(name: string, at: string, known: readonly string[], found: Findings, tolerant: boolean): void {
-  const near = closest(name, known);
+  const near = nearest(name, known);
   const message = `unknown field${near === undefined ? '' : `; did you mean ${near}?`}`;
   if (tolerant) found.warn('unknown-field', field(at, name), `${message}; it has no effect`);
   else found.error(field(at, name), message, 'unknown-field');
-}
-
-/** How many letters may be wrong for a guess. */
-const MAX_TYPOS = 2;
-/** Names longer than this are no typo of ours. */
-const MAX_NAME = 80;
-
-/** The known name that was probably meant: another case, or at most two letters wrong. */
-export function closest(name: string, known: readonly string[]): string | undefined {
-  if (name.length > MAX_NAME) return undefined;
-  let best: string | undefined;
-  let least = Math.min(MAX_TYPOS, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const away = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (away < least) [best, least] = [candidate, away];
-  }
-  return best;
-}
-
-/** Letters to change, add or drop (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

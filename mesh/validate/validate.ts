@@ -2,18 +2,25 @@
  * Validates objects of our kinds, and our labels and annotations on any object: what must be refused, and what is legal but
  * seldom meant. The webhook refuses and warns with it, the command line reports it. Pure; never throws, whatever the object.
  */
+import { nearest } from '../analyze/edit-distance.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { validateAuthorizationPolicy } from './authorization-policy.ts';
 import { Findings, type Validation } from './findings.ts';
+import { validateMeshLabels } from './mesh-labels.ts';
 import { validatePeerAuthentication } from './peer-authentication.ts';
-import { closest } from './shape.ts';
+import { validateRequestAuthentication } from './request-authentication.ts';
+import { validateServiceEntry } from './service-entry.ts';
 import { groupOf, type Surroundings } from './surroundings.ts';
+import { validateWorkloadEntry } from './workload-entry.ts';
 
 type Validator = (object: KubeObject, around: Surroundings, found: Findings) => void;
 
 const KINDS: Readonly<Record<string, Validator>> = {
   'security.istio.io/AuthorizationPolicy': validateAuthorizationPolicy,
   'security.istio.io/PeerAuthentication': validatePeerAuthentication,
+  'security.istio.io/RequestAuthentication': validateRequestAuthentication,
+  'networking.istio.io/ServiceEntry': validateServiceEntry,
+  'networking.istio.io/WorkloadEntry': validateWorkloadEntry,
 };
 
 const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
@@ -25,10 +32,11 @@ export function validate(object: KubeObject, around: Surroundings): Validation {
   if (validator !== undefined) {
     for (const name of Object.keys(object)) {
       if (TOP_LEVEL.includes(name)) continue;
-      const near = closest(name, TOP_LEVEL);
+      const near = nearest(name, TOP_LEVEL);
       found.error(name, `unknown field${near === undefined ? '' : `; did you mean ${near}?`}`, 'unknown-field');
     }
     validator(object, around, found);
   }
+  validateMeshLabels(object, around, found);
   return { errors: found.errors, warnings: found.warnings };
 }
