@@ -2,6 +2,8 @@
  * What this node knows of the mesh: applies what discovery brings to the view, then tells whoever decides with it. Policies and
  * workloads both count: a workload that names another policy is as good as a policy that changed.
  */
+
+import { turnsSoFar } from '../core/net/index.ts';
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -64,13 +66,11 @@ export class MeshState implements DeltaHandlers {
   }
 
   onUpdate(typeUrl: string, update: Update): readonly Rejection[] | Promise<readonly Rejection[]> {
-    if (typeUrl === AUTHORIZATION_TYPE) return this.#sliced(this.#applyPolicies(update));
+    const now = this.#options.now ?? monotonicMs;
+    if (typeUrl === AUTHORIZATION_TYPE) return inSlices(this.#applyPolicies(update), now);
     if (typeUrl !== ADDRESS_TYPE) return [];
-    return this.#sliced(this.#applyAddresses(update));
-  }
-
-  #sliced(work: Generator<void, readonly Rejection[]>): readonly Rejection[] | Promise<readonly Rejection[]> {
-    return inSlices(work, this.#options.now ?? monotonicMs);
+    // What is new in the mesh can wait a little beside traffic; what is forbidden can not.
+    return inSlices(this.#applyAddresses(update), now, turnsSoFar);
   }
 
   /** Half a set of policies could let in what the whole denies: they are put together in slices and come into force at once. */

@@ -28,6 +28,28 @@ test('a slice ends when its time is over, and the next one comes in another turn
   assert.equal(log.at(-1), 'step 4');
 });
 
+test('work that gives way rests while connections carry traffic, and still comes to its end', async () => {
+  let nowMs = 0;
+  let turns = 0;
+  let isBusy = true;
+  const log: string[] = [];
+  const traffic = () => {
+    if (isBusy) turns += 1;
+    return turns;
+  };
+  const started = performance.now();
+  const result = inSlices(steps(log, 12), () => (nowMs += 0.6), traffic);
+  const first = log.length;
+  const watch = setInterval(() => {
+    if (log.length >= 9) isBusy = false;
+  }, 1);
+  assert.equal(await result, 'done');
+  clearInterval(watch);
+  assert.equal(first, 7, 'the first slice is a whole one');
+  assert.ok(performance.now() - started >= 4, 'it rested');
+  assert.equal(log.length, 12);
+});
+
 test('what the work throws in a later slice reaches who waits for it', async () => {
   let nowMs = 0;
   function* failing(): Generator<void, void> {

@@ -1,30 +1,39 @@
 /** Long work in short pieces, so that the connections of this thread have their turn in between. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 
 /** A slice takes 5 ms at most: it ends after 4, and what was begun by then is finished. */
 const SLICE_MS = 4;
+/** Beside connections that carry traffic, work that can wait takes a fifth of the time, in pieces that none of them feels. */
+const SHORT_SLICE_MS = 1;
+const REST_MS = 4;
 
 /**
  * Runs work that yields wherever it may be interrupted. What fits into one slice is done at once, without a promise; the
- * rest follows a slice per turn. `now` is in milliseconds and monotonic. Throws, or rejects, with what the work throws.
+ * rest follows a slice per turn. `now` is in milliseconds and monotonic. With `traffic`, a count of what connections did so far,
+ * the work gives way to them: whenever it grew, the next slice is short and comes after a rest. Throws, or rejects, with what
+ * the work throws.
  */
-export function inSlices<T>(work: Generator<void, T>, now: () => number): T | Promise<T> {
-  const first = slice(work, now);
-  return first.done === true ? first.value : inTurns(work, now);
+export function inSlices<T>(work: Generator<void, T>, now: () => number, traffic?: () => number): T | Promise<T> {
+  const first = slice(work, now, SLICE_MS);
+  return first.done === true ? first.value : inTurns(work, now, traffic);
 }
 
-async function inTurns<T>(work: Generator<void, T>, now: () => number): Promise<T> {
+async function inTurns<T>(work: Generator<void, T>, now: () => number, traffic = () => 0): Promise<T> {
+  let seen = traffic();
   for (;;) {
     await nextTurn();
-    const result = slice(work, now);
+    const gaveWay = traffic() !== seen;
+    if (gaveWay) await sleep(REST_MS);
+    seen = traffic();
+    const result = slice(work, now, gaveWay ? SHORT_SLICE_MS : SLICE_MS);
     if (result.done !== true) continue;
     await nextTurn(); // what follows upon the end is not a part of the last slice
     return result.value;
   }
 }
 
-function slice<T>(work: Generator<void, T>, now: () => number): IteratorResult<void, T> {
-  const end = now() + SLICE_MS;
+function slice<T>(work: Generator<void, T>, now: () => number, ms: number): IteratorResult<void, T> {
+  const end = now() + ms;
   let result = work.next();
   while (result.done !== true && now() < end) result = work.next();
   return result;

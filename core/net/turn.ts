@@ -3,6 +3,10 @@
 /** Everything that gathered bytes in this turn sends them, once. */
 const dirty = new Set<{ flush(): void }>();
 let isComing = false;
+let turns = 0;
+
+/** Of this thread, in which a descriptor was ready: grows while connections carry traffic. */
+export const turnsSoFar = (): number => turns;
 
 /** Flushes at the end of this turn. */
 export function flushSoon(what: { flush(): void }): void {
@@ -22,6 +26,7 @@ export function endTurn(): void {
 
 function finish(): void {
   isComing = false;
+  turns += 1;
   if (dirty.size === 0) return;
   const now = [...dirty];
   dirty.clear();
