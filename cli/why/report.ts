@@ -56,5 +56,7 @@ function describeCase(one: PredictedCase, index: number, of: number): string {
 }
 
 function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+  // Names of objects and hosts stay as they are.
+  const start = /^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
+  return `${start}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }

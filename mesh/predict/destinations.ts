@@ -6,7 +6,7 @@ import type { Service } from '../model.ts';
 import { missingPod, type PredictedCaller, podsNamed } from './callers.ts';
 import { ended, hop, leaves } from './ends.ts';
 import { counted, listed } from './lists.ts';
-import { lookupOf, offer } from './lookup.ts';
+import { askFor, lookupOf, offer } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import type { Hop, PredictedCase } from './prediction.ts';
 import type { Callee } from './question.ts';
@@ -54,8 +54,15 @@ function namedService(
     return host(model, hostname, port, caller, []);
   const near = [...view.services()].filter((s) => s.name === name || s.namespace === namespace);
   const same = near.filter((s) => s.name === name);
-  const offered = (same.length > 0 ? same : near).map((s) => `svc/${s.name}.${s.namespace}`);
-  return missing(caller, 'service', `there is no service ${name} in namespace ${namespace}${offer(offered)}`);
+  const offered = (same.length > 0 ? same : near).map((s) => askFor(s, config.clusterDomain));
+  const unread = model.conditions.find(
+    ({ object, reason }) =>
+      object.kind === 'Service' && object.namespace === namespace && object.name === name && reason === 'Invalid',
+  );
+  const because = unread
+    ? `service ${namespace}/${name} can not be read: ${unread.message}`
+    : `there is no service ${name} in namespace ${namespace}${offer(offered)}`;
+  return missing(caller, 'service', because);
 }
 
 function namedPod(model: MeshModel, to: Extract<Callee, { kind: 'pod' }>, caller: PredictedCaller): Destination {
@@ -96,8 +103,13 @@ function host(
     const services = [...view.services()].filter((s) => s.name === name.split('.')[0]);
     return missing(caller, 'name', `no service is known as ${name}${offer(services.map((s) => s.hostname))}`);
   }
+  const known = view.serviceByHostname(name, namespace);
+  if (known !== undefined) {
+    const says = `${name} belongs to ${known.namespace}/${known.name}, which has no address of its own to know its connections by`;
+    return { kind: 'ends', end: leaves(caller, name), hops: [...aliasHops, hop('name', says)] };
+  }
   const namesakes = [...view.services()].filter((s) => s.name === name.split('.')[0]);
-  const meant = offer(namesakes.map((s) => `svc/${s.name}.${s.namespace}`));
+  const meant = offer(namesakes.map((s) => askFor(s, clusterDomain)));
   const says = `${name} is no name of the mesh${meant}: whatever DNS answers is dialled`;
   return { kind: 'ends', end: leaves(caller, name), hops: [...aliasHops, hop('name', says)] };
 }
@@ -125,16 +137,16 @@ function address({ view }: MeshModel, target: SocketAddress, caller: PredictedCa
   const service = view.serviceByVip(view.network, target.ip, caller.workload.namespace);
   const workload = view.workloadByAddress(view.network, target.ip);
   const hops: Hop[] = [];
-  if (service !== undefined) {
+  if (workload !== undefined) {
+    hops.push(hop('name', `${target.ip} is ${workload.namespace}/${workload.name}, dialled directly`));
+  } else if (service !== undefined) {
     const count = counted(view.endpoints(service).length, 'healthy endpoint');
     const says = `${target.ip} is service ${service.namespace}/${service.name}, port ${target.port}, ${count}${preference(service)}`;
     hops.push(hop('service', says));
-  } else if (workload !== undefined) {
-    hops.push(hop('name', `${target.ip} is pod ${workload.namespace}/${workload.name}, dialled directly`));
   } else {
     hops.push(hop('name', `${formatSocketAddress(target)} is an address that the mesh does not know`));
   }
-  return { kind: 'dialled', targets: [target], ...(service && { service }), hops, notes: [] };
+  return { kind: 'dialled', targets: [target], ...(service && workload === undefined && { service }), hops, notes: [] };
 }
 
 function missing(caller: PredictedCaller, kind: Hop['kind'], because: string): Destination {

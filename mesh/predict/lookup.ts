@@ -3,7 +3,7 @@ import { type Enrolment, enrolled } from '../derive/enrolled.ts';
 import { PeerAuthentications, readPeerAuthentication } from '../derive/peer-authentication.ts';
 import { fields, type Labels, labelsOf, text } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
-import type { Workload } from '../model.ts';
+import type { Service, Workload } from '../model.ts';
 import type { MeshModel } from './model.ts';
 
 /** On pods whose address is not one that a cluster gave: nothing may be decided by it. */
@@ -107,6 +107,12 @@ export function lookupOf(model: MeshModel): Lookup {
     lookups.set(model, lookup);
   }
   return lookup;
+}
+
+/** As a question would name it: a ServiceEntry's by its host. */
+export function askFor({ name, namespace, hostname }: Service, clusterDomain: string): string {
+  const isOfCluster = hostname === `${name}.${namespace}.svc.${clusterDomain}`;
+  return isOfCluster ? `svc/${name}.${namespace}` : hostname;
 }
 
 /** At most this many names are offered. */

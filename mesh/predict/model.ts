@@ -1,6 +1,6 @@
 /** A whole mesh in memory, from nothing but its objects: what predictions, policy tests and analysis look at. */
 import { Deriver } from '../derive/deriver.ts';
-import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from '../kube-object.ts';
+import { type ConditionChange, DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from '../kube-object.ts';
 import { meshConfigMapName, readMeshConfig } from '../mesh-config.ts';
 import { View } from '../view/view.ts';
 
@@ -8,6 +8,8 @@ export type MeshModel = {
   readonly config: MeshConfig;
   readonly objects: readonly KubeObject[];
   readonly deriver: Deriver;
+  /** What derivation says of single objects: what it could not read, and waypoints that can not be had. */
+  readonly conditions: readonly ConditionChange[];
   /** As a ztunnel would hold it that counts every workload as one of its node. */
   readonly view: View;
 };
@@ -18,11 +20,11 @@ export type MeshModel = {
  */
 export function buildModel(objects: readonly KubeObject[], config: MeshConfig = configIn(objects)): MeshModel {
   const deriver = new Deriver(config);
-  deriver.applyAll(objects);
+  const { conditions } = deriver.applyAll(objects);
   const view = new View({ network: networkIn(deriver), localNode: '' });
   for (const authorization of deriver.authorizations.values()) view.upsertAuthorization(authorization);
   for (const address of deriver.addresses.values()) view.upsertAddress(address);
-  return { config, objects, deriver, view };
+  return { config, objects, deriver, conditions, view };
 }
 
 function configIn(objects: readonly KubeObject[]): MeshConfig {

@@ -1,8 +1,20 @@
 /** What is worth knowing beside the verdict. */
+import { WAYPOINT_BOUND } from '../derive/service-waypoint.ts';
+import type { Service } from '../model.ts';
 import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import type { PredictedCase } from './prediction.ts';
 import type { Question } from './question.ts';
+
+/** A wish for a waypoint that is not fulfilled: traffic goes without it, and what it would enforce is not enforced. */
+export function waypointNotes({ conditions }: MeshModel, { namespace, name }: Service): readonly string[] {
+  return conditions
+    .filter(
+      ({ type, status, object }) =>
+        type === WAYPOINT_BOUND && status === 'False' && object.name === name && object.namespace === namespace,
+    )
+    .map(({ message }) => `service ${namespace}/${name} asks for a waypoint and has none: ${message}`);
+}
 
 const MADE_UP = 'these are manifests: addresses stand for those that a cluster would give';
 

@@ -26,6 +26,14 @@ const app = (path: string, ip: string, fields: PodFields = {}) => {
   return pod(path, { ips: [ip], labels: { app: account }, spec: { serviceAccountName: account, ...spec }, ...rest });
 };
 
+const CART_SPEC = { selector: { app: 'cart' }, clusterIP: '10.2.0.1', ports: [{ port: 80, targetPort: 8080 }] };
+const serviceEntry = (spec: object): KubeObject => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: { namespace: 'shop', name: 'vm' },
+  spec: { hosts: ['vm.example.com'], ports: [{ number: 5432, name: 'tcp', protocol: 'TCP' }], ...spec },
+});
+
 /** Two carts behind one service, callers in and outside the mesh. */
 const SHOP: readonly KubeObject[] = [
   namespace('shop', AMBIENT),
@@ -584,6 +592,47 @@ const rows: readonly Row[] = [
     given: [allow('get', { namespaces: ['shop'] }, { to: [{ operation: { methods: ['GET'] } }] })],
     is: ['denied', 'no-allow-match'],
     says: [/there is no waypoint on this path/, /AuthorizationPolicy shop\/get: /],
+  },
+  {
+    name: 'a waypoint that is asked for and not there is told of: traffic goes without it',
+    ask: [WEB, CART],
+    given: [kubeService('shop/cart', CART_SPEC, { labels: { 'istio.io/use-waypoint': 'gate' } })],
+    is: ['allowed', 'no-allow-policies'],
+    says: [/service shop\/cart asks for a waypoint and has none: waypoint shop\/gate does not exist/],
+  },
+  {
+    name: 'a service that can not be read is told apart from one that is not there',
+    ask: [WEB, CART],
+    given: [kubeService('shop/cart', { ...CART_SPEC, clusterIPs: ['10.2'] })],
+    is: ['unknown', 'destination-not-found'],
+    says: [/service shop\/cart can not be read: spec\.clusterIPs/],
+  },
+  {
+    name: 'a ServiceEntry is found by its host, and its endpoint outside evaluates nothing',
+    ask: [WEB, 'vm.example.com:5432'],
+    given: [serviceEntry({ addresses: ['10.77.0.1'], resolution: 'STATIC', endpoints: [{ address: '192.0.2.10' }] })],
+    is: ['allowed', 'not-enforced'],
+    says: [/vm\.example\.com is 10\.77\.0\.1/, /endpoint shop\/vm at 192\.0\.2\.10:5432/],
+  },
+  {
+    name: 'a ServiceEntry without an address is not known again by its connections',
+    ask: [WEB, 'vm.example.com:5432'],
+    given: [serviceEntry({ resolution: 'DNS' })],
+    is: ['allowed', 'passthrough'],
+    says: [/vm\.example\.com belongs to shop\/vm, which has no address of its own/],
+  },
+  {
+    name: 'callers outside the mesh do not know the host of a ServiceEntry',
+    ask: [BATCH, 'vm.example.com:5432'],
+    given: [serviceEntry({ addresses: ['10.77.0.1'], resolution: 'STATIC', endpoints: [{ address: '192.0.2.10' }] })],
+    is: ['allowed', 'passthrough'],
+  },
+  {
+    name: 'a range of addresses never stands for a pod within it',
+    ask: [WEB, '10.1.0.1:8080'],
+    given: [serviceEntry({ addresses: ['10.0.0.0/8'], resolution: 'NONE' }), WEB_MAY],
+    is: ['allowed', 'allow-rule'],
+    says: [/10\.1\.0\.1 is shop\/cart-1, dialled directly/],
   },
   {
     name: 'a dry run changes nothing and is told',

@@ -11,7 +11,7 @@ import { judge } from './judge.ts';
 import { listed } from './lists.ts';
 import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
-import { notesOn } from './notes.ts';
+import { notesOn, waypointNotes } from './notes.ts';
 import type { Hop, PredictedCase, Prediction } from './prediction.ts';
 import type { Question } from './question.ts';
 import { waysOf } from './ways.ts';
@@ -34,7 +34,9 @@ export function predict(model: MeshModel, question: Question): Prediction {
       cases.push({ ...destination.end, callers: names });
       continue;
     }
+    const { service } = destination;
     for (const note of destination.notes) notes.add(note);
+    for (const note of service ? waypointNotes(model, service) : []) notes.add(note);
     for (const target of reachable(caller, destination.targets)) {
       for (const way of waysOf(model.view, caller, target)) {
         cases.push({ ...judge(model, caller, way, target), callers: names });

@@ -62,6 +62,7 @@ export function throughService(
 
 /** Whom of its endpoints a service prefers, in words. */
 export function preference({ loadBalancing }: Service): string {
+  if (loadBalancing?.mode === 'PASSTHROUGH') return ', whose address the client itself chooses';
   if (loadBalancing?.mode === 'STRICT') return ', only those on the node of the caller';
   if (loadBalancing?.mode === 'FAILOVER') return ', those near the caller first';
   return '';

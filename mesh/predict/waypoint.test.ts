@@ -32,6 +32,7 @@ function ask(from: string, to: string, resources: readonly (Workload | Service |
     config: DEFAULT_MESH_CONFIG,
     objects: [],
     deriver: new Deriver(DEFAULT_MESH_CONFIG),
+    conditions: [],
     view: viewOf(...resources),
   };
   return predict(model, { from: caller.value, to: callee.value, http: { method: 'GET' } });

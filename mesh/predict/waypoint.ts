@@ -11,7 +11,7 @@ import { inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from
 import { type PredictedCaller, running } from './callers.ts';
 import { ended, endpointOf, hop, nameOf } from './ends.ts';
 import type { MeshModel } from './model.ts';
-import type { PredictedCase } from './prediction.ts';
+import type { Hop, PredictedCase } from './prediction.ts';
 import { withoutMesh } from './ways.ts';
 
 export function throughWaypoint(
@@ -37,11 +37,11 @@ export function throughWaypoint(
   if (first !== undefined && behind.every(({ verdict }) => verdict === 'denied')) {
     const because = `whatever waypoint ${who} says, the endpoints behind it refuse the waypoint: ${first.because}`;
     return {
-      ...ended(caller, 'denied', first.reason, because, [...hops, hop('policy', because, 'stops')]),
+      ...ended(caller, 'denied', first.reason, because, [...hops, ...refusalHops(first, because)]),
       ...known,
       endpoints: behind.flatMap(({ endpoints }) => endpoints),
       ...(first.policy && { policy: first.policy }),
-      next: first.next,
+      next: [...(first.policy ? [MOVE_TO_WAYPOINT] : []), ...first.next],
     };
   }
   const because = `waypoint ${who} decides, and its routes and policies (L7) are not predicted yet`;
@@ -50,6 +50,14 @@ export function throughWaypoint(
     ...known,
     endpoints: [endpointOf(waypoint, dial)],
   };
+}
+
+const MOVE_TO_WAYPOINT =
+  'policies about callers belong to the waypoint (targetRefs in place of selector): the endpoints see nobody but the waypoint itself';
+
+function refusalHops({ hops }: PredictedCase, because: string): readonly Hop[] {
+  const details = hops.find(({ outcome }) => outcome === 'stops')?.details;
+  return [{ ...hop('policy', because, 'stops'), ...(details && { details }) }];
 }
 
 function behindWaypoint(model: MeshModel, waypoint: Workload, target: SocketAddress): readonly PredictedCase[] {

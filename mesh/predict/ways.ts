@@ -35,9 +35,9 @@ const OUTSIDE: RouteReason = { code: 'caller-not-in-mesh' };
 
 /** The ways that somebody has who knows no waypoints and no tunnels: as Kubernetes itself carries it. */
 export function withoutMesh(view: View, source: Workload, target: SocketAddress): readonly OutboundDecision[] {
-  const service = view.serviceByVip(view.network, target.ip, source.namespace);
+  const workload = view.workloadByAddress(view.network, target.ip);
+  const service = workload === undefined ? view.serviceByVip(view.network, target.ip, source.namespace) : undefined;
   if (service === undefined) {
-    const workload = view.workloadByAddress(view.network, target.ip);
     if (workload === undefined) {
       return [{ kind: 'passthrough', dial: target, because: { code: 'destination-unknown', ip: target.ip } }];
     }
