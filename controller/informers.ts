@@ -11,14 +11,20 @@ export type Informers = {
   readonly endpointSlices: Informer<KubeObject>;
   readonly authorizationPolicies: Informer<KubeObject>;
   readonly peerAuthentications: Informer<KubeObject>;
+  readonly serviceEntries: Informer<KubeObject>;
+  readonly workloadEntries: Informer<KubeObject>;
+  /** Of Gateway API, which somebody else may install, or nobody. */
+  readonly gateways: Informer<KubeObject>;
+  readonly gatewayClasses: Informer<KubeObject>;
 };
 
 /** Made, not yet started: handlers come first. */
 export function createInformers(client: KubeClient, log: Logger): Informers {
-  const of = (type: ResourceType) =>
+  const of = (type: ResourceType, optional = false) =>
     new Informer<KubeObject>({
       client,
       type,
+      optional,
       onProblem: (error) => log.warn('watch failed', { kind: type.kind, error: String(error) }),
     });
   return {
@@ -29,5 +35,10 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     endpointSlices: of(RESOURCES.EndpointSlice),
     authorizationPolicies: of(RESOURCES.AuthorizationPolicy),
     peerAuthentications: of(RESOURCES.PeerAuthentication),
+    // Later than the others: a CRD of an older installation may not be there yet.
+    serviceEntries: of(RESOURCES.ServiceEntry, true),
+    workloadEntries: of(RESOURCES.WorkloadEntry, true),
+    gateways: of(RESOURCES.Gateway, true),
+    gatewayClasses: of(RESOURCES.GatewayClass, true),
   };
 }

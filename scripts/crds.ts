@@ -2,7 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD } from '../core/kube/index.ts';
+import {
+  AUTHORIZATION_POLICY_CRD,
+  PEER_AUTHENTICATION_CRD,
+  SERVICE_ENTRY_CRD,
+  WORKLOAD_ENTRY_CRD,
+} from '../core/kube/index.ts';
 import type { KubeObject } from '../mesh/index.ts';
 
 const FILE = join(import.meta.dirname, '../manifests/10-crds.yaml');
@@ -14,7 +19,7 @@ const owned = (crd: KubeObject) => ({
 
 const text = [
   '# Made by scripts/crds.ts from the schemas in core/kube; change those.\n',
-  [AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD]
+  [AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD, SERVICE_ENTRY_CRD, WORKLOAD_ENTRY_CRD]
     .map((crd) => stringify(owned(crd), { lineWidth: 120, aliasDuplicateObjects: false }))
     .join('---\n'),
 ].join('');

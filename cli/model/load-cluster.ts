@@ -12,10 +12,10 @@ const KINDS: readonly ResourceType[] = [
   RESOURCES.EndpointSlice,
   RESOURCES.AuthorizationPolicy,
   RESOURCES.PeerAuthentication,
-  { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', plural: 'serviceentries', namespaced: true },
-  { apiVersion: 'networking.istio.io/v1', kind: 'WorkloadEntry', plural: 'workloadentries', namespaced: true },
-  { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', plural: 'gateways', namespaced: true },
-  { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'GatewayClass', plural: 'gatewayclasses', namespaced: false },
+  RESOURCES.ServiceEntry,
+  RESOURCES.WorkloadEntry,
+  RESOURCES.Gateway,
+  RESOURCES.GatewayClass,
 ];
 
 /** Lists all kinds at once, and the mesh configuration of `namespace`. A kind that the cluster does not serve has no objects. */

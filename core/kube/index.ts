@@ -21,6 +21,8 @@ export {
   type PeerAuthenticationSpec,
   peerAuthenticationSpec,
 } from './crds/peer-authentication.ts';
+export { SERVICE_ENTRY_CRD, type ServiceEntrySpec, serviceEntrySpec } from './crds/service-entry.ts';
+export { WORKLOAD_ENTRY_CRD, type WorkloadEntrySpec, workloadEntrySpec } from './crds/workload-entry.ts';
 export { type DeleteHandler, Informer, type InformerOptions, type SetHandler } from './informer.ts';
 export { isConflict, isGone, isNotFound, KubeError, type StatusDetails } from './kube-error.ts';
 export { groupPath, knownType, objectKey, RESOURCES, type ResourceType, resourcePath } from './resource-type.ts';

@@ -198,3 +198,35 @@ test('HTTP 410 and an Expired status both mean gone', () => {
   assert.ok(isGone(new KubeError(410, 'Gone', '')) && isGone(new KubeError(0, 'Expired', '')));
   assert.ok(!isGone(new KubeError(404, 'NotFound', '')) && !isGone(new Error('410')));
 });
+
+test('a kind that is not installed has no objects, and is picked up once it is; when it is taken away its objects go', async () => {
+  await using api = await FakeApi.start();
+  api.put(pod('a'));
+  let installed = false;
+  api.intercept = () =>
+    installed
+      ? undefined
+      : { status: 404, body: { kind: 'Status', code: 404, reason: 'NotFound', message: 'no such kind' } };
+  const asked = Promise.withResolvers<void>();
+  const waits: (() => void)[] = [];
+  const delay = (ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      assert.ok(ms >= 100, 'it is not asked for in a hot loop');
+      waits.push(resolve);
+      signal.addEventListener('abort', () => resolve());
+      asked.resolve();
+    });
+  await using watched = watching(api, { optional: true, delay });
+  await watched.informer.start().synced;
+  assert.equal(watched.informer.size, 0);
+  await asked.promise;
+  installed = true;
+  waits.shift()?.();
+  await watched.until(() => watched.seen.includes('new a'));
+  installed = false;
+  api.closeWatches('end');
+  const turn = setInterval(() => waits.shift()?.(), 1);
+  await watched.until(() => watched.seen.includes('gone a'));
+  clearInterval(turn);
+  assert.deepEqual(watched.problems, []);
+});

@@ -8,12 +8,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { KubeClient, Selection } from './client.ts';
-import { isGone } from './kube-error.ts';
+import { isGone, isNotFound } from './kube-error.ts';
 import { objectKey, type ResourceType } from './resource-type.ts';
 
 export type InformerOptions = Selection & {
   readonly client: Pick<KubeClient, 'list' | 'watch'>;
   readonly type: ResourceType;
+  /**
+   * The kind may be missing, as long as nobody has installed its CRD: then there are no objects, and it is asked for again every
+   * few seconds. Default false: a missing kind is a failure like others.
+   */
+  readonly optional?: boolean;
   /** Told about every failed attempt and every handler that threw; the informer goes on. */
   readonly onProblem?: (error: unknown) => void;
   /** From 0 to 1; spreads reconnects. Default Math.random. */
@@ -33,6 +38,8 @@ const FIRST_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 30_000;
 /** client-go asks for 5 to 10 minutes, at random, so that servers can shed connections. */
 const MIN_WATCH_S = 300;
+/** Between two questions for a kind that is not installed. */
+const ABSENT_POLL_MS = 5_000;
 /** A watch that ended sooner, and brought nothing, counts as a failure. */
 const SHORT_WATCH_MS = 5_000;
 
@@ -115,6 +122,12 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
         version = await this.#follow(version, signal);
       } catch (error) {
         if (signal.aborted) return;
+        if (this.#isAbsent(error)) {
+          version = undefined;
+          this.#takeList([]);
+          await this.#pause(ABSENT_POLL_MS, signal);
+          continue;
+        }
         if (isGone(error)) version = undefined;
         else this.#options.onProblem?.(error);
         if (version !== undefined && error instanceof WatchBroken) version = error.version;
@@ -126,8 +139,19 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
   async #relist(signal: AbortSignal): Promise<string> {
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
     const list = await client.list<T>(type, { namespace, labelSelector, fieldSelector, signal });
+    this.#takeList(list.items);
+    return list.metadata.resourceVersion;
+  }
+
+  #isAbsent(error: unknown): boolean {
+    const cause = error instanceof WatchBroken ? error.cause : error;
+    return this.#options.optional === true && isNotFound(cause);
+  }
+
+  /** All that exist now: what is not among them is gone. */
+  #takeList(items: readonly T[]): void {
     const present = new Set<string>();
-    for (const item of list.items) {
+    for (const item of items) {
       present.add(objectKey(item));
       this.#set(item);
     }
@@ -136,7 +160,6 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
       this.#isSynced = true;
       this.#firstList.resolve();
     }
-    return list.metadata.resourceVersion;
   }
 
   /** Applies changes until the server closes; gives back the version to go on from. Throws WatchBroken or a 410. */
@@ -204,9 +227,13 @@ export class Informer<T extends KubeObject> implements AsyncDisposable {
     const base = Math.min(FIRST_BACKOFF_MS * 2 ** this.#failures, MAX_BACKOFF_MS);
     this.#failures += 1;
     const jitter = 0.5 + (this.#options.random ?? Math.random)();
-    const delay = this.#options.delay ?? ((ms, s) => sleep(ms, undefined, { signal: s }));
+    await this.#pause(base * jitter, signal);
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const delay = this.#options.delay ?? ((wait, s) => sleep(wait, undefined, { signal: s }));
     try {
-      await delay(base * jitter, signal);
+      await delay(ms, signal);
     } catch (error) {
       if (!signal.aborted) throw error; // stopped while waiting: the loop sees it
     }

@@ -58,6 +58,10 @@ export const RESOURCES = {
   ),
   AuthorizationPolicy: type('security.istio.io/v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   PeerAuthentication: type('security.istio.io/v1', 'PeerAuthentication', 'peerauthentications'),
+  ServiceEntry: type('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
+  WorkloadEntry: type('networking.istio.io/v1', 'WorkloadEntry', 'workloadentries'),
+  Gateway: type('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
+  GatewayClass: type('gateway.networking.k8s.io/v1', 'GatewayClass', 'gatewayclasses', CLUSTER),
 } as const;
 
 /** The type in our table, or undefined. */

@@ -5,6 +5,8 @@ import {
   authorizationPolicySpec,
   PEER_AUTHENTICATION_CRD,
   peerAuthenticationSpec,
+  SERVICE_ENTRY_CRD,
+  WORKLOAD_ENTRY_CRD,
 } from '../index.ts';
 
 type Schema = { readonly [word: string]: unknown };
@@ -18,23 +20,25 @@ const schemaOf = (crd: Schema): Schema => {
 const at = (schema: Schema, ...path: string[]): Schema =>
   path.reduce<Schema>((s, name) => (name === '[]' ? s['items'] : (s['properties'] as Schema)[name]) as Schema, schema);
 
-for (const crd of [AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD]) {
-  test(`${crd.metadata.name} serves v1 (stored) and v1beta1 with one schema and a status of its own`, () => {
+for (const [crd, ...older] of [
+  [AUTHORIZATION_POLICY_CRD, 'v1beta1'],
+  [PEER_AUTHENTICATION_CRD, 'v1beta1'],
+  [SERVICE_ENTRY_CRD, 'v1beta1', 'v1alpha3'],
+  [WORKLOAD_ENTRY_CRD, 'v1beta1', 'v1alpha3'],
+] as const) {
+  test(`${crd.metadata.name} serves v1 (stored) and ${older.join(', ')} with one schema and a status of its own`, () => {
     const versions = versionsOf(crd);
     assert.deepEqual(
       versions.map((v) => [v['name'], v['served'], v['storage'], v['subresources']]),
-      [
-        ['v1', true, true, { status: {} }],
-        ['v1beta1', true, false, { status: {} }],
-      ],
+      [['v1', true, true, { status: {} }], ...older.map((name) => [name, true, false, { status: {} }])],
     );
-    assert.deepEqual(versions[0]?.['schema'], versions[1]?.['schema']);
+    for (const version of versions) assert.deepEqual(version['schema'], versions[0]?.['schema']);
   });
 
   test(`${crd.metadata.name} has a structural schema`, () => {
     const problems: string[] = [];
     const WORDS =
-      /^(type|format|description|properties|items|additionalProperties|required|enum|pattern|(min|max)(Items|Length|Properties)?(imum)?|anyOf|x-kubernetes-(validations|int-or-string|preserve-unknown-fields))$/;
+      /^(type|format|description|properties|items|additionalProperties|required|enum|pattern|(min|max)(Items|Length|Properties)?(imum)?|anyOf|x-kubernetes-(validations|int-or-string|preserve-unknown-fields|list-type|list-map-keys))$/;
     const walk = (schema: Schema, path: string): void => {
       const anyType = schema['x-kubernetes-int-or-string'] === true;
       if (!anyType && typeof schema['type'] !== 'string') problems.push(`${path}: no type`);

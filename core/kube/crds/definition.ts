@@ -28,12 +28,15 @@ type Definition = {
   readonly versions: readonly string[];
   readonly columns: readonly PrinterColumn[];
   readonly spec: z.ZodType;
+  /** Whether an object without spec is refused. */
+  readonly specRequired?: boolean;
 };
 
 export function customResourceDefinition(d: Definition): KubeObject {
   const openAPIV3Schema = {
     type: 'object',
     description: d.description,
+    ...(d.specRequired === true && { required: ['spec'] }),
     properties: { spec: structuralSchema(d.spec), status: structuralSchema(status) },
   };
   return {
