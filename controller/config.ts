@@ -12,8 +12,12 @@ import {
   envText,
   parseEnv,
 } from '../core/config/index.ts';
+import { AddressPool, type Cidr, formatCidr, parseCidr } from '../mesh/index.ts';
 
 const HOUR_MS = 3_600_000;
+
+/** controller.md section 1.11. */
+const DEFAULT_RANGES = { 4: '240.240.0.0/16', 6: '2001:2::/48' } as const;
 
 const SCHEMA = z.object({
   /** Which control plane this is, of several in one cluster. */
@@ -31,6 +35,9 @@ const SCHEMA = z.object({
   PILOT_DEBOUNCE_AFTER: envDuration(100),
   PILOT_DEBOUNCE_MAX: envDuration(10_000),
   AMBIENT_ENABLE_STATUS: envBoolean(true),
+  PILOT_ENABLE_IP_AUTOALLOCATE: envBoolean(true),
+  PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: envText(DEFAULT_RANGES[4]),
+  PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: envText(DEFAULT_RANGES[6]),
   ENABLE_LEADER_ELECTION: envBoolean(true),
   KUBECONFIG: envOptionalText(),
   AMBIT_CLUSTER_DOMAIN: envText('cluster.local'),
@@ -62,6 +69,8 @@ export type ControllerConfig = {
   readonly debounceAfterMs: number;
   readonly debounceMaxMs: number;
   readonly writesStatus: boolean;
+  /** ServiceEntries without an address get one of each range for each host; empty: they get none. */
+  readonly allocationRanges: readonly Cidr[];
   readonly electsLeader: boolean;
   readonly kubeconfig: string | undefined;
   readonly ports: {
@@ -93,6 +102,12 @@ export function parseConfig(env: Env): ControllerConfig {
   if (e.DEFAULT_WORKLOAD_CERT_TTL > e.MAX_WORKLOAD_CERT_TTL) {
     problems.push('DEFAULT_WORKLOAD_CERT_TTL: is longer than MAX_WORKLOAD_CERT_TTL');
   }
+  const allocationRanges = e.PILOT_ENABLE_IP_AUTOALLOCATE
+    ? [
+        readRange('PILOT_IP_AUTOALLOCATE_IPV4_PREFIX', e.PILOT_IP_AUTOALLOCATE_IPV4_PREFIX, 4, problems),
+        readRange('PILOT_IP_AUTOALLOCATE_IPV6_PREFIX', e.PILOT_IP_AUTOALLOCATE_IPV6_PREFIX, 6, problems),
+      ].filter((range) => range !== undefined)
+    : [];
   if (problems.length > 0) throw configError(problems);
   return Object.freeze({
     revision: e.REVISION,
@@ -109,6 +124,7 @@ export function parseConfig(env: Env): ControllerConfig {
     debounceAfterMs: e.PILOT_DEBOUNCE_AFTER,
     debounceMaxMs: e.PILOT_DEBOUNCE_MAX,
     writesStatus: e.AMBIENT_ENABLE_STATUS,
+    allocationRanges,
     electsLeader: e.ENABLE_LEADER_ELECTION,
     kubeconfig: e.KUBECONFIG,
     ports: {
@@ -125,14 +141,26 @@ export function parseConfig(env: Env): ControllerConfig {
   });
 }
 
+function readRange(name: string, written: string, family: 4 | 6, problems: string[]): Cidr | undefined {
+  const range = parseCidr(written);
+  try {
+    if (range === undefined || new AddressPool(range).family !== family) throw new Error('of another family');
+    return range;
+  } catch {
+    problems.push(`${name}="${written}": must be a range of IPv${family} addresses, such as ${DEFAULT_RANGES[family]}`);
+    return undefined;
+  }
+}
+
 /** The configuration as fields of one log line; there are no secrets in it. */
 export function describeConfig(config: ControllerConfig): Record<string, string | number | boolean | undefined> {
-  const { ports, trustedNodeAccounts, tokenAudiences, customHosts, ...plain } = config;
+  const { allocationRanges, ports, trustedNodeAccounts, tokenAudiences, customHosts, ...plain } = config;
   return {
     ...plain,
     trustedNodeAccounts: [...trustedNodeAccounts].join(','),
     tokenAudiences: tokenAudiences.join(','),
     customHosts: customHosts.join(','),
+    allocationRanges: allocationRanges.map(formatCidr).join(','),
     grpcPort: ports.grpc,
     webhookPort: ports.webhook,
     readyPort: ports.ready,

@@ -82,8 +82,10 @@ export async function startController(config: ControllerConfig, deps: Controller
   pods.follow(informers.pods);
   const { podName: identity, namespace, electsLeader: elects } = config;
   const leaders = stack.use(new Leaders({ client, namespace, identity, elects, clock, log }));
-  const { writesStatus } = config;
-  const writers = stack.use(new Writers({ client, informers, rootPem, writesStatus, leaders, clock, log }));
+  const { allocationRanges, revision, writesStatus } = config;
+  const writers = stack.use(
+    new Writers({ client, informers, rootPem, revision, allocationRanges, writesStatus, leaders, clock, log }),
+  );
   const stores = {
     addresses: new ResourceStore(ADDRESS_TYPE),
     authorizations: new ResourceStore(AUTHORIZATION_TYPE),

@@ -229,3 +229,70 @@ test('once the API server is proven to ask the controller, a bad policy is refus
   await admin.patch(RESOURCES.ValidatingWebhookConfiguration, { name: NAME }, 'strategic', spoilt);
   await settled((all) => isClosed(all) && all[0]?.clientConfig.caBundle === caBundle, 'it is put right');
 });
+
+test('a ServiceEntry gets addresses, and a waypoint counts from the moment that Gateway API is installed', async () => {
+  await using mesh = await installed();
+  const { lab, admin, logs } = mesh;
+  const apply = async (text: string): Promise<void> => {
+    const { code, stderr } = await lab.kubectl(['apply', '-f', '-'], text);
+    assert.equal(code, 0, stderr);
+  };
+  const become = async (holds: (object: KubeObject) => boolean, what: string): Promise<KubeObject> => {
+    const deadline = Date.now() + 15_000;
+    for (;;) {
+      const object = await admin.get(RESOURCES.ServiceEntry, 'e', 'default');
+      if (holds(object)) return object;
+      assert.ok(Date.now() < deadline, `did not happen: ${what}\n${JSON.stringify(object)}\n${logs.join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const bound = (object: KubeObject) =>
+    conditionsOf(object).find(({ type }) => type === 'istio.io/WaypointBound')?.reason;
+  const addressesOf = (object: KubeObject) =>
+    ((object['status'] ?? {}) as { addresses?: { value: string; host: string }[] }).addresses ?? [];
+
+  await apply(`{apiVersion: networking.istio.io/v1, kind: ServiceEntry,
+    metadata: {name: e, namespace: default, labels: {istio.io/use-waypoint: w}},
+    spec: {hosts: [api.example.com], resolution: DNS, ports: [{name: https, number: 443, protocol: TLS}]}}`);
+  const entry = await become(
+    (o) => bound(o) === 'WaypointIsNotReady' && addressesOf(o).length > 0,
+    'addresses, no waypoint',
+  );
+  assert.deepEqual(
+    addressesOf(entry).map(({ host, value }) => [host, value.replace(/^240\.240\..*|^2001:2:.*/, 'allocated')]),
+    [
+      ['api.example.com', 'allocated'],
+      ['api.example.com', 'allocated'],
+    ],
+  );
+  const shown = await lab.kubectl(['get', 'se', 'e', '-n', 'default']);
+  assert.match(shown.stdout, /HOSTS +LOCATION +RESOLUTION +AGE\ne +\["api.example.com"\] +DNS/);
+
+  await apply(GATEWAY_CRD);
+  // The new kind is served a moment after its definition is taken.
+  await admin.patch(RESOURCES.ServiceEntry, { name: 'e', namespace: 'default' }, 'merge', {
+    metadata: { labels: { x: 'y' } },
+  });
+  const crd = await lab.kubectl(['wait', '--for=condition=Established', 'crd/gateways.gateway.networking.k8s.io']);
+  assert.equal(crd.code, 0, crd.stderr);
+  await apply(`{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: w, namespace: default},
+    spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]},
+    status: {addresses: [{type: Hostname, value: w.default.svc.cluster.local}]}}`);
+  const after = await become((o) => bound(o) === 'WaypointAccepted', 'the waypoint is found');
+  assert.deepEqual(addressesOf(after), addressesOf(entry), 'its addresses stay');
+  const bad = await lab.kubectl(
+    ['apply', '-f', '-'],
+    `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: bad, namespace: default},
+    spec: {hosts: ["*"], resolution: NONE, endpoints: [{address: 1.2.3.4}]}}`,
+  );
+  assert.match(bad.stderr, /hostname cannot be wildcard/);
+  assert.match(bad.stderr, /NONE mode cannot set endpoints/);
+});
+
+/** As much of Gateway API as the test needs; without subresource, so that one object carries its status. */
+const GATEWAY_CRD = `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition,
+  metadata: {name: gateways.gateway.networking.k8s.io, annotations: {api-approved.kubernetes.io: unapproved for tests}},
+  spec: {group: gateway.networking.k8s.io, scope: Namespaced,
+    names: {kind: Gateway, listKind: GatewayList, plural: gateways, singular: gateway},
+    versions: [{name: v1, served: true, storage: true,
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}`;

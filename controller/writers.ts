@@ -1,10 +1,11 @@
-/** What the controller writes back to the cluster: conditions, and the root certificate in every namespace. Leaders only. */
+/** What the controller writes back to the cluster: conditions, addresses of ServiceEntries, and the root certificate in every namespace. Leaders only. */
 import { type KubeClient, RESOURCES } from '../core/kube/index.ts';
 import type { Logger } from '../core/telemetry/index.ts';
-import type { ConditionChange } from '../mesh/index.ts';
+import { type Cidr, type ConditionChange, isOfRevision } from '../mesh/index.ts';
 import { RootDistribution } from './authority/root-distribution.ts';
 import type { Clock } from './clock.ts';
 import type { Informers } from './informers.ts';
+import { AddressWriter } from './kube/address-writer.ts';
 import type { Leaders } from './kube/leaders.ts';
 import { StatusWriter } from './kube/status-writer.ts';
 
@@ -13,6 +14,9 @@ export type WritersOptions = {
   readonly informers: Informers;
   readonly rootPem: string;
   readonly writesStatus: boolean;
+  readonly revision: string;
+  /** Empty: ServiceEntries get no addresses. */
+  readonly allocationRanges: readonly Cidr[];
   readonly leaders: Leaders;
   readonly clock: Clock;
   readonly log: Logger;
@@ -20,10 +24,12 @@ export type WritersOptions = {
 
 /** controller.md section 7.3. */
 const STATUS_LEASE = 'istio-status-leader';
+const ALLOCATION_LEASE = 'istio-ip-autoallocate';
 const NAMESPACE_LEASE = 'istio-namespace-controller-election';
 
 export class Writers implements AsyncDisposable {
   readonly #status: StatusWriter | undefined;
+  readonly #addresses: AddressWriter | undefined;
   readonly #roots: RootDistribution;
 
   constructor(o: WritersOptions) {
@@ -44,8 +50,32 @@ export class Writers implements AsyncDisposable {
             fieldManager: 'istio-ambient-service',
             list: 'by-type',
           },
+          {
+            type: RESOURCES.ServiceEntry,
+            informer: informers.serviceEntries,
+            fieldManager: 'istio-ambient-service',
+            list: 'one-value',
+          },
+          {
+            type: RESOURCES.WorkloadEntry,
+            informer: informers.workloadEntries,
+            fieldManager: 'istio-ambient-workloadentry',
+            list: 'one-value',
+          },
         ],
+        isOurs: (object) => isOfRevision(object, o.revision),
         leads: o.leaders.join(STATUS_LEASE, () => this.#status?.lookAtAll()),
+        clock,
+        onProblem,
+      });
+    }
+    if (o.allocationRanges.length > 0) {
+      this.#addresses = new AddressWriter({
+        client,
+        serviceEntries: informers.serviceEntries,
+        pools: o.allocationRanges,
+        revision: o.revision,
+        leads: o.leaders.join(ALLOCATION_LEASE, () => this.#addresses?.lookAtAll()),
         clock,
         onProblem,
       });
@@ -67,11 +97,13 @@ export class Writers implements AsyncDisposable {
 
   /** Resolves when it is known which namespaces have the root. */
   async start(): Promise<void> {
+    this.#addresses?.start();
     await this.#roots.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#status?.[Symbol.asyncDispose]();
+    await this.#addresses?.[Symbol.asyncDispose]();
     await this.#roots[Symbol.asyncDispose]();
   }
 }

@@ -10,6 +10,8 @@ export {
   parseIp,
   type SocketAddress,
 } from './address.ts';
+export { AddressAllocator, type AllocatedAddress, withAllocatedAddresses } from './allocate/allocator.ts';
+export { AddressPool, DEFAULT_POOLS } from './allocate/pool.ts';
 export { CODES, type Code, isCode, reaches, SEVERITIES, type Severity } from './analyze/codes.ts';
 export {
   type EnrolmentEvidence,

@@ -2,7 +2,7 @@
  * Manifests as a cluster would complete them: pods from their templates, addresses, enrolment. So a folder in a repository can
  * be asked what a running mesh can be asked. What already has an address (an export of a live cluster) stays as it is.
  */
-import { enrolled, type KubeObject, MADE_UP_ADDRESS } from '../../mesh/index.ts';
+import { enrolled, type KubeObject, MADE_UP_ADDRESS, withAllocatedAddresses } from '../../mesh/index.ts';
 import { withWaypoints } from './complete-gateways.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -29,7 +29,7 @@ export function complete(written: readonly KubeObject[]): readonly KubeObject[] 
   const taken = new Set(objects.flatMap(addressesOf));
   const podAddresses = pool('10.244', 'fd00:10:244::', taken);
   const serviceAddresses = pool('10.96', 'fd00:10:96::', taken);
-  return [...objects, ...made].map((object) => {
+  return withAllocatedAddresses([...objects, ...made]).map((object) => {
     if (object.kind === 'Pod') return runningPod(object, namespaceLabels, podAddresses);
     if (object.kind === 'Service' && object.apiVersion === 'v1') return servedService(object, serviceAddresses);
     return object;

@@ -20,6 +20,8 @@ export type StatusKind = {
 export type StatusWriterOptions = {
   readonly client: KubeClient;
   readonly kinds: readonly StatusKind[];
+  /** Objects of another control plane carry that one's conditions. */
+  readonly isOurs: (object: KubeObject) => boolean;
   readonly leads: () => boolean;
   readonly clock: Clock;
   readonly onProblem: (what: string, error: unknown) => void;
@@ -77,13 +79,13 @@ export class StatusWriter implements AsyncDisposable {
   }
 
   async #write(key: string): Promise<void> {
-    const { client, clock, kinds, leads } = this.#options;
+    const { client, clock, isOurs, kinds, leads } = this.#options;
     const [kind = '', objectName = ''] = key.split(' ');
     const wanted = this.#wanted.get(key);
     const known = kinds.find(({ type }) => type.kind === kind);
     const object = known?.informer.get(objectName);
     if (known?.informer.isSynced === true && object === undefined) this.#wanted.delete(key); // gone
-    if (!leads() || wanted === undefined || known === undefined || object === undefined) return;
+    if (!leads() || wanted === undefined || known === undefined || object === undefined || !isOurs(object)) return;
     const present = conditionsOf(object);
     const next = mergeConditions(present, [...wanted.values()], new Date(clock.now()).toISOString());
     if (next === undefined) return;
