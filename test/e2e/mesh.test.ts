@@ -179,6 +179,21 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
 
   test('a policy that the API refuses is named with its field, and what is in force stays', async () => {
     await assert.rejects(world.apply(policy('broken', '{ action: PERHAPS }')), /spec\.action/);
+    // What no schema can say the controller says: it has proven by now that the API server asks it.
+    await eventually('the webhook is closed', async () => {
+      const [validator] = await world.objects('validatingwebhookconfigurations');
+      const [first] = (validator?.['webhooks'] ?? []) as { failurePolicy: string }[];
+      return first?.failurePolicy === 'Fail' ? true : undefined;
+    });
+    const unknownKey = '{ rules: [{ when: [{ key: source.port, values: ["80"] }] }] }';
+    await assert.rejects(
+      world.apply(policy('broken', unknownKey)),
+      /rev\.validation\.istio\.io" denied the request: AuthorizationPolicy shop\/broken is invalid: spec\.rules\[0\]\.when\[0\]\.key/,
+    );
+    const httpOnly = '{ action: DENY, rules: [{ to: [{ operation: { paths: [/admin] } }] }] }';
+    const { code, stderr } = await world.applied(policy('no-admin', httpOnly), ['--dry-run=server']);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Warning: AuthorizationPolicy shop\/no-admin: spec\.rules\[0\]: denies every connection/);
     assert.equal((await world.call(REPORTER, [`${CART_URL}/`])).code, 1);
     assert.equal((await world.call(WEB, [`${CART_URL}/`])).code, 0);
   });
@@ -256,5 +271,6 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     assert.equal((await world.call(WEB, [`${CART_URL}/`])).code, 0);
     assert.equal((await world.call(BATCH, LEDGER)).code, 0);
     assert.deepEqual(await world.objects('crds'), []);
+    assert.deepEqual(await world.objects('validatingwebhookconfigurations'), []);
   });
 });

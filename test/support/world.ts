@@ -53,6 +53,11 @@ export class World implements Disposable {
     return this.kubectl(['apply', '-f', '-'], { input: yaml });
   }
 
+  /** Whatever its exit code: warnings are on `stderr`. */
+  applied(yaml: string, args: readonly string[] = []): Promise<Result> {
+    return run(this.#kubectl, ['apply', '-f', '-', ...args], { env: this.#env, input: yaml });
+  }
+
   async objects(kind: string, args: readonly string[] = []): Promise<KubeObject[]> {
     const text = await this.kubectl(['get', kind, '-o', 'json', ...args]);
     return (JSON.parse(text) as { items: KubeObject[] }).items;
