@@ -25,7 +25,7 @@ const kind = (apiVersion: string, name: string, plural: string, namespaced = tru
   namespaced,
 });
 
-/** What only analysis looks at. */
+/** What only analysis looks at, beside what every command reads. */
 const FURTHER_KINDS: readonly ResourceType[] = [
   kind('v1', 'ServiceAccount', 'serviceaccounts'),
   kind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),

@@ -102,9 +102,14 @@ export const CODES = {
     "a NetworkPolicy does not admit the address that kubelet's probes get in the mesh",
   ),
 
-  AMB0501: code('TargetPortUnknown', 'warning', 'a service whose target port is no port of its pods'),
+  AMB0501: code('TargetPortUnknown', 'warning', 'a service whose target port has a name that its pods do not know'),
   AMB0502: code('ServiceWithoutPods', 'warning', 'a service whose selector selects no pod'),
   AMB0503: code('ServiceEntryOverlap', 'warning', 'several services or ServiceEntries claim one host or address'),
+  AMB0504: code(
+    'TargetPortUndeclared',
+    'info',
+    'a service leads to a port that its pods do not declare, beside others that they do',
+  ),
 
   AMB0601: code(
     'ComponentNotReady',

@@ -22,7 +22,6 @@ import { type World, worldOf } from './world.ts';
 type Family = (world: World) => Iterable<Finding>;
 
 const FAMILIES: readonly Family[] = [
-  validationProblems,
   misspeltNames,
   enrolmentProblems,
   podSettings,
@@ -52,19 +51,27 @@ const SUPPRESS = 'galley.istio.io/analyze-suppress';
 export function findings(model: MeshModel, flows: readonly ObservedFlow[] = []): readonly Finding[] {
   const world = worldOf(model, flows);
   const muted = mutedCodes(model);
+  const told = FAMILIES.flatMap((family) => [...family(world)]);
+  const places = new Set(told.map(metadataPlace));
+  const valid = [...validationProblems(world)].filter((one) => !places.has(metadataPlace(one) ?? NOWHERE));
   const found = new Map<string, Finding>();
-  for (const family of FAMILIES) {
-    for (const one of family(world)) {
-      const codes = muted.get(formatRef(one.object));
-      if (codes?.has(one.code) || codes?.has('*')) continue;
-      // Replicas share an owner: what is said of one is said of all.
-      found.set(`${one.code} ${formatRef(one.object)} ${one.field ?? ''} ${one.message}`, one);
-    }
+  for (const one of [...told, ...valid]) {
+    const codes = muted.get(formatRef(one.object));
+    if (codes?.has(one.code) || codes?.has('*')) continue;
+    // Replicas share an owner: what is said of one is said of all.
+    found.set(`${one.code} ${formatRef(one.object)} ${one.field ?? ''} ${one.message}`, one);
   }
   return [...found]
     .map(([key, one]) => ({ key: `${SEVERITIES.indexOf(one.severity)} ${formatRef(one.object)} ${key}`, one }))
     .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
     .map(({ one }) => one);
+}
+
+const NOWHERE = '';
+
+/** The label or annotation that a finding is about: what a family says of it, validation need not repeat. */
+function metadataPlace({ object, field = '' }: Finding): string | undefined {
+  return field.startsWith('metadata.') ? `${formatRef(object)} ${field.replaceAll('"', '')}` : undefined;
 }
 
 function mutedCodes({ objects }: MeshModel): ReadonlyMap<string, ReadonlySet<string>> {

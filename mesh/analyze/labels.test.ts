@@ -65,6 +65,11 @@ const CASES = cases(
       [],
     ],
     [
+      'a value that is read in any case',
+      [service({}, { 'networking.istio.io/traffic-distribution': 'preferclose' })],
+      [],
+    ],
+    [
       'an annotation with a value that it does not have',
       [service({}, { 'networking.istio.io/traffic-distribution': 'PreferFar' })],
       [`IST0125 Service shop/cart ${BY}["networking.istio.io/traffic-distribution"]`],

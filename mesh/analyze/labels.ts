@@ -70,7 +70,7 @@ function judge(written: Written, names: Names): Finding | undefined {
   });
 }
 
-function judgeKnown(written: Written, { on, values }: NameRule): Finding | undefined {
+function judgeKnown(written: Written, { on, values, anyCase }: NameRule): Finding | undefined {
   const { object, ref, place, key, value } = written;
   const field = fieldOf(written);
   if (on !== undefined && !on.includes(kindOf(object))) {
@@ -83,7 +83,8 @@ function judgeKnown(written: Written, { on, values }: NameRule): Finding | undef
     });
   }
   if (values === undefined || value === '') return undefined;
-  const isKnown = 'test' in values ? values.test(value) : values.includes(value);
+  const isSame = (a: string) => a === value || (anyCase === true && a.toLowerCase() === value.toLowerCase());
+  const isKnown = 'test' in values ? values.test(value) : values.some(isSame);
   if (isKnown) return undefined;
   const near = 'test' in values ? undefined : nearest(value, values);
   const expected = 'test' in values ? values.expected : values.join(' or ');

@@ -7,6 +7,8 @@ export type NameRule = {
   readonly on?: readonly string[];
   /** The values that exist, or a test and what it expects in words. */
   readonly values?: readonly string[] | { readonly test: (value: string) => boolean; readonly expected: string };
+  /** Its values are read in any case. */
+  readonly anyCase?: boolean;
 };
 
 /** As Go's ParseBool spells truth and falsehood. */
@@ -62,7 +64,7 @@ export const ANNOTATIONS: ReadonlyMap<string, NameRule> = new Map<string, NameRu
   ['ambient.istio.io/dns-capture', { on: [POD], values: BOOLEAN }],
   ['ambient.istio.io/waypoint-inbound-binding', { on: [GATEWAY, GATEWAY_CLASS] }],
   ['istio.io/reroute-virtual-interfaces', { on: [POD] }],
-  ['networking.istio.io/traffic-distribution', { on: SERVED, values: DISTRIBUTION }],
+  ['networking.istio.io/traffic-distribution', { on: SERVED, values: DISTRIBUTION, anyCase: true }],
   ['networking.istio.io/exportTo', {}],
   ['networking.istio.io/service-type', {}],
   ['istio.io/use-waypoint-canary-weight', { on: SERVED, values: PERCENT }],

@@ -14,12 +14,16 @@ const target = (kind: string, name: string, group?: string) =>
   policy('shop/p', { targetRefs: [{ kind, name, ...(group && { group }) }] });
 
 const CASES = cases(
-  ['AMB0501', 'AMB0502', 'AMB0503', 'IST0101', 'IST0118', 'IST0134', 'IST0150', 'IST0177'],
+  ['AMB0501', 'AMB0502', 'AMB0503', 'AMB0504', 'IST0101', 'IST0118', 'IST0134', 'IST0150', 'IST0177'],
   [
     ['a service of pods, by the name of their port', [CART, select([{ port: 80, targetPort: 'http' }])], []],
     ['a name that no pod gives its port', [CART, select([{ port: 80, targetPort: 'htpp' }])], [TARGET]],
     ['a number that pods declare', [CART, select([{ port: 80, targetPort: 8080 }])], []],
-    ['a number, where pods declare others', [CART, select([{ port: 80, targetPort: 9090 }])], [TARGET]],
+    [
+      'a number, where pods declare others',
+      [CART, select([{ port: 80, targetPort: 9090 }])],
+      [TARGET.replace('AMB0501', 'AMB0504')],
+    ],
     [
       'a number, where pods declare nothing',
       [pod('shop/bare', { spec: { containers: [{}] } }), select([{ port: 80 }], 'bare')],

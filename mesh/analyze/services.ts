@@ -43,9 +43,9 @@ function* targetPorts(
     const names = pods.flatMap(({ facts }) => [...facts.ports.keys()]);
     const numbers = pods.flatMap(({ object }) => declaredPorts(object).map(String));
     const there = typeof target === 'string' ? names : numbers;
-    yield finding('AMB0501', refOf(service), {
+    yield finding(typeof target === 'string' ? 'AMB0501' : 'AMB0504', refOf(service), {
       field: `spec.ports[${index}].targetPort`,
-      message: `${target} is no port of ${some(lacking.map(({ owner }) => owner.name))}${there.length === 0 ? '' : `, where there are ${some(there)}`}: calls to port ${port} fail there`,
+      message: `${target} is no port of ${some(lacking.map(({ owner }) => owner.name))}${there.length === 0 ? '' : `, where there are ${some(there)}`}: calls to port ${port} ${typeof target === 'string' ? 'fail there' : 'may fail there'}`,
       fix:
         typeof target === 'string'
           ? 'correct the name, or name the port of the container so'

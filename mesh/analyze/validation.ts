@@ -27,6 +27,7 @@ const WARNINGS: Readonly<Record<Warning, { readonly code: Code; readonly fix: st
   unusual: { code: 'IST0133', fix: 'say what is meant in the usual way' },
   'unknown-field': { code: 'IST0133', fix: 'correct the name of the field, or take it away' },
 };
+const EMPTY_ENTRY = { code: 'IST0127', fix: 'correct its selector or endpoints, or take it away' } as const;
 const INVALID_FIX = 'correct the field; see the reference of its kind (kubectl explain)';
 
 export function* validationProblems(world: World): Generator<Finding> {
@@ -54,5 +55,7 @@ function mapped(kind: string, { code, field }: Problem) {
   if (code === 'invalid') return null; // never a warning
   // Which of several PeerAuthentications counts is told with the pods that they are about.
   if (kind === 'PeerAuthentication' && code === 'ignored' && field === 'spec') return null;
+  if (kind === 'ServiceEntry' && code === 'never-matches') return null; // it has no address, which is told as such
+  if (kind === 'ServiceEntry' && code === 'matches-nothing') return EMPTY_ENTRY;
   return WARNINGS[code];
 }

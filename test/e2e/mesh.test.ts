@@ -60,6 +60,7 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     };
     assert.deepEqual(status.problems, []);
     assert.deepEqual(status.namespaces, []);
+    assert.deepEqual(JSON.parse(await world.ambit(['analyze', '-o', 'json'])), []);
     assert.equal((await world.call(WEB, [`${CART_URL}/`])).code, 0);
   });
 
