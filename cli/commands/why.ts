@@ -1,13 +1,25 @@
 import type { Command } from 'commander';
-import { type HttpQuestion, type Parsed, parseCallee, parseCaller, predict, type Verdict } from '../../mesh/index.ts';
+import {
+  type HttpQuestion,
+  type MeshModel,
+  type Parsed,
+  type Prediction,
+  parseCallee,
+  parseCaller,
+  predict,
+  type Verdict,
+} from '../../mesh/index.ts';
 import type { CliContext } from '../context.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { meshModel } from '../model/mesh-model.ts';
 import { parseOutputFormat, show } from '../output.ts';
+import { differences, nodesOnPath } from '../why/compare.ts';
 import { reportReceipt } from '../why/receipt-report.ts';
 import { findReceipt, RECEIPT_ID } from '../why/receipts.ts';
 import { report } from '../why/report.ts';
+import { adminPort, askZtunnels, type Ztunnels } from '../why/ztunnels.ts';
+import { parseDump } from '../ztunnel-config/dump.ts';
 
 type Options = {
   readonly file?: readonly string[];
@@ -15,6 +27,7 @@ type Options = {
   readonly path?: string;
   readonly header?: readonly string[];
   readonly receipt?: string;
+  readonly compare: boolean;
   readonly namespace: string;
   readonly proxyAdminPort: string;
   readonly output: string;
@@ -41,6 +54,7 @@ Examples:
   kustomize build overlays/prod | ambit why sa/web.shop svc/cart.shop:8080 -f -
   ambit why 192.0.2.7 svc/cart.shop:8080 -o json | jq .verdict
   ambit why pod/web.shop svc/cart.shop:8080 --method GET --path /items --header 'x-team: blue'
+  ambit why pod/web.shop svc/cart.shop:8080 --compare
   ambit why --receipt 01JZ0V8Q6M3W7R9X2K4T5N1B8C`;
 
 /** Adds the command. It has an exit code of its own for wrong use, so that it can not be taken for an answer. */
@@ -65,8 +79,9 @@ export function addWhy(program: Command, context: CliContext): void {
     .option('--path <path>', 'HTTP path, for a waypoint on the path')
     .option('--header <name: value>', 'HTTP header, for a waypoint on the path; repeatable', gather)
     .option('--receipt <id>', 'explain the denial with this receipt instead')
-    .option('-n, --namespace <name>', 'namespace of the mesh, for --receipt', DEFAULT_NAMESPACE)
-    .option('--proxy-admin-port <port>', "the ztunnels' admin port, for --receipt", '15000')
+    .option('--compare', 'also ask the ztunnels on the path whether they hold what this is predicted with', false)
+    .option('-n, --namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
+    .option('--proxy-admin-port <port>', "the ztunnels' admin port", '15000')
     .option('-o, --output <format>', 'short, json or yaml', 'short')
     .addHelpText('after', HELP)
     .action((from: string | undefined, to: string | undefined, options: Options) =>
@@ -88,12 +103,35 @@ async function whyPath(
   if (from === undefined || to === undefined) {
     throw new UsageError('FROM and TO are missing, as in: ambit why pod/web.shop svc/cart.shop:8080');
   }
+  if (options.compare && options.file !== undefined)
+    throw new UsageError('--compare asks the ztunnels: it does not go with --file');
   const format = parseOutputFormat(options.output);
   const http = httpOf(options);
   const question = { from: must(parseCaller(from), 'FROM'), to: must(parseCallee(to), 'TO'), ...(http && { http }) };
-  const prediction = predict(await meshModel(options.file ?? [], context.cluster), question);
+  const model = await meshModel(options.file ?? [], context.cluster);
+  const predicted = predict(model, question);
+  const prediction = options.compare ? await compared(ztunnelsOf(context, options), model, predicted) : predicted;
   context.out(show(format, prediction, () => report(prediction)));
   return prediction.verdict;
+}
+
+/** With a note for whatever the ztunnels on the path hold otherwise. */
+async function compared(ztunnels: Ztunnels, model: MeshModel, prediction: Prediction): Promise<Prediction> {
+  const nodes = nodesOnPath(model, prediction);
+  if (nodes.length === 0) return prediction;
+  const { answers, silent } = await askZtunnels(ztunnels, { path: '/config_dump', read: parseDump, nodes });
+  const dumps = answers.map(({ node, value }) => ({ node, dump: value }));
+  const found = [
+    ...differences(model, prediction, dumps),
+    ...silent.map(({ node, reason }) => `the ztunnel of node ${node} did not answer: ${reason}`),
+  ];
+  const agree = `the ztunnels on the path (${nodes.join(', ')}) hold what this was predicted with`;
+  return { ...prediction, notes: [...prediction.notes, ...(found.length === 0 ? [agree] : found)] };
+}
+
+function ztunnelsOf(context: CliContext, { namespace, proxyAdminPort }: Options): Ztunnels {
+  const port = adminPort(proxyAdminPort);
+  return { cluster: context.cluster(), namespace, adminPort: port };
 }
 
 async function whyReceipt(
@@ -106,12 +144,8 @@ async function whyReceipt(
   if (options.file !== undefined) throw new UsageError('--receipt asks the ztunnels: it does not go with --file');
   if (!RECEIPT_ID.test(id))
     throw new UsageError(`--receipt ${id}: not the id of a receipt, which has 26 letters and digits`);
-  const port = Number(options.proxyAdminPort);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new UsageError(`--proxy-admin-port ${options.proxyAdminPort}: not a port`);
-  }
   const format = parseOutputFormat(options.output);
-  const found = await findReceipt(context.cluster(), options.namespace, port, id);
+  const found = await findReceipt(ztunnelsOf(context, options), id);
   context.out(show(format, found, () => reportReceipt(id, found)));
   if (found.receipt === undefined) return 'unknown';
   for (const { node, reason } of found.silent) context.say(`node ${node} did not answer: ${reason}`);

@@ -1,11 +1,7 @@
 /** Finds a receipt among the ztunnels of a mesh: only the node where the connection ended has it. */
 import { z } from 'zod';
-import { RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
-import type { Cluster } from '../cluster.ts';
-import { isLive } from '../enrolment.ts';
 import { CliError } from '../errors.ts';
-import { HttpStatusError } from '../http-over.ts';
+import { askZtunnels, type Silent, type Ztunnels } from './ztunnels.ts';
 
 const party = { ip: z.string(), workload: z.string().optional() };
 const receiptSchema = z.looseObject({
@@ -24,9 +20,6 @@ const receiptSchema = z.looseObject({
 
 export type Receipt = z.infer<typeof receiptSchema>;
 
-/** Nodes with the reason why they did not answer. */
-export type Silent = { readonly node: string; readonly reason: string };
-
 export type Found = {
   readonly receipt?: Receipt;
   /** Where it was. */
@@ -38,30 +31,15 @@ export type Found = {
 /** As `core/telemetry` makes them: Crockford's base 32. */
 export const RECEIPT_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
-/** Asks every ztunnel at once. Throws CliError when there is none, or when an answer is no receipt. */
-export async function findReceipt(cluster: Cluster, namespace: string, port: number, id: string): Promise<Found> {
-  const pods = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
-  if (pods.length === 0) {
-    throw new CliError(`no ztunnel runs in namespace ${namespace}: is the mesh installed? Try \`ambit status\``);
-  }
-  const answers = await Promise.all(pods.map((pod) => ask(cluster, namespace, port, id, pod)));
-  const holder = answers.find((answer) => answer.receipt !== undefined);
-  const silent = answers.flatMap(({ node, reason }) => (reason === undefined ? [] : [{ node, reason }]));
-  return { ...(holder?.receipt && { receipt: holder.receipt, node: holder.node }), asked: pods.length, silent };
-}
-
-type Answer = { readonly node: string; readonly receipt?: Receipt; readonly reason?: string };
-
-async function ask(cluster: Cluster, namespace: string, port: number, id: string, pod: KubeObject): Promise<Answer> {
-  const { name } = pod.metadata;
-  const node = (pod['spec'] as { nodeName?: string } | undefined)?.nodeName ?? name;
-  try {
-    const text = await cluster.podHttp({ namespace, name }, port, `/receipts?id=${id.toUpperCase()}`);
-    return { node, receipt: parseReceipt(text, name) };
-  } catch (error) {
-    if (error instanceof HttpStatusError && error.status === 404) return { node };
-    return { node, reason: error instanceof Error ? error.message : String(error) };
-  }
+/** Asks every ztunnel. Throws CliError when there is none. */
+export async function findReceipt(ztunnels: Ztunnels, id: string): Promise<Found> {
+  const { asked, answers, silent } = await askZtunnels<Receipt | undefined>(ztunnels, {
+    path: `/receipts?id=${id.toUpperCase()}`,
+    read: parseReceipt,
+    notFound: () => undefined,
+  });
+  const holder = answers.find(({ value }) => value !== undefined);
+  return { ...(holder?.value && { receipt: holder.value, node: holder.node }), asked, silent };
 }
 
 function parseReceipt(text: string, place: string): Receipt {

@@ -236,29 +236,103 @@ test('machines get the same as JSON and as YAML', async () => {
   assert.deepEqual(parse(yaml.out), prediction);
 });
 
-test('what is only in a list of a live cluster is predicted with its own addresses', async () => {
-  const objects = [
-    ...parseObjects(SHOP, 'x').map(({ object }) => object),
-    livePod('shop', 'cart-7c9d-x2x', '10.9.0.1', 'cart'),
-    livePod('shop', 'web-5f5f-abc', '10.9.0.2', 'web'),
-  ];
-  const cluster: Partial<Cluster> = {
-    list: async ({ kind }, { namespace } = {}) =>
-      objects.filter((o) => o.kind === kind && (namespace === undefined || o.metadata.namespace === namespace)),
-  };
-  const { code, out } = await ambit(['why', 'pod/web-5f5f-abc.shop', 'pod/cart-7c9d-x2x.shop:8080'], { cluster });
+const LIVE: readonly KubeObject[] = [
+  ...parseObjects(SHOP, 'x').map(({ object }) => object),
+  livePod('shop', 'cart-7c9d-x2x', '10.9.0.1', 'cart', 'node-2'),
+  livePod('shop', 'web-5f5f-abc', '10.9.0.2', 'web', 'node-1'),
+];
+const lists = (objects: readonly KubeObject[]): Pick<Cluster, 'list'> => ({
+  list: async ({ kind }, { namespace } = {}) =>
+    objects.filter((o) => o.kind === kind && (namespace === undefined || o.metadata.namespace === namespace)),
+});
+
+test('a live cluster is predicted with its own addresses', async () => {
+  const { code, out } = await ambit(['why', 'pod/web-5f5f-abc.shop', 'pod/cart-7c9d-x2x.shop:8080'], {
+    cluster: lists(LIVE),
+  });
   assert.equal(code, 0, out);
   assert.match(out, /caller {6}shop\/web-5f5f-abc \(10\.9\.0\.2 on node-1\), in the mesh/);
   assert.match(out, /endpoint {4}shop\/cart-7c9d-x2x at 10\.9\.0\.1:8080/);
   assert.doesNotMatch(out, /manifests/);
 });
 
-function livePod(namespace: string, name: string, podIP: string, app: string): KubeObject {
+const uid = (name: string) => `Kubernetes//Pod/shop/${name}`;
+const workload = (name: string, protocol = 'HBONE') => ({ uid: uid(name), name, namespace: 'shop', protocol });
+const policyDump = (namespace: string, name: string, scope = 'WorkloadSelector') => ({
+  namespace,
+  name,
+  scope,
+  action: 'Allow',
+});
+const WORKLOADS = [workload('cart-7c9d-x2x'), workload('web-5f5f-abc')];
+const POLICIES = [policyDump('shop', 'web-may'), policyDump('istio-system', 'istio_converted_static_strict')];
+
+const comparisons: readonly (readonly [
+  what: string,
+  dumps: Readonly<Record<string, object | Error>>,
+  says: readonly string[],
+])[] = [
+  [
+    'that hold the same are said to',
+    { 'node-1': { workloads: WORKLOADS }, 'node-2': { workloads: WORKLOADS, policies: POLICIES } },
+    ['Note: The ztunnels on the path (node-1, node-2) hold what this was predicted with.'],
+  ],
+  [
+    'that lack something, or still have it, are named',
+    {
+      'node-1': { workloads: [workload('cart-7c9d-x2x', 'TCP')] },
+      'node-2': { workloads: WORKLOADS, policies: [POLICIES[1], policyDump('shop', 'deny-all', 'Namespace')] },
+    },
+    [
+      'Note: The ztunnel of node node-1 does not know shop/web-5f5f-abc.',
+      'Note: The ztunnel of node node-1 takes shop/cart-7c9d-x2x to be outside the mesh.',
+      'Note: The ztunnel of node node-2 does not have policy shop/web-may.',
+      'Note: The ztunnel of node node-2 still has policy shop/deny-all, which is gone.',
+    ],
+  ],
+  [
+    'that do not answer or are not there are named',
+    { 'node-1': new CliError('pod is not running') },
+    [
+      'Note: The ztunnel of node node-1 did not answer: pod is not running.',
+      'Note: The ztunnel of node node-2 did not answer: no ztunnel runs there.',
+    ],
+  ],
+];
+for (const [what, dumps, says] of comparisons) {
+  test(`ztunnels on the path ${what}`, async () => {
+    const proxies = Object.keys(dumps).map((node) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `ztunnel-${node}`, namespace: 'istio-system' },
+      spec: { nodeName: node },
+    }));
+    const cluster: Partial<Cluster> = {
+      ...lists([...LIVE, ...proxies]),
+      podHttp: async ({ name }, _port, path) => {
+        assert.equal(path, '/config_dump');
+        const dump = dumps[name.replace('ztunnel-', '')];
+        if (dump instanceof Error) throw dump;
+        return JSON.stringify(dump);
+      },
+    };
+    const { code, out } = await ambit(['why', 'pod/web-5f5f-abc.shop', 'pod/cart-7c9d-x2x.shop:8080', '--compare'], {
+      cluster,
+    });
+    assert.equal(code, 0, out);
+    assert.deepEqual(
+      out.split('\n').filter((line) => line.startsWith('Note: ')),
+      says,
+    );
+  });
+}
+
+function livePod(namespace: string, name: string, podIP: string, app: string, nodeName: string): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { app }, annotations: { 'ambient.istio.io/redirection': 'enabled' } },
-    spec: { serviceAccountName: app, nodeName: 'node-1' },
+    spec: { serviceAccountName: app, nodeName },
     status: { phase: 'Running', podIP, conditions: [{ type: 'Ready', status: 'True' }] },
   };
 }
@@ -284,6 +358,11 @@ const failures: readonly (readonly [what: string, args: readonly string[], says:
   ['no cluster', ['why', 'pod/a', 'pod/b:1'], /no cluster is configured/],
   ['a receipt beside a question', ['why', 'pod/a', '--receipt', 'X'], /--receipt takes the place of FROM and TO/],
   ['a receipt out of a file', ['why', '--receipt', 'X', '-f', 'DIR'], /it does not go with --file/],
+  [
+    'a comparison without a cluster',
+    ['why', 'pod/a', 'pod/b:1', '-f', 'DIR', '--compare'],
+    /it does not go with --file/,
+  ],
   ['an id that is none', ['why', '--receipt', 'X'], /--receipt X: not the id of a receipt/],
 ];
 for (const [what, args, says] of failures) {

@@ -164,10 +164,11 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
       [REPORTER, 'svc/ledger.shop:9000', LEDGER],
     ] as const) {
       const [{ code, stdout }, call] = await Promise.all([
-        world.ambitResult(['why', `pod/${from.app}.${from.namespace}`, to]),
+        world.ambitResult(['why', `pod/${from.app}.${from.namespace}`, to, '--compare']),
         world.call(from, args),
       ]);
       assert.equal(code, call.code === 0 ? 0 : 1, `${stdout}\ncall: ${call.code} ${call.stderr}`);
+      assert.match(stdout, /The ztunnels on the path \(node-1, node-2\) hold what this was predicted with/);
     }
     const line = await eventually('the denial in the log', async () =>
       (await ztunnelLog()).split('\n').find((l) => l.includes('receipt=') && l.includes('/sa/reporter')),

@@ -1,0 +1,76 @@
+/** The ztunnels of a mesh, asked at their admin ports. */
+import { RESOURCES } from '../../core/kube/index.ts';
+import type { KubeObject } from '../../mesh/index.ts';
+import type { Cluster } from '../cluster.ts';
+import { isLive } from '../enrolment.ts';
+import { CliError, UsageError } from '../errors.ts';
+import { HttpStatusError } from '../http-over.ts';
+
+export type Ztunnels = {
+  readonly cluster: Cluster;
+  /** Namespace of the mesh. */
+  readonly namespace: string;
+  readonly adminPort: number;
+};
+
+/** Nodes with the reason why they did not answer. */
+export type Silent = { readonly node: string; readonly reason: string };
+
+export type Answers<T> = {
+  readonly asked: number;
+  readonly answers: readonly { readonly node: string; readonly value: T }[];
+  readonly silent: readonly Silent[];
+};
+
+/** A port as it is written on the command line. Throws UsageError. */
+export function adminPort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new UsageError(`--proxy-admin-port ${text}: not a port`);
+  return port;
+}
+
+export type Asking<T> = {
+  readonly path: string;
+  /** Throws for what it can not read. */
+  readonly read: (text: string, place: string) => T;
+  /** Stands for HTTP 404; without it, that is no answer either. */
+  readonly notFound?: () => T;
+  /** All when absent. */
+  readonly nodes?: readonly string[];
+};
+
+/** Asks them at once. Throws CliError when there are none at all. */
+export async function askZtunnels<T>(
+  { cluster, namespace, adminPort: port }: Ztunnels,
+  { path, read, notFound, nodes }: Asking<T>,
+): Promise<Answers<T>> {
+  const all = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
+  if (all.length === 0) {
+    throw new CliError(`no ztunnel runs in namespace ${namespace}: is the mesh installed? Try \`ambit status\``);
+  }
+  const pods = nodes === undefined ? all : all.filter((pod) => nodes.includes(nodeOf(pod)));
+  const answers: { node: string; value: T }[] = [];
+  const silent: Silent[] = (nodes ?? [])
+    .filter((node) => !pods.some((pod) => nodeOf(pod) === node))
+    .map((node) => ({ node, reason: 'no ztunnel runs there' }));
+  await Promise.all(
+    pods.map(async (pod) => {
+      const { name } = pod.metadata;
+      try {
+        const value = read(await cluster.podHttp({ namespace, name }, port, path), name);
+        answers.push({ node: nodeOf(pod), value });
+      } catch (error) {
+        const absent = error instanceof HttpStatusError && error.status === 404 ? notFound : undefined;
+        if (absent !== undefined) answers.push({ node: nodeOf(pod), value: absent() });
+        else silent.push({ node: nodeOf(pod), reason: error instanceof Error ? error.message : String(error) });
+      }
+    }),
+  );
+  const byNode = (a: { readonly node: string }, b: { readonly node: string }) => (a.node < b.node ? -1 : 1);
+  return { asked: pods.length, answers: answers.sort(byNode), silent: silent.sort(byNode) };
+}
+
+function nodeOf(pod: KubeObject): string {
+  return (pod['spec'] as { nodeName?: string } | undefined)?.nodeName ?? pod.metadata.name;
+}
