@@ -10,13 +10,10 @@ import type { SecureContextOptions } from 'node:tls';
 import type { Logger } from '../../core/telemetry/index.ts';
 import { MeshError, type Surroundings } from '../../mesh/index.ts';
 import type { WebhookMetrics } from '../observe/metrics.ts';
+import { Limits } from './limits.ts';
 import { answerReview } from './review.ts';
 
 const PATH = '/validate';
-/** An object may have 1.5 MiB (etcd's limit), and a review may carry two, with room for how JSON is written. */
-const MAX_BODY_BYTES = 8 << 20;
-const MAX_IN_FLIGHT = 32;
-const MAX_CONNECTIONS = 256;
 /** The longest that an API server waits for a webhook. */
 const REQUEST_DEADLINE_MS = 30_000;
 const HEADER_DEADLINE_MS = 5_000;
@@ -56,7 +53,7 @@ export async function serveWebhook(o: WebhookServerOptions): Promise<WebhookServ
     ...certificate,
     minVersion: 'TLSv1.2',
   });
-  let inFlight = 0;
+  const limits = new Limits();
   const server = createServer(
     {
       ...context(o.certificate),
@@ -67,18 +64,18 @@ export async function serveWebhook(o: WebhookServerOptions): Promise<WebhookServ
       maxHeaderSize: 16_384,
     },
     async (request, response) => {
-      inFlight++;
       try {
-        if (inFlight > MAX_IN_FLIGHT) throw new Refusal(503, 'too many requests at once');
-        reply(response, 200, JSON.stringify(await answer(request, o)));
+        reply(response, 200, JSON.stringify(await answer(request, o, limits)));
       } catch (error) {
         refuse(request, response, error, o);
-      } finally {
-        inFlight--;
       }
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => {
+    const client = socket.remoteAddress ?? '';
+    if (limits.enter(client)) socket.once('close', () => limits.leave(client));
+    else socket.destroy();
+  });
   server.on('tlsClientError', (_, socket) => socket.destroy()); // a scanner, or a client that trusts another root
   server.listen({ port: o.port, ...(o.host === undefined ? {} : { host: o.host }) });
   try {
@@ -98,13 +95,13 @@ export async function serveWebhook(o: WebhookServerOptions): Promise<WebhookServ
   };
 }
 
-async function answer(request: IncomingMessage, o: WebhookServerOptions): Promise<unknown> {
+async function answer(request: IncomingMessage, o: WebhookServerOptions, limits: Limits): Promise<unknown> {
   const [path] = (request.url ?? '').split('?', 1);
   if (path !== PATH) throw new Refusal(404, `only ${PATH} is here`);
   if (request.method !== 'POST') throw new Refusal(405, 'only POST is possible here');
   let body: unknown;
   try {
-    body = JSON.parse(await bodyOf(request));
+    body = JSON.parse(await bodyOf(request, limits));
   } catch (error) {
     if (error instanceof SyntaxError) throw new Refusal(400, 'the body is no JSON');
     throw error;
@@ -117,12 +114,13 @@ async function answer(request: IncomingMessage, o: WebhookServerOptions): Promis
   return outcome.answer;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function bodyOf(request: IncomingMessage, limits: Limits): Promise<string> {
+  using body = limits.body(request.socket.remoteAddress ?? '');
   const chunks: Buffer[] = [];
-  let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new Refusal(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
+    const taken = body.take(chunk.length);
+    if (taken === 'too-large') throw new Refusal(413, 'the body is too large');
+    if (taken === 'busy') throw new Refusal(503, 'too much at once');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

@@ -10,6 +10,9 @@ export function cachedSurroundings(informers: Informers, config: MeshConfig): Su
     Namespace: informers.namespaces,
     AuthorizationPolicy: informers.authorizationPolicies,
     PeerAuthentication: informers.peerAuthentications,
+    ServiceEntry: informers.serviceEntries,
+    WorkloadEntry: informers.workloadEntries,
+    Gateway: informers.gateways,
   };
   return {
     config,

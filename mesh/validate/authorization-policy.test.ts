@@ -522,3 +522,20 @@ test('whatever is written, what validation takes derivation can read', () => {
     }
   }
 });
+
+test('an object made to be slow is judged in no time', () => {
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`fieldnumber${i}`, i]));
+  const labels = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`istio.io/dataplane-mod${i}`, 'x']));
+  const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as unknown;
+  const started = performance.now();
+  for (const object of [
+    policy(many),
+    ap('shop/p', {}, { labels }),
+    policy({ rules: [many] }),
+    policy({ action: deep }),
+  ]) {
+    const { errors, warnings } = validate(object, alone);
+    assert.ok(errors.length <= 50 && warnings.length <= 50);
+  }
+  assert.ok(performance.now() - started < 2_000);
+});

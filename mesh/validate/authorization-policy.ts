@@ -94,7 +94,7 @@ function conditionCheck(action: Action, enforcer: Enforcer): Check {
     const key = textOf(value['key']);
     const known = whenKey(key);
     if (known === undefined) {
-      const near = nearest(key, WHEN_KEY_NAMES);
+      const near = found.isFull ? undefined : nearest(key, WHEN_KEY_NAMES);
       const guess = near === undefined ? `known are ${WHEN_KEY_NAMES.join(', ')}` : `did you mean ${near}?`;
       return found.error(`${at}.key`, key === '' ? 'must not be empty' : `${quote(key)} is no known key; ${guess}`);
     }

@@ -32,6 +32,11 @@ export class Findings {
   readonly errors: Problem[] = [];
   readonly warnings: Problem[] = [];
 
+  /** Nothing that is found from now on is kept: no need to look closely. */
+  get isFull(): boolean {
+    return this.errors.length >= MAX_PROBLEMS || this.warnings.length >= MAX_PROBLEMS;
+  }
+
   error(field: string, message: string, code: ProblemCode = 'invalid'): void {
     if (this.errors.length < MAX_PROBLEMS) this.errors.push({ code, field, message });
   }
@@ -49,8 +54,16 @@ export function formatProblem(problem: Problem): string {
 /** Longest piece of somebody's value that a message repeats. */
 const MAX_QUOTED = 80;
 
+function json(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return 'what is nested this deep'; // RangeError: nobody wrote that by hand
+  }
+}
+
 /** A value for a message: as JSON, cut when long. */
 export function quote(value: unknown): string {
-  const written = JSON.stringify(value) ?? String(value);
+  const written = json(value);
   return written.length > MAX_QUOTED ? `${written.slice(0, MAX_QUOTED)}...` : written;
 }

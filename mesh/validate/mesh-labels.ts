@@ -27,10 +27,13 @@ const NAMES: Readonly<Record<string, (written: string) => string | undefined>> =
   [`${CANARY}-namespace`]: dnsLabel,
 };
 
+/** An object can have very many labels, and guessing what was meant takes time. */
+const MAX_LOOKED_AT = 256;
+
 export function validateMeshLabels(object: KubeObject, around: Surroundings, found: Findings): void {
   const kind = `${groupOf(object.apiVersion)}/${object.kind}`;
   for (const place of ['labels', 'annotations'] as const) {
-    for (const [key, value] of Object.entries(object.metadata[place] ?? {})) {
+    for (const [key, value] of Object.entries(object.metadata[place] ?? {}).slice(0, MAX_LOOKED_AT)) {
       if (typeof value === 'string') look({ kind, place, key, value }, found);
     }
   }

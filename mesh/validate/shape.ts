@@ -107,6 +107,7 @@ export function field(at: string, name: string): string {
 }
 
 function unknownField(name: string, at: string, known: readonly string[], found: Findings, tolerant: boolean): void {
+  if (found.isFull) return; // a guess costs time, and an object can have very many fields
   const near = nearest(name, known);
   const message = `unknown field${near === undefined ? '' : `; did you mean ${near}?`}`;
   if (tolerant) found.warn('unknown-field', field(at, name), `${message}; it has no effect`);

@@ -31,7 +31,7 @@ export function validate(object: KubeObject, around: Surroundings): Validation {
   const validator = KINDS[`${groupOf(object.apiVersion)}/${object.kind}`];
   if (validator !== undefined) {
     for (const name of Object.keys(object)) {
-      if (TOP_LEVEL.includes(name)) continue;
+      if (TOP_LEVEL.includes(name) || found.isFull) continue;
       const near = nearest(name, TOP_LEVEL);
       found.error(name, `unknown field${near === undefined ? '' : `; did you mean ${near}?`}`, 'unknown-field');
     }
