@@ -126,16 +126,26 @@ test('a connected socket does not hear strangers', async () => {
   for (const { socket } of [friend, client, stranger]) socket[Symbol.dispose]();
 });
 
-test('what waits in the kernel is still read at the end', async () => {
-  const fd = openUdp({ bind: { ip: '127.0.0.1', port: 0 } });
-  const client = recording(openUdp({ connect: portOf(fd) }));
-  for (let i = 0; i < 20; i += 1) client.socket.send(Buffer.from(String(i)));
-  const server = recording(fd, 1);
-  server.socket.finish();
-  assert.equal(server.texts.length, 20);
-  server.socket.finish();
-  client.socket[Symbol.dispose]();
-});
+for (const loopback of ['127.0.0.1', '::1']) {
+  test(`one that finishes on ${loopback} reads what waits, still answers, and leaves what follows to its successor`, async () => {
+    const fd = openUdp({ bind: { ip: loopback, port: 0 }, reusePort: true });
+    const at = portOf(fd);
+    const clients = Array.from({ length: 16 }, () => recording(openUdp({ connect: at })));
+    for (const { socket } of clients) socket.send(Buffer.from('early'));
+    const server = recording(fd, 1);
+    const successor = recording(openUdp({ bind: at, reusePort: true }));
+    server.socket.finish();
+    assert.equal(server.texts.length, 16);
+    for (const { socket } of clients) socket.send(Buffer.from('late')); // whichever of the two the kernel would have chosen
+    await eventually('the successor hears all', () => successor.texts.length === 16);
+    for (const peer of server.peers) assert.ok(server.socket.send(Buffer.from('answer'), peer));
+    await eventually('all are answered', () => clients.every(({ texts }) => texts[0] === 'answer'));
+    assert.equal(server.texts.length, 16);
+    server.socket.finish();
+    for (const { socket } of [server, successor, ...clients]) socket[Symbol.dispose]();
+    server.socket.finish();
+  });
+}
 
 test('it is closed within its own callback, twice, and nothing stays open', async () => {
   const before = openFds();

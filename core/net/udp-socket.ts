@@ -3,6 +3,7 @@ import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { incoming, MAX_DATAGRAM_BYTES, outgoing } from './datagram.ts';
 import { KernelError, must } from './errors.ts';
 import * as k from './kernel.ts';
+import { localAddress } from './listen.ts';
 import type { NetnsRef } from './netns.ts';
 import { decodeSockaddr, encodeSockaddr, type IpPort } from './sockaddr.ts';
 import { setOption } from './socket-options.ts';
@@ -112,10 +113,19 @@ export class UdpSocket implements Disposable {
     return outgoing.send(this.#fd, view, to?.sockaddr) >= 0;
   }
 
-  /** Reads what waits in the kernel already, then closes: whoever is bound to the port beside us takes the rest. */
+  /**
+   * Reads what waits in the kernel already, and nothing after it: whoever is bound to the port beside us takes the rest.
+   * Answers can still be sent.
+   */
   finish(): void {
+    if (this.#isClosed) return;
+    this.#watch.want(0);
     this.#read(LAST_DATAGRAMS);
-    this[Symbol.dispose]();
+    if (this.#isClosed) return;
+    // A connected socket hears its peer alone (ip(7)), and may send anywhere. Its peer is itself, and it does not talk to itself.
+    const own = localAddress(this.#fd);
+    if (own !== undefined) k.sys.connect(this.#fd, encodeSockaddr(own).bytes);
+    this.#read(LAST_DATAGRAMS); // what came in between
   }
 
   [Symbol.dispose](): void {
