@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { request } from 'undici';
-import { NetnsRef, PacketCapture, type SeqpacketConnection, SeqpacketServer } from '../core/net/index.ts';
+import {
+  NetnsRef,
+  openUdp,
+  PacketCapture,
+  type SeqpacketConnection,
+  SeqpacketServer,
+  UdpSocket,
+} from '../core/net/index.ts';
 import { createLogger } from '../core/telemetry/index.ts';
 import {
   ADDRESS_TYPE,
@@ -19,10 +26,12 @@ import {
 import { startTestPlane } from '../core/xds/test-plane.ts';
 import { decodeHello, decodeResponse, encodeRequest, type ZdsRequest } from '../core/zds/index.ts';
 import { type Authorization, EMPTY_MATCH, mustParseIp, type Workload } from '../mesh/index.ts';
+import { service } from '../mesh/test-support.ts';
 import { ScratchDir } from '../test/support/leftovers.ts';
 import { eventually, needsRoot, readAll, TestNet } from '../test/support/netns.ts';
 import { startZtunnel } from './app.ts';
 import { parseConfig } from './config.ts';
+import { queryBytes, show } from './dns/test-query.ts';
 
 function workload(name: string, ip4: string, ip6: string): Workload {
   return {
@@ -322,6 +331,57 @@ test('a connection waits for a policy that is named and has not arrived, as othe
   };
   setAuthorization(w.authorizations, policy);
   assert.equal(await readAll(socket), 'patience');
+});
+
+test('a pod asks its own thread for names, which counts and logs it', { skip: needsRoot }, async () => {
+  await using net = await TestNet.create({ hosts: { web: {} } });
+  const web = net.host('web');
+  await using w = await startWorld(2);
+  setAddress(w.addresses, { kind: 'workload', workload: workload('web', web.ip4, web.ip6) });
+  setAddress(w.addresses, {
+    kind: 'service',
+    service: service('cart', { namespace: 'shop', addresses: ['10.96.0.1'] }),
+  });
+  await (await w.connection()).receive(); // the hello
+  assert.equal(await w.tell(addPod('web'), web.netns), '');
+  assert.equal(await w.tell({ kind: 'snapshotSent' }), '');
+  const answers: Buffer[] = [];
+  for (const ip of ['127.0.0.1', '::1']) {
+    const events = { datagram: (view: Buffer) => void answers.push(Buffer.from(view)), failed: assert.fail };
+    using client = new UdpSocket(openUdp({ netns: web.netns, connect: { ip, port: 15_053 } }), events, { perTurn: 1 });
+    client.send(queryBytes({ name: 'cart' }));
+    await eventually(`an answer on ${ip}`, () => answers.length > 0);
+    assert.deepEqual(show(answers.pop() ?? Buffer.alloc(0)).answers, ['cart A 10.96.0.1']);
+  }
+  const metrics = (await w.get(w.ztunnel.ports.stats, '/metrics')).text;
+  const labels =
+    'request_query_type="a",request_protocol="udp",source_canonical_service="web",source_canonical_revision="latest"';
+  assert.ok(metrics.includes(`istio_dns_requests_total{${labels}} 2`), metrics);
+  await eventually('a line', () =>
+    w.lines.some((line) =>
+      /\tdns\tdns query\t.*src.workload="web" src.namespace="shop" query=A domain="cart" result="shop\/cart\.shop.*" endpoints=1/.test(
+        line,
+      ),
+    ),
+  );
+  const { config } = JSON.parse((await w.get(w.ztunnel.ports.admin, '/config_dump')).text);
+  assert.equal(config.dnsProxy, true);
+  assert.equal(config.dnsProxyAddr, 'localhost:15053');
+});
+
+test('a pod whose DNS port is taken is refused with the reason, and is served once it is free', {
+  skip: needsRoot,
+}, async () => {
+  await using net = await TestNet.create({ hosts: { web: {} } });
+  const web = net.host('web');
+  await using w = await startWorld(1);
+  setAddress(w.addresses, { kind: 'workload', workload: workload('web', web.ip4, web.ip6) });
+  await (await w.connection()).receive(); // the hello
+  assert.equal(await w.tell({ kind: 'snapshotSent' }), '');
+  const taken = openUdp({ netns: web.netns, bind: { ip: '127.0.0.1', port: 15_053 } });
+  assert.match(await w.tell(addPod('web'), web.netns), /bind EADDRINUSE: listen on 127.0.0.1 port 15053 \(UDP\)/);
+  closeSync(taken);
+  assert.equal(await w.tell(addPod('web'), web.netns), '');
 });
 
 test('our own namespace is not taken for a pod', { skip: needsRoot }, async () => {

@@ -180,9 +180,9 @@ type PlaneParts = Pick<AppDeps, 'config' | 'log' | 'write'> & {
 
 /** One thread is this one: a worker would only add its costs. */
 function dataPlane({ config, log, write, registry, mesh, certificates, revocations }: PlaneParts): DataPlane {
-  const { data, network, localNode, logFormat, logLevel, logAllowedConnections: logAllowed } = config;
+  const { data, dns, network, localNode, logFormat, logLevel, logAllowedConnections: logAllowed } = config;
   const material = (identity: SpiffeId, signal?: AbortSignal) => certificates.fetch(identity, signal);
-  const common = { registry, mesh, log, material, data, network, logAllowed };
+  const common = { registry, mesh, log, material, data, dns, network, logAllowed };
   if (config.workerThreads === 1) return new LocalDataPlane({ ...common, revocations, thread: 'main' });
   return new WorkerDataPlane({
     ...common,

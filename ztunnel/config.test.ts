@@ -98,10 +98,60 @@ test('every problem is told in one error: bad values, what we do not have, and n
   assert.ok(parse({ COMPLIANCE_POLICY: '', TLS12_ENABLED: 'false', ISTIO_META_DNS_CAPTURE: 'false' }));
 });
 
-test('what tunes something that we do differently is told and harms nothing', () => {
-  const { warnings } = parse({ ZTUNNEL_WORKER_THREADS: '4', PREFERED_SERVICE_NAMESPACE: 'a', ZTUNNEL_CPU_LIMIT: '' });
-  assert.deepEqual(warnings, ['PREFERED_SERVICE_NAMESPACE: there is no DNS proxy here']);
+const dnsRows: readonly (readonly [what: string, env: Readonly<Record<string, string>>, expected: string])[] = [
+  ['on, on loopback', {}, '127.0.0.1,::1 15053'],
+  ['on by name', { ISTIO_META_DNS_CAPTURE: 'TRUE' }, '127.0.0.1,::1 15053'],
+  ['off', { ISTIO_META_DNS_CAPTURE: 'false' }, 'off'],
+  ['off by what is not true', { ISTIO_META_DNS_CAPTURE: '1' }, 'off'],
+  ['off by the mesh', { PROXY_CONFIG: 'proxyMetadata: { ISTIO_META_DNS_CAPTURE: "false" }' }, 'off'],
+  [
+    'the environment wins',
+    { PROXY_CONFIG: 'proxyMetadata: { DNS_CAPTURE: "false" }', ISTIO_META_DNS_CAPTURE: 'true' },
+    '127.0.0.1,::1 15053',
+  ],
+  ['another port', { ISTIO_META_DNS_PROXY_ADDR: 'localhost:53' }, '127.0.0.1,::1 53'],
+  ['an address', { ISTIO_META_DNS_PROXY_ADDR: '127.0.0.2:5353' }, '127.0.0.2 5353'],
+  ['an address of IPv6', { ISTIO_META_DNS_PROXY_ADDR: '[::1]:5353' }, '::1 5353'],
+  ['without IPv6', { IPV6_ENABLED: 'false' }, '127.0.0.1 15053'],
+];
+
+for (const [what, env, expected] of dnsRows) {
+  test(`the DNS proxy: ${what}`, () => {
+    const { dns } = parse(env);
+    assert.equal(dns === undefined ? 'off' : `${dns.listen.join()} ${dns.port}`, expected);
+  });
+}
+
+test('the DNS proxy knows the cluster and which namespace is preferred; a dedicated one searches its own domains', () => {
+  const { dns } = parse({
+    CLUSTER_DOMAIN: 'K.Example',
+    PREFERED_SERVICE_NAMESPACE: 'a',
+    PROXY_MODE: 'dedicated',
+    PROXY_WORKLOAD_INFO: 'a/b/c',
+  });
+  assert.equal(dns?.clusterDomain, 'k.example');
+  assert.equal(dns?.preferredNamespace, 'a');
+  assert.equal(dns?.searchesFile, true);
+  assert.equal(parse({}).dns?.searchesFile, false);
 });
+
+for (const address of [
+  'localhost',
+  '15053',
+  'dns.example:53',
+  '127.0.0.1:0',
+  '127.0.0.1:70000',
+  '10.0.0.1:53',
+  '0.0.0.0:53',
+  ':53',
+]) {
+  test(`the DNS proxy: "${address}" is no address`, () => {
+    const env = { ISTIO_META_DNS_PROXY_ADDR: address };
+    assert.throws(() => parse(env), {
+      message: new RegExp(`DNS_PROXY_ADDR="${address}": must be localhost:PORT or IP:PORT`),
+    });
+  });
+}
 
 test('the node tells its pod, node and metadata; JSON metadata is typed and wins', () => {
   const config = parse({

@@ -21,6 +21,7 @@ import {
 } from '../core/config/index.ts';
 import { describeError } from '../core/telemetry/index.ts';
 import { type DataConfig, defaultDataConfig } from './data/index.ts';
+import { type DnsConfig, dnsConfig } from './dns/index.ts';
 import { workerThreads } from './threads/count.ts';
 
 /** What is read of `defaultConfig` in the mesh file and of `PROXY_CONFIG`. */
@@ -86,7 +87,7 @@ const variables = z.object({
   RUST_LOG: envText('info'),
   ISTIO_META_CLUSTER_ID: envOptionalText(),
   ISTIO_META_ISTIO_VERSION: envOptionalText(),
-  ISTIO_META_DNS_CAPTURE: envText('false'),
+  PREFERED_SERVICE_NAMESPACE: envOptionalText(),
   PROXY_CONFIG: envOptionalText(),
   ZTUNNEL_WORKER_THREADS: envOptionalText(),
   ZTUNNEL_CPU_LIMIT: envOptionalText(),
@@ -115,14 +116,6 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   USER_TIMEOUT_ENABLED: ['false'],
   TLS12_ENABLED: ['false'],
   COMPLIANCE_POLICY: [],
-  ISTIO_META_DNS_CAPTURE: ['false'],
-};
-
-const NO_DNS = 'there is no DNS proxy here';
-/** Settings of the reference that tune what we do differently: told, since somebody meant something by them. */
-const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
-  PREFERED_SERVICE_NAMESPACE: NO_DNS,
-  ISTIO_META_DNS_PROXY_ADDR: NO_DNS,
 };
 
 /** Roots to trust: the runtime's own, a file that is read at every connection, or the text itself. */
@@ -165,6 +158,8 @@ export type ZtunnelConfig = {
   readonly crlPath: string | undefined;
   readonly inpodUds: string;
   readonly data: DataConfig;
+  /** Undefined: pods have no DNS proxy, and their DNS must not be captured. */
+  readonly dns: DnsConfig | undefined;
   /** Threads that carry pods; 1: the main thread does it. */
   readonly workerThreads: number;
   readonly drainDeadlineMs: number;
@@ -210,7 +205,17 @@ export function parseConfig({ env, readFile, cpus = availableParallelism() }: Co
   const headers = { xds: headersOf(env, 'XDS_HEADER_', problems), ca: headersOf(env, 'CA_HEADER_', problems) };
   const threads = threadCount(v, proxy.concurrency, cpus, problems);
   if (v.SECRET_TTL < 60_000) problems.push(`SECRET_TTL="${env['SECRET_TTL']}": the authority signs for 60s or more`);
-  for (const [name, why] of Object.entries(WITHOUT_EFFECT)) if (env[name]) warnings.push(`${name}: ${why}`);
+  const dns = dnsConfig(
+    {
+      capture: metadata.text['DNS_CAPTURE'],
+      address: metadata.text['DNS_PROXY_ADDR'],
+      clusterDomain: v.CLUSTER_DOMAIN,
+      preferredNamespace: v.PREFERED_SERVICE_NAMESPACE,
+      ipv6: v.IPV6_ENABLED,
+      dedicated: v.PROXY_MODE === 'dedicated',
+    },
+    problems,
+  );
   if (problems.length > 0) throw configError(problems);
 
   const inCluster = v.KUBERNETES_SERVICE_HOST !== undefined;
@@ -246,6 +251,7 @@ export function parseConfig({ env, readFile, cpus = availableParallelism() }: Co
     crlPath: v.CRL_PATH,
     inpodUds: v.INPOD_UDS,
     data: dataConfig(v),
+    dns,
     workerThreads: threads,
     drainDeadlineMs: drainDeadline(v.CONNECTION_TERMINATION_DEADLINE, v.TERMINATION_GRACE_PERIOD_SECONDS),
     adminPort: v.AMBIT_ZTUNNEL_ADMIN_PORT ?? proxy.proxyAdminPort ?? 15_000,

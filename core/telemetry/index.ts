@@ -10,5 +10,5 @@ export { bare, describeError, type Fields, type LogFormat } from './log-format.t
 export { createLogger, gathered, type Logger, standardOutput } from './logger.ts';
 export { Readiness, type ReadinessTask } from './readiness.ts';
 export { type Receipt, Receipts } from './receipts.ts';
-export { type CounterFamily, type GaugeFamily, Registry, type SeriesDelta } from './registry.ts';
+export { type CounterFamily, type GaugeFamily, type HistogramFamily, Registry, type SeriesDelta } from './registry.ts';
 export { ulid } from './ulid.ts';

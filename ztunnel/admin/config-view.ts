@@ -1,14 +1,15 @@
 /** The configuration as `/config_dump` and the start-up line show it: the reference's keys, and never a token. */
 import { ILLEGAL_PORTS } from '../../mesh/index.ts';
 import type { ControlPlaneConfig, RootSource, ZtunnelConfig } from '../config.ts';
+import type { DnsConfig } from '../dns/index.ts';
 import type { Json } from './mesh-dump.ts';
 
 export function configView(config: ZtunnelConfig): { readonly [key: string]: Json } {
-  const { data, pod, workload, xds, ca } = config;
+  const { data, dns, pod, workload, xds, ca } = config;
   const wildcard = (port: number) => `${data.ipv6 ? '[::]' : '0.0.0.0'}:${port}`;
   return {
     proxy: true,
-    dnsProxy: false,
+    dnsProxy: dns !== undefined,
     windowSize: data.streamWindowBytes,
     connectionWindowSize: data.connectionWindowBytes,
     frameSize: data.frameBytes,
@@ -21,6 +22,7 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
     inboundAddr: wildcard(data.inboundHbonePort),
     inboundPlaintextAddr: wildcard(data.inboundPlaintextPort),
     outboundAddr: wildcard(data.outboundPort),
+    dnsProxyAddr: dns === undefined ? null : dnsAddress(dns),
     illegalPorts: [...ILLEGAL_PORTS],
     network: config.network,
     localNode: config.localNode === '' ? null : config.localNode,
@@ -36,6 +38,7 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
     xdsRootCert: xds === undefined ? null : roots(xds.roots),
     altXdsHostname: xds?.altHostname ?? null,
     xdsHeaders: xds === undefined ? {} : headers(xds),
+    preferedServiceNamespace: dns?.preferredNamespace ?? null,
     secretTtl: seconds(config.secretTtlMs),
     xdsOnDemand: false,
     fakeCa: false,
@@ -65,6 +68,13 @@ export function configView(config: ZtunnelConfig): { readonly [key: string]: Jso
 
 function seconds(ms: number): Json {
   return { secs: Math.floor(ms / 1_000), nanos: Math.round((ms % 1_000) * 1e6) };
+}
+
+/** As it is written in DNS_PROXY_ADDR. */
+function dnsAddress({ listen, port }: DnsConfig): string {
+  const [ip = '', ...more] = listen;
+  if (more.length > 0 || ip === '127.0.0.1') return `localhost:${port}`;
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 /** Names only: who needs a header towards the control plane may well have put a credential into it. */

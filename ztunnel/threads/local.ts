@@ -4,8 +4,11 @@ import type { NetnsRef } from '../../core/net/index.ts';
 import { FlowLedger, type Logger, type Receipt, Receipts, type Registry } from '../../core/telemetry/index.ts';
 import type { Rejection, Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
+import { systemClock } from '../clock.ts';
 import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy } from '../data/index.ts';
+import { type DnsConfig, DnsService, type ServedDns } from '../dns/index.ts';
 import type { MeshState } from '../mesh-state.ts';
+import { DnsReporter, dnsMetrics } from '../observe/dns-observer.ts';
 import { tcpMetrics } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
 import { SlicedRounds } from '../slices.ts';
@@ -21,6 +24,8 @@ export type LocalOptions = {
   readonly material: (identity: SpiffeId, signal?: AbortSignal) => Promise<TlsMaterial>;
   readonly revocations: Revocations | undefined;
   readonly data: DataConfig;
+  /** Undefined: there is no DNS proxy. */
+  readonly dns: DnsConfig | undefined;
   readonly network: string;
   readonly logAllowed: boolean;
   /** Name of this thread in metrics. */
@@ -32,6 +37,7 @@ export class LocalDataPlane implements DataPlane {
   readonly #observer: Observer;
   readonly #receipts = new Receipts({ now: Date.now, random: Math.random });
   readonly #ledger = new FlowLedger({ now: Date.now });
+  readonly #dns: DnsService | undefined;
   readonly #nodePods = new NodePods();
   readonly #proxies = new Set<PodProxy>();
   /** Pods of other threads by uid, as the pods of this one reach them. */
@@ -45,6 +51,7 @@ export class LocalDataPlane implements DataPlane {
     const [receipts, ledger, logAllowed] = [this.#receipts, this.#ledger, options.logAllowed];
     this.#observer = new Observer({ metrics: tcpMetrics(registry), receipts, ledger, log, now, logAllowed });
     registry.onCollect(() => this.#observer.flush());
+    this.#dns = options.dns && dnsService(options, options.dns);
     this.#lag = measureLag(registry, options.thread);
     const changed = new SlicedRounds<PodProxy>(
       (proxy) => proxy.reevaluate(),
@@ -56,10 +63,20 @@ export class LocalDataPlane implements DataPlane {
 
   async start(info: PodInfo, netns: NetnsRef | undefined): Promise<ServedPod> {
     await this.dismiss(info.uid); // it was another thread's until now
-    const proxy = await this.#serve(info, netns, false);
+    const dns = this.#dns?.serve(info, netns, (signal) => this.#options.mesh.workloadReady(info, signal));
+    let proxy: PodProxy;
+    try {
+      proxy = await this.#serve(info, netns, false);
+    } catch (error) {
+      await dns?.stopNow();
+      throw error;
+    }
+    const both = async (end: (part: PodProxy | ServedDns) => Promise<void>) => {
+      await Promise.all([end(proxy), dns && end(dns)]).finally(() => this.#proxies.delete(proxy));
+    };
     return {
-      drain: (deadlineMs) => proxy.drain(deadlineMs).finally(() => this.#proxies.delete(proxy)),
-      stopNow: () => proxy.stopNow().finally(() => this.#proxies.delete(proxy)),
+      drain: (deadlineMs) => both((part) => part.drain(deadlineMs)),
+      stopNow: () => both((part) => part.stopNow()),
       connections: () => proxy.connections(),
     };
   }
@@ -138,6 +155,20 @@ export class LocalDataPlane implements DataPlane {
     this.#watch[Symbol.dispose]();
     this.#lag[Symbol.dispose]();
   }
+}
+
+function dnsService({ mesh, registry, log, data }: LocalOptions, config: DnsConfig): DnsService {
+  return new DnsService({
+    config,
+    view: mesh.view,
+    mark: data.mark,
+    reusePort: data.reusePort,
+    observe: new DnsReporter(dnsMetrics(registry), log),
+    log: log.target('dns'),
+    clock: systemClock,
+    now,
+    random: Math.random,
+  });
 }
 
 const now = () => performance.now();

@@ -5,6 +5,7 @@ import type { LogFormat, Receipt, SeriesDelta } from '../../core/telemetry/index
 import type { Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
 import type { DataConfig, PodInfo } from '../data/index.ts';
+import type { DnsConfig } from '../dns/index.ts';
 import type { Flows, PodConnections } from './data-plane.ts';
 import type { Call } from './link.ts';
 
@@ -12,6 +13,7 @@ import type { Call } from './link.ts';
 export type WorkerSettings = {
   readonly thread: string;
   readonly data: DataConfig;
+  readonly dns: DnsConfig | undefined;
   readonly network: string;
   readonly localNode: string;
   readonly logAllowed: boolean;

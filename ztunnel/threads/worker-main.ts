@@ -49,6 +49,7 @@ const plane = new LocalDataPlane({
   material: (identity, signal) => materials.fetch(identity, signal),
   revocations,
   data: settings.data,
+  dns: settings.dns,
   network: settings.network,
   logAllowed: settings.logAllowed,
   thread: settings.thread,

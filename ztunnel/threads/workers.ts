@@ -9,7 +9,9 @@ import { describeError, type LogFormat, type Logger, type Receipt, type Registry
 import { ADDRESS_TYPE, type Rejection, type Update } from '../../core/xds/index.ts';
 import { MeshError, type SpiffeId } from '../../mesh/index.ts';
 import type { DataConfig, PodInfo } from '../data/index.ts';
+import type { DnsConfig } from '../dns/index.ts';
 import type { MeshState } from '../mesh-state.ts';
+import { dnsMetrics } from '../observe/dns-observer.ts';
 import { tcpMetrics } from '../observe/metrics.ts';
 import type { DataPlane, Flows, ServedPod } from './data-plane.ts';
 import { measureLag } from './lag.ts';
@@ -30,6 +32,7 @@ export type WorkersOptions = {
   readonly logLevel: string;
   readonly material: (identity: SpiffeId) => Promise<TlsMaterial>;
   readonly data: DataConfig;
+  readonly dns: DnsConfig | undefined;
   readonly network: string;
   readonly localNode: string;
   readonly logAllowed: boolean;
@@ -69,6 +72,7 @@ export class WorkerDataPlane implements DataPlane {
   constructor(options: WorkersOptions) {
     this.#options = options;
     tcpMetrics(options.registry); // the families into which the workers' numbers go
+    if (options.dns !== undefined) dnsMetrics(options.registry);
     this.#lag = measureLag(options.registry, 'main');
     this.#slots = Array.from({ length: options.threads }, (_, i) => this.#makeSlot(String(i)));
     options.log.filter.onChange(() => this.#tell((slot) => slot.worker.link.tell('levels', `${options.log.filter}`)));
@@ -160,12 +164,13 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   #spawn(thread: string, slot: () => Slot): WorkerThread {
-    const { data, network, localNode, logAllowed, crlPath, logFormat, logLevel, log, write, material, registry } =
+    const { data, dns, network, localNode, logAllowed, crlPath, logFormat, logLevel, log, write, material, registry } =
       this.#options;
     return new WorkerThread({
       settings: {
         thread,
         data,
+        dns,
         network,
         localNode,
         logAllowed,
