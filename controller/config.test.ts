@@ -62,6 +62,19 @@ const configMap = (mesh: unknown) => ({
 const read = (mesh?: unknown) =>
   readMeshConfig(mesh === undefined ? undefined : configMap(mesh), surroundings, 'istio-system');
 
+test('ranges to allocate addresses from are checked at the start', () => {
+  const range = (PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: string) =>
+    parseConfig({ PILOT_IP_AUTOALLOCATE_IPV4_PREFIX }).allocationRanges.map(
+      ({ address, prefix }) => `${address}/${prefix}`,
+    );
+  assert.deepEqual(range(''), ['240.240.0.0/16', '2001:2::/48']);
+  assert.deepEqual(range('10.9.0.0/24'), ['10.9.0.0/24', '2001:2::/48']);
+  for (const bad of ['junk', '10.0.0.0/31', 'fd00::/64']) {
+    assert.throws(() => range(bad), new RegExp(`PILOT_IP_AUTOALLOCATE_IPV4_PREFIX="${bad}": must be a range of IPv4`));
+  }
+  assert.deepEqual(parseConfig({ PILOT_ENABLE_IP_AUTOALLOCATE: 'false' }).allocationRanges, []);
+});
+
 test('the mesh configuration has defaults, and unknown keys of the reference are tolerated', () => {
   const defaults = {
     trustDomain: 'cluster.local',
@@ -79,6 +92,21 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     [own.trustDomain, own.trustDomainAliases, own.rootNamespace],
     ['me.corp.example', ['a', 'b'], 'config'],
   );
+});
+
+test('who may see ServiceEntries is read in the words of the reference', () => {
+  const rules = read(`
+    serviceEntryVisibility:
+      defaultVisibility: NAMESPACE
+      policies:
+        - visibility: PUBLIC
+          matchingRules: [{ namespaceSelector: { matchLabels: { trusted: "yes" } } }]`).serviceEntryVisibility;
+  const selector = { matchLabels: { trusted: 'yes' }, matchExpressions: [] };
+  assert.deepEqual(rules, { default: 'NAMESPACE', policies: [{ visibility: 'PUBLIC', namespaces: [selector] }] });
+  assert.deepEqual(read('serviceEntryVisibility: {}').serviceEntryVisibility, { default: 'PUBLIC', policies: [] });
+  const bad =
+    'serviceEntryVisibility: { policies: [{ visibility: PUBLIC, matchingRules: [{ namespaceSelector: x }] }] }';
+  assert.throws(() => read(bad), /policies\.0\.matchingRules\.0\.namespaceSelector: must be a label selector/);
 });
 
 test('a broken mesh configuration is one clear error', () => {

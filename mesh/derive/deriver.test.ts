@@ -7,7 +7,18 @@ import { evaluate } from '../policy/evaluate.ts';
 import { policyScope } from '../policy/scope.ts';
 import { at } from '../test-support.ts';
 import { Deriver } from './deriver.ts';
-import { authorizationPolicy, kubeService, namespace, node, peerAuthentication, pod, slice } from './test-objects.ts';
+import {
+  authorizationPolicy,
+  gateway,
+  kubeService,
+  namespace,
+  node,
+  peerAuthentication,
+  pod,
+  serviceEntry,
+  slice,
+  workloadEntry,
+} from './test-objects.ts';
 
 function deriverOf(...objects: readonly KubeObject[]): Deriver {
   const deriver = new Deriver(DEFAULT_MESH_CONFIG);
@@ -473,6 +484,30 @@ test('a change touches only what depends on it', () => {
       () => d.apply(kubeService('app/new', { selector: { app: 'b' }, clusterIP: '10.1.0.9' })),
       { ...nothing, up: ['new'] },
     ],
+    [
+      'an entry that selects one pod',
+      () => d.apply(serviceEntry('app/e', { hosts: ['e.example.com'], workloadSelector: { labels: { app: 'a' } } })),
+      { ...nothing, up: ['a', 'e'] },
+    ],
+    [
+      'its addresses',
+      () =>
+        d.apply(
+          serviceEntry('app/e', {
+            hosts: ['e.example.com'],
+            addresses: ['10.2.0.1'],
+            workloadSelector: { labels: { app: 'a' } },
+          }),
+        ),
+      { ...nothing, up: ['e'] },
+    ],
+    [
+      'a machine',
+      () => d.apply(workloadEntry('app/m', { address: '192.0.2.1', labels: { app: 'a' } })),
+      { ...nothing, up: ['m'] },
+    ],
+    ['a gateway that nobody asks for', () => d.apply(gateway('app/w')), nothing],
+    ['a label of the namespace', () => d.apply(namespace('app', { labels: { x: 'y' } })), nothing],
     ['a node', () => d.apply(node('nc', { 'topology.kubernetes.io/zone': 'z' })), { ...nothing, up: ['c'] }],
     ['the same node again', () => d.apply(node('nc', { 'topology.kubernetes.io/zone': 'z', load: 'high' })), nothing],
     ['a policy of the namespace', () => d.apply(authorizationPolicy('app/p', {})), { ...nothing, policies: ['p'] }],
@@ -575,6 +610,10 @@ test('objects full of nonsense are survived', () => {
     'discovery.k8s.io/v1 EndpointSlice',
     'security.istio.io/v1 AuthorizationPolicy',
     'security.istio.io/v1 PeerAuthentication',
+    'networking.istio.io/v1 ServiceEntry',
+    'networking.istio.io/v1 WorkloadEntry',
+    'gateway.networking.k8s.io/v1 Gateway',
+    'gateway.networking.k8s.io/v1 GatewayClass',
   ];
   const junk: readonly unknown[] = [null, 7, 'x', [], [null], {}, { a: null }];
   for (const kind of kinds) {
