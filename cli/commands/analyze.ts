@@ -45,8 +45,10 @@ export function addAnalyze(program: Command, context: CliContext): void {
     .command('analyze')
     .summary('what is wrong with the mesh, or would be with a folder of manifests, and how to mend it')
     .description(
-      `Looks for mistakes that the API accepts and that bite later: selectors that match nothing, policies without effect, slips in labels,
-NetworkPolicies that block the tunnel, STRICT with callers outside the mesh. Each finding has a code, the object and field, and a fix.`,
+      [
+        'Looks for mistakes that the API accepts and that bite later: selectors that match nothing, policies without effect, slips in labels,',
+        'NetworkPolicies that block the tunnel, STRICT with callers outside the mesh. Each finding has a code, the object and field, and a fix.',
+      ].join(' '),
     )
     .option('-f, --file <path...>', 'analyse these files and folders (YAML or JSON; - reads stdin), not the cluster')
     .option('-k, --with-cluster', 'analyse the files as if they were applied to the cluster', false)

@@ -45,8 +45,10 @@ export function addEnroll(program: Command, context: CliContext): void {
   common(program.command('enroll <namespace>'))
     .summary('bring the pods of a namespace into the mesh, after a look at what that would break')
     .description(
-      `Checks what would break, labels the namespace, and waits until every pod of it is in the mesh. No pod is restarted. When the check
-finds errors or warnings nothing is changed, unless --yes says that they were read.`,
+      [
+        'Checks what would break, labels the namespace, and waits until every pod of it is in the mesh. No pod is restarted. When the check',
+        'finds errors or warnings nothing is changed, unless --yes says that they were read.',
+      ].join(' '),
     )
     .option('--check', 'only look; change nothing', false)
     .option('--strict', 'also refuse callers outside the mesh, or check what that would break', false)
@@ -59,8 +61,10 @@ finds errors or warnings nothing is changed, unless --yes says that they were re
   common(program.command('unenroll <namespace>'))
     .summary('take the pods of a namespace out of the mesh')
     .description(
-      `Takes the label away and waits until every pod has left the mesh. Pods are not restarted and keep talking, in plaintext and without
-identity. When policies would no longer be enforced, or others would refuse these pods, it says so and wants --yes.`,
+      [
+        'Takes the label away and waits until every pod has left the mesh. Pods are not restarted and keep talking, in plaintext and without',
+        'identity. When policies would no longer be enforced, or others would refuse these pods, it says so and wants --yes.',
+      ].join(' '),
     )
     .addHelpText('after', `\nExamples:\n  ambit unenroll shop\n  ambit unenroll shop --dry-run\n\n${EXIT_CODES}`)
     .action((namespace: string, options: Options) => unenroll(context, namespace, options));

@@ -33,6 +33,7 @@ const pod = (
 const MESH = [
   pod('istio-system/agent', { 'k8s-app': 'istio-cni-node' }),
   pod('istio-system/ztunnel', { app: 'ztunnel' }),
+  pod('istio-system/istiod', { app: 'istiod' }),
 ];
 const answers: PodAnswers = (request) => (request.endsWith('/flows') ? '{"dropped":0,"flows":[]}' : '{}');
 
@@ -144,7 +145,7 @@ test('a node without the mesh is an error of the check', async () => {
   assert.equal(changed, false);
   assert.deepEqual(
     findings.map((one) => one.code),
-    ['AMB0601', 'AMB0601', 'AMB0608'],
+    ['AMB0601', 'AMB0601', 'AMB0601', 'AMB0608'],
   );
 });
 

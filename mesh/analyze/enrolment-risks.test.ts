@@ -18,6 +18,7 @@ const component = (app: Record<string, string>, name: string, ready = 'True') =>
 });
 const AGENT = component({ 'k8s-app': 'istio-cni-node' }, 'agent');
 const ZTUNNEL = component({ app: 'ztunnel' }, 'ztunnel');
+const ISTIOD = component({ app: 'istiod' }, 'istiod');
 const CLOSED = object('networking.k8s.io/v1', 'NetworkPolicy', 'shop/n', {
   podSelector: {},
   ingress: [{ ports: [{ port: 8080 }] }],
@@ -172,7 +173,7 @@ const flow = (source: string) => ({
   lastSeen: '2026-01-01T00:00:00Z',
 });
 const inside = pod('shop/cart', { ip: '10.1.0.1' });
-const IN = [ambient('shop'), inside, AGENT, ZTUNNEL];
+const IN = [ambient('shop'), inside, AGENT, ZTUNNEL, ISTIOD];
 const live = (more: Partial<EnrolmentEvidence> = {}): EnrolmentEvidence => ({ ...NOTHING, isLive: true, ...more });
 const open = { pod: 'shop/cart', source: '10.3.0.1', port: 8080 };
 const exempt = peers('shop/exempt', {
@@ -183,15 +184,28 @@ const exempt = peers('shop/exempt', {
 const liveRows: readonly Row[] = [
   [
     'before enrolment nobody sees the callers, and that is said',
-    [...SHOP, AGENT, ZTUNNEL],
+    [...SHOP, AGENT, ZTUNNEL, ISTIOD],
     ENROL,
     live(),
     ['AMB0608 Namespace shop'],
   ],
-  ['a node without an agent', [...SHOP, ZTUNNEL], ENROL, live(), ['AMB0601 Node node-1', 'AMB0608 Namespace shop']],
+  [
+    'a node without an agent',
+    [...SHOP, ZTUNNEL, ISTIOD],
+    ENROL,
+    live(),
+    ['AMB0601 Node node-1', 'AMB0608 Namespace shop'],
+  ],
+  [
+    'no controller',
+    [...SHOP, AGENT, ZTUNNEL],
+    ENROL,
+    live(),
+    ['AMB0601 Deployment istio-system/istiod', 'AMB0608 Namespace shop'],
+  ],
   [
     'a ztunnel that is not ready',
-    [...SHOP, AGENT, component({ app: 'ztunnel' }, 'ztunnel', 'False')],
+    [...SHOP, AGENT, ISTIOD, component({ app: 'ztunnel' }, 'ztunnel', 'False')],
     ENROL,
     live(),
     ['AMB0601 Node node-1', 'AMB0608 Namespace shop'],

@@ -64,8 +64,7 @@ export function enrolmentRisks(now: MeshModel, step: EnrolmentStep, evidence: En
     ...policiesThatBegin(before, after, step),
     ...notCarried(after, step),
     ...(step.strict ? strictRisks(after, step, evidence) : []),
-    ...(evidence.isLive ? unready(after, step) : []),
-    ...(evidence.isLive ? unseen(before, step) : []),
+    ...(evidence.isLive ? [...withoutController(after, step), ...unready(after, step), ...unseen(before, step)] : []),
   ];
   return risks.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
@@ -190,13 +189,17 @@ function* strictRisks(world: World, { namespace }: EnrolmentStep, { open }: Enro
     });
   }
   const byPod = Map.groupBy(open, ({ pod }) => pod);
-  for (const pod of world.podsIn(namespace)) {
-    const workload = workloadOf(world, pod);
-    const cut = (byPod.get(pod.facts.key) ?? []).filter((one) => workload && isRefusedByStrict(world, workload, one));
-    if (cut.length === 0) continue;
+  for (const pods of Map.groupBy(world.podsIn(namespace), ({ owner }) => formatRef(owner)).values()) {
+    const cut = pods.flatMap((pod) => {
+      const workload = workloadOf(world, pod);
+      if (workload === undefined) return [];
+      return (byPod.get(pod.facts.key) ?? []).filter((one) => isRefusedByStrict(world, workload, one));
+    });
+    const [first] = pods;
+    if (first === undefined || cut.length === 0) continue;
     const sources = some(cut.map(({ source }) => nameOfSource(world, source)));
-    yield finding('AMB0607', pod.owner, {
-      message: `${cut.length === 1 ? 'a connection' : `${cut.length} connections`} without identity to pod ${pod.facts.name} (from ${sources}) would be cut`,
+    yield finding('AMB0607', first.owner, {
+      message: `${cut.length === 1 ? 'a connection' : `${cut.length} connections`} without identity (from ${sources}) would be cut`,
       fix: 'bring the callers into the mesh first',
     });
   }
@@ -227,6 +230,22 @@ function* unready(world: World, { namespace }: EnrolmentStep): Generator<Finding
       );
     }
   }
+}
+
+/** Without a controller nobody learns of the pods, and they get no certificates. */
+function* withoutController({ config, podsSelected, podsIn }: World, { namespace }: EnrolmentStep): Generator<Finding> {
+  const { rootNamespace } = config;
+  if (podsIn(namespace).length === 0) return;
+  if ([...podsSelected(rootNamespace, { app: 'istiod' })].some(({ facts }) => facts.healthy)) return;
+  yield finding(
+    'AMB0601',
+    { kind: 'Deployment', namespace: rootNamespace, name: 'istiod' },
+    {
+      message:
+        'no controller is ready: pods that join get no certificates, and can neither call nor be called through tunnels',
+      fix: 'see ambit status; is the mesh installed? (ambit install)',
+    },
+  );
 }
 
 /** What nobody can know before: said, so that silence is not taken for an answer. */

@@ -1,6 +1,6 @@
 /** Who is meant to be in the mesh and can not be, or is not. */
 import { DEFAULT_EXCLUDED_NAMESPACES } from '../derive/enrolled.ts';
-import { type Finding, finding, type ObjectRef, podField, some } from './finding.ts';
+import { type Finding, finding, formatRef, type ObjectRef, podField, some } from './finding.ts';
 import type { AnalyzedPod, World } from './world.ts';
 
 const MODE = 'istio.io/dataplane-mode';
@@ -13,6 +13,7 @@ export function* enrolmentProblems(world: World): Generator<Finding> {
     const found = podProblem(pod, world);
     if (found !== undefined) yield found;
   }
+  yield* uncaptured(world);
   for (const { metadata } of world.objects('/Namespace')) {
     if (!world.isAmbient(metadata.name)) continue;
     const ref: ObjectRef = { kind: 'Namespace', name: metadata.name };
@@ -34,7 +35,7 @@ export function* enrolmentProblems(world: World): Generator<Finding> {
   }
 }
 
-function podProblem({ object, owner, facts, namespace, enrolment, labels }: AnalyzedPod, world: World) {
+function podProblem({ object, owner, facts, namespace, labels }: AnalyzedPod, world: World) {
   const annotations = object.metadata.annotations ?? {};
   const asks = labels[MODE] === 'ambient' || (world.isAmbient(namespace) && labels[MODE] !== 'none');
   if (asks && facts.hostNetwork) {
@@ -52,18 +53,33 @@ function podProblem({ object, owner, facts, namespace, enrolment, labels }: Anal
       fix: 'stop injecting sidecars into it (label sidecar.istio.io/inject=false) and restart it',
     });
   }
-  const node = facts.node;
-  const runs = facts.addresses !== undefined && facts.addresses.length > 0 && node !== '';
-  const redirection = annotations[REDIRECTION];
-  if (!enrolment.enrolled || !runs || redirection === 'enabled') return undefined;
-  return finding('AMB0306', owner, {
-    field: `metadata.annotations["${REDIRECTION}"]`,
-    message:
-      redirection === 'pending'
-        ? `pod ${object.metadata.name} waits for the ztunnel of node ${node}; its traffic is down`
-        : `pod ${object.metadata.name} should be in the mesh (${enrolment.because}) and is not: its traffic is in plaintext`,
-    fix: `look at the agent and the ztunnel of node ${node}: ambit status`,
+  return undefined;
+}
+
+/** Running pods that should be in the mesh and are not: once for all that belong together. */
+function* uncaptured(world: World): Generator<Finding> {
+  const late = world.pods.filter(({ object, facts, enrolment }) => {
+    const runs = facts.addresses !== undefined && facts.addresses.length > 0 && facts.node !== '';
+    return enrolment.enrolled && runs && object.metadata.annotations?.[REDIRECTION] !== 'enabled';
   });
+  const groups = Map.groupBy(late, ({ object, owner }) => {
+    const isPending = object.metadata.annotations?.[REDIRECTION] === 'pending';
+    return `${isPending} ${formatRef(owner)}`;
+  });
+  for (const pods of groups.values()) {
+    const [first] = pods;
+    if (first === undefined) continue;
+    const { object, owner, enrolment } = first;
+    const isPending = object.metadata.annotations?.[REDIRECTION] === 'pending';
+    const names = some(pods.map(({ facts }) => `${facts.name} on node ${facts.node}`));
+    yield finding('AMB0306', owner, {
+      field: `metadata.annotations["${REDIRECTION}"]`,
+      message: isPending
+        ? `waits for its ztunnel (${names}); its traffic is down`
+        : `should be in the mesh, since ${enrolment.because}, and is not (${names}): its traffic is in plaintext`,
+      fix: 'look at the agents and ztunnels of these nodes: ambit status',
+    });
+  }
 }
 
 /** Objects for sidecars say nothing in a namespace of this mesh. */

@@ -93,6 +93,9 @@ test('an object mutes codes about itself', () => {
   assert.deepEqual(muted('IST0101'), ['IST0127 AuthorizationPolicy shop/p spec.selector.matchLabels']);
   assert.deepEqual(muted('IST0101, IST0127'), []);
   assert.deepEqual(muted('*'), []);
+  const onHost = { captured: false, spec: { hostNetwork: true } };
+  const mute = { 'galley.istio.io/analyze-suppress': 'AMB0301' };
+  assert.deepEqual(found([...SHOP, pod('shop/agent', { ...onHost, annotations: mute })]), []);
 });
 
 test('a severity reaches a threshold that is as bad or milder', () => {
@@ -175,8 +178,8 @@ test('a mesh of 10,000 pods and 1,000 policies is analysed within seconds', () =
     }
   }
   const model = buildModel(objects);
-  const start = performance.now();
+  const before = process.cpuUsage();
   assert.deepEqual(findings(model), []);
-  const tookMs = performance.now() - start;
-  assert.ok(tookMs < 20_000, `${tookMs} ms`); // about 3 s alone; the machine may be shared
+  const { user } = process.cpuUsage(before); // not the time on the clock: the machine may be shared
+  assert.ok(user < 15_000_000, `${user / 1000} ms`);
 });

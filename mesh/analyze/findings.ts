@@ -4,7 +4,7 @@ import { unknownCallers } from './callers.ts';
 import { SEVERITIES } from './codes.ts';
 import { negativeConditions } from './conditions.ts';
 import { enrolmentProblems, sidecarObjects } from './enrolment.ts';
-import { type Finding, formatRef, type ObservedFlow } from './finding.ts';
+import { type Finding, formatRef, type ObservedFlow, refOf } from './finding.ts';
 import { misspeltNames } from './labels.ts';
 import { misplacedMeshPolicies, peerConflicts } from './peer-conflicts.ts';
 import { podSettings } from './pod-settings.ts';
@@ -50,7 +50,7 @@ const SUPPRESS = 'galley.istio.io/analyze-suppress';
  */
 export function findings(model: MeshModel, flows: readonly ObservedFlow[] = []): readonly Finding[] {
   const world = worldOf(model, flows);
-  const muted = mutedCodes(model);
+  const muted = mutedCodes(world);
   const told = FAMILIES.flatMap((family) => [...family(world)]);
   const places = new Set(told.map(metadataPlace));
   const valid = [...validationProblems(world)].filter((one) => !places.has(metadataPlace(one) ?? NOWHERE));
@@ -74,14 +74,14 @@ function metadataPlace({ object, field = '' }: Finding): string | undefined {
   return field.startsWith('metadata.') ? `${formatRef(object)} ${field.replaceAll('"', '')}` : undefined;
 }
 
-function mutedCodes({ objects }: MeshModel): ReadonlyMap<string, ReadonlySet<string>> {
+function mutedCodes(world: World): ReadonlyMap<string, ReadonlySet<string>> {
+  const owners = new Map(world.pods.map(({ object, owner }) => [object, owner]));
   const muted = new Map<string, ReadonlySet<string>>();
-  for (const { kind, metadata } of objects) {
-    const written = metadata.annotations?.[SUPPRESS];
-    if (written === undefined) continue;
-    const { name, namespace } = metadata;
-    const ref = namespace === undefined ? { kind, name } : { kind, namespace, name };
-    muted.set(formatRef(ref), new Set(written.split(',').map((code) => code.trim())));
+  for (const object of world.all) {
+    const written = object.metadata.annotations?.[SUPPRESS];
+    if (typeof written !== 'string') continue;
+    const ref = formatRef(owners.get(object) ?? refOf(object));
+    muted.set(ref, new Set(written.split(',').map((code) => code.trim())));
   }
   return muted;
 }

@@ -30,7 +30,7 @@ function* problemsOf(object: KubeObject, selector: Labels, world: World): Genera
   const selects = Object.keys(selector).length > 0;
   const field = selects ? 'spec.selector.matchLabels' : undefined;
   if (pods.length === 0) {
-    if (!selects) return; // for a namespace to come, or the mesh
+    if (!selects || world.pods.length === 0) return; // for a namespace to come; policies without any workload
     yield finding('IST0127', refOf(object), {
       field,
       message: `selects no pod: ${closest(selector, isMeshWide ? undefined : namespace, world)}`,

@@ -21,6 +21,7 @@ export function* serviceProblems(world: World): Generator<Finding> {
       yield* targetPorts(service, ports, pods);
       continue;
     }
+    if (world.pods.length === 0) continue; // services without any workload: nothing to compare with
     const labels = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
     yield finding('AMB0502', refOf(service), {
       field: 'spec.selector',

@@ -7,7 +7,7 @@ import type { KubeObject } from '../kube-object.ts';
 import type { Workload } from '../model.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { whyOutside } from './enrolment.ts';
-import { type Finding, finding, type ObjectRef, type ObservedFlow, some } from './finding.ts';
+import { type Finding, finding, formatRef, type ObjectRef, type ObservedFlow, some } from './finding.ts';
 import type { AnalyzedPod, World } from './world.ts';
 
 const PEER = 'security.istio.io/PeerAuthentication';
@@ -74,11 +74,14 @@ function outsiders(world: World, peer: PeerFacts, pods: readonly AnalyzedPod[]):
 }
 
 function* plaintextCallers(world: World, peer: PeerFacts, pods: readonly AnalyzedPod[]): Generator<Finding> {
-  for (const pod of pods) {
-    const workload = workloadOf(world, pod);
-    const flows = workload === undefined ? [] : plaintextFlowsTo(world, workload.uid);
-    const refused = flows.filter((flow) => workload !== undefined && isRefusedByStrict(world, workload, flow));
-    if (refused.length === 0) continue;
+  for (const alike of Map.groupBy(pods, ({ owner }) => formatRef(owner)).values()) {
+    const refused = alike.flatMap((pod) => {
+      const workload = workloadOf(world, pod);
+      if (workload === undefined) return [];
+      return plaintextFlowsTo(world, workload.uid).filter((flow) => isRefusedByStrict(world, workload, flow));
+    });
+    const [pod] = alike;
+    if (pod === undefined || refused.length === 0) continue;
     const times = refused.reduce((sum, { count }) => sum + count, 0);
     const last = refused
       .map(({ lastSeen }) => lastSeen)
