@@ -1,24 +1,52 @@
 /**
- * Makes `dist/cni-plugin.js`: the CNI plugin as one file without dependencies, which the node agent copies onto the host
- * beside the Node that runs it.
+ * Makes what is shipped as JavaScript:
+ * - `dist/cni-plugin.js`: the CNI plugin as one file without dependencies, which the node agent copies onto the host beside the
+ *   Node that runs it;
+ * - `dist/ztunnel/`: the ztunnel, which every node carries: without the modules it does not use, and without the machinery that
+ *   strips types in each of its threads, it needs a third less memory.
  */
-import { statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
-const outfile = join(root, 'dist', 'cni-plugin.js');
+const plugin = join(root, 'dist', 'cni-plugin.js');
+const ztunnel = join(root, 'dist', 'ztunnel');
 
-await build({
-  entryPoints: [join(root, 'cni', 'plugin', 'main.ts')],
-  outfile,
+const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node26',
-  format: 'cjs', // a lone .js file is CommonJS: no second look at its syntax at every start
   treeShaking: true,
   minifySyntax: true,
-  legalComments: 'inline',
   logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+await build({
+  ...COMMON,
+  entryPoints: [join(root, 'cni', 'plugin', 'main.ts')],
+  outfile: plugin,
+  format: 'cjs', // a lone .js file is CommonJS: no second look at its syntax at every start
+  legalComments: 'inline',
 });
-if (process.argv.includes('--verbose')) console.log(`${outfile}: ${statSync(outfile).size} bytes`);
+
+rmSync(ztunnel, { recursive: true, force: true }); // names of shared parts change with their content
+mkdirSync(ztunnel, { recursive: true });
+await build({
+  ...COMMON,
+  entryPoints: [join(root, 'ztunnel', 'main.ts'), join(root, 'ztunnel', 'threads', 'worker-main.ts')],
+  outdir: ztunnel,
+  entryNames: '[name]',
+  format: 'esm',
+  splitting: true, // the threads share what they share, and load no more
+  mainFields: ['module', 'main'],
+  legalComments: 'eof',
+  // What is CommonJS asks for Node's own modules this way.
+  banner: {
+    js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+  },
+});
+
+if (process.argv.includes('--verbose')) {
+  for (const file of [plugin, join(ztunnel, 'main.js')]) console.log(`${file}: ${statSync(file).size} bytes`);
+}

@@ -8,6 +8,7 @@ import { eventually, needsRoot, TestNet } from '../test/support/netns.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const COMMAND = [join(ROOT, 'scripts/node.sh'), join(ROOT, 'ztunnel/main.ts')];
+const BUNDLE = [join(ROOT, 'scripts/node.sh'), join(ROOT, 'dist/ztunnel/main.js')];
 const PATH = process.env['PATH'];
 
 function watch(child: ChildProcess) {
@@ -32,8 +33,19 @@ function watch(child: ChildProcess) {
   };
 }
 
-const start = (args: readonly string[], env: NodeJS.ProcessEnv) =>
-  watch(spawn('sh', [...COMMAND, ...args], { env: { PATH, ...env }, stdio: 'pipe' }));
+const start = (args: readonly string[], env: NodeJS.ProcessEnv, command = COMMAND) =>
+  watch(spawn('sh', [...command, ...args], { env: { PATH, ...env }, stdio: 'pipe' }));
+
+test('the bundle that nodes run is this ztunnel: the same version, the same refusals', async () => {
+  const of = async (args: readonly string[], env: NodeJS.ProcessEnv, command: readonly string[]) => {
+    await using ztunnel = start(args, env, [...command]);
+    return { status: await ztunnel.ended, text: ztunnel.output.text };
+  };
+  for (const args of [['version'], ['help'], ['proxy']]) {
+    const env = { PACKET_MARK: 'x' };
+    assert.deepEqual(await of(args, env, BUNDLE), await of(args, env, COMMAND));
+  }
+});
 
 test('what cannot start says so in one clear line and ends with status 1', async () => {
   await using ztunnel = start(['proxy', 'ztunnel'], { PACKET_MARK: 'x', LOCAL_XDS: '/crl' });

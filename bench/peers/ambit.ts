@@ -14,7 +14,7 @@ const OURS: Pick<Implementation, 'name' | 'command' | 'args'> = {
   args: [
     '--disable-warning=ExperimentalWarning',
     '--disable-sigusr1',
-    join(import.meta.dirname, '../../ztunnel/main.ts'),
+    join(import.meta.dirname, '../../dist/ztunnel/main.js'),
   ],
 };
 

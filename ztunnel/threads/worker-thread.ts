@@ -18,7 +18,8 @@ export type WorkerThreadOptions = {
   readonly onDeath: (death: Death) => void;
 };
 
-const ENTRY = new URL('./worker-main.ts', import.meta.url);
+/** Beside this module: as source, or both in the bundle. */
+const ENTRY = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
 export class WorkerThread {
   readonly link: Link<WorkerCalls, MainCalls>;
