@@ -15,6 +15,7 @@ import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { meshModel } from '../model/mesh-model.ts';
 import { parseOutputFormat, show } from '../output.ts';
 import { differences, nodesOnPath } from '../why/compare.ts';
+import { networkNotes } from '../why/network.ts';
 import { reportReceipt } from '../why/receipt-report.ts';
 import { findReceipt, RECEIPT_ID } from '../why/receipts.ts';
 import { report } from '../why/report.ts';
@@ -109,7 +110,8 @@ async function whyPath(
   const http = httpOf(options);
   const question = { from: must(parseCaller(from), 'FROM'), to: must(parseCallee(to), 'TO'), ...(http && { http }) };
   const model = await meshModel(options.file ?? [], context.cluster);
-  const predicted = predict(model, question);
+  const bare = predict(model, question);
+  const predicted = { ...bare, notes: [...bare.notes, ...networkNotes(model, bare)] };
   const prediction = options.compare ? await compared(ztunnelsOf(context, options), model, predicted) : predicted;
   context.out(show(format, prediction, () => report(prediction)));
   return prediction.verdict;

@@ -8,8 +8,28 @@ import { loadFiles } from './load-files.ts';
 
 /** From `files` if there are any, else from the cluster. Throws CliError for what can not be read. */
 export async function meshModel(files: readonly string[], cluster: () => Cluster): Promise<MeshModel> {
-  if (files.length === 0) return modelOf(await loadCluster(cluster()));
+  if (files.length === 0) {
+    const [objects, isolation] = await Promise.all([loadCluster(cluster()), networkPolicies(cluster())]);
+    return modelOf([...objects, ...isolation]);
+  }
   return modelOf(complete(loadFiles(files).map(({ object }) => object)));
+}
+
+const NETWORK_POLICY = {
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  plural: 'networkpolicies',
+  namespaced: true,
+} as const;
+
+/** They only add remarks: whoever may not read them goes without. */
+async function networkPolicies(cluster: Cluster): Promise<readonly KubeObject[]> {
+  try {
+    return await cluster.list(NETWORK_POLICY);
+  } catch (error) {
+    if (error instanceof CliError) return [];
+    throw error;
+  }
 }
 
 function modelOf(objects: readonly KubeObject[]): MeshModel {

@@ -214,6 +214,23 @@ test('a namespace that is not among the files is told of', async () => {
   assert.match(out, /Note: Namespace shop is not among them, so it is taken to have no labels\./);
 });
 
+test('a NetworkPolicy that would cut the tunnel is told of, and does not change the verdict', async () => {
+  const isolation = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: cart-only, namespace: shop }
+spec: { podSelector: { matchLabels: { app: cart } }, ingress: [{ ports: [{ port: 8080 }] }] }
+`;
+  const { code, out } = await ambit(['why', 'sa/web.shop', 'svc/cart.shop:80', '-f', 'DIR'], {
+    files: { 'a.yaml': SHOP, 'b.yaml': isolation },
+  });
+  assert.equal(code, 0);
+  assert.match(
+    out,
+    /Note: The network is not part of this: NetworkPolicy shop\/cart-only admits .*15008.* \(AMB0401\)/,
+  );
+});
+
 test('machines get the same as JSON and as YAML', async () => {
   const json = await why(
     'sa/web.shop',

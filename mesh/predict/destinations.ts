@@ -5,12 +5,12 @@ import { resolveName } from '../dns/resolve.ts';
 import type { Service } from '../model.ts';
 import { missingPod, type PredictedCaller, podsNamed } from './callers.ts';
 import { ended, hop, leaves } from './ends.ts';
-import { counted, listed } from './lists.ts';
+import { listed } from './lists.ts';
 import { askFor, lookupOf, offer } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import type { Hop, PredictedCase } from './prediction.ts';
 import type { Callee } from './question.ts';
-import { type NamedService, preference, throughService } from './through-service.ts';
+import { endpointsOf, type NamedService, throughService } from './through-service.ts';
 
 export type Destination =
   | {
@@ -140,8 +140,8 @@ function address({ view }: MeshModel, target: SocketAddress, caller: PredictedCa
   if (workload !== undefined) {
     hops.push(hop('name', `${target.ip} is ${workload.namespace}/${workload.name}, dialled directly`));
   } else if (service !== undefined) {
-    const count = counted(view.endpoints(service).length, 'healthy endpoint');
-    const says = `${target.ip} is service ${service.namespace}/${service.name}, port ${target.port}, ${count}${preference(service)}`;
+    const endpoints = endpointsOf(service, view.endpoints(service).length);
+    const says = `${target.ip} is service ${service.namespace}/${service.name}, port ${target.port}, ${endpoints}`;
     hops.push(hop('service', says));
   } else {
     hops.push(hop('name', `${formatSocketAddress(target)} is an address that the mesh does not know`));

@@ -38,7 +38,7 @@ export function throughService(
   const count = counted(endpoints, 'healthy endpoint');
   const serviceSays = isHeadless
     ? `service ${name} is headless, ${count}, dialled directly`
-    : `service ${name}, port ${port}, ${count}${preference(service)}`;
+    : `service ${name}, port ${port}, ${endpointsOf(service, endpoints)}`;
   const hops = [...before, hop('name', nameSays), hop('service', serviceSays)];
   if (addresses.length === 0) {
     const because = isHeadless
@@ -60,10 +60,11 @@ export function throughService(
   return { kind: 'dialled', targets, service, hops, notes: isMisled ? [note] : [] };
 }
 
-/** Whom of its endpoints a service prefers, in words. */
-export function preference({ loadBalancing }: Service): string {
-  if (loadBalancing?.mode === 'PASSTHROUGH') return ', whose address the client itself chooses';
-  if (loadBalancing?.mode === 'STRICT') return ', only those on the node of the caller';
-  if (loadBalancing?.mode === 'FAILOVER') return ', those near the caller first';
-  return '';
+/** How many endpoints can be chosen, and whom the service prefers. */
+export function endpointsOf({ loadBalancing }: Service, healthy: number): string {
+  const count = counted(healthy, 'healthy endpoint');
+  if (loadBalancing?.mode === 'PASSTHROUGH') return 'whose address the client itself chooses';
+  if (loadBalancing?.mode === 'STRICT') return `${count}, only those on the node of the caller`;
+  if (loadBalancing?.mode === 'FAILOVER') return `${count}, those near the caller first`;
+  return count;
 }
