@@ -416,6 +416,40 @@ table('what ztunnel can not see is warned about by name', [
   ['AUDIT without targets', rule({}, { action: 'AUDIT' }), [], ['spec.action: ztunnel does not know AUDIT']],
 ] satisfies readonly Row[]);
 
+table('a value that can match and seldom will is warned about', [
+  [
+    'a foreign trust domain',
+    source({ principals: ['other.org/ns/a/sa/b', 'cluster.local/ns/a/sa/b'] }),
+    [],
+    [`${SOURCE}.principals[0]: "other.org" is not the trust domain of this mesh (cluster.local)`],
+  ],
+  [
+    'a foreign trust domain with its scheme',
+    source({ notPrincipals: ['spiffe://other.org/ns/a/sa/*'] }),
+    [],
+    [`${SOURCE}.notPrincipals[0]: "other.org" is not the trust domain`],
+  ],
+  ['any trust domain', source({ principals: ['*/ns/a/sa/b'] }), []],
+  [
+    'a foreign trust domain in a condition',
+    when('source.principal', ['other.org/ns/a/sa/b']),
+    [],
+    ['spec.rules[0].when[0].values[0]: "other.org" is not the trust domain'],
+  ],
+  [
+    'a method in small letters',
+    operation({ methods: ['get'] }, SERVICE),
+    [],
+    [`${OPERATION}.methods[0]: methods are in capitals: "get"`],
+  ],
+  [
+    'a path without its slash',
+    operation({ paths: ['admin', '*/b'] }, SERVICE),
+    [],
+    [`${OPERATION}.paths[0]: every path begins with /: "admin"`],
+  ],
+] satisfies readonly Row[]);
+
 const gateway = (path: string): KubeObject => ({
   ...kubeService(path, {}),
   apiVersion: 'gateway.networking.k8s.io/v1',

@@ -5,6 +5,7 @@ import type { KubeObject } from '../kube-object.ts';
 import { attachmentFields, onlyOneAttachment, targetsIn, warnOfSelector, warnOfTargets } from './attachment.ts';
 import { warnOfEffect } from './authorization-effect.ts';
 import { OPERATION_FIELDS, type PolicyField, SOURCE_FIELDS, WHEN_KEY_NAMES, whenKey } from './authorization-fields.ts';
+import { warnOfHabits } from './authorization-habits.ts';
 import type { Enforcer } from './authorization-values.ts';
 import { type Findings, quote } from './findings.ts';
 import { type Check, isSet, list, object, oneOf, present, text } from './shape.ts';
@@ -30,6 +31,7 @@ export function validateAuthorizationPolicy(policy: KubeObject, around: Surround
   warnOfSelector(spec, namespace, around, found);
   warnOfTargets(spec, namespace, around, found);
   warnOfEffect(policy, around, found);
+  warnOfHabits(spec, around.config, found);
 }
 
 function specCheck(action: Action, enforcer: Enforcer): Check {
