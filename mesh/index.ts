@@ -35,13 +35,13 @@ export {
 } from './decide/inbound.ts';
 export {
   decideOutbound,
-  HBONE_PORT,
   ILLEGAL_PORTS,
   type OutboundDecision,
   type OutboundFlow,
   type RefuseReason,
 } from './decide/outbound.ts';
 export { formatReason, type RouteReason } from './decide/reason.ts';
+export { HBONE_PORT, type Resolution, resolved, type Way } from './decide/way.ts';
 export type { PolicyReading } from './derive/authorization-policy.ts';
 export { Deriver } from './derive/deriver.ts';
 export {

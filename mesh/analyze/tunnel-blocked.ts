@@ -3,7 +3,7 @@
  * arrives on port 15008, whatever the application dialled. Pods that are alike are judged once.
  */
 import { numericIp } from '../cidr.ts';
-import { HBONE_PORT } from '../decide/outbound.ts';
+import { HBONE_PORT } from '../decide/way.ts';
 import { selectorHolds } from '../derive/label-selector.ts';
 import { fields, type Labels, list } from '../derive/read.ts';
 import { getOrAdd } from '../derive/selector.ts';

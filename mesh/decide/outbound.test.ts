@@ -142,7 +142,7 @@ test('outbound decisions follow the table of the reference', () => {
       [service('echo', vip), workload('b', { hostname: 'b.example.com', services: { [ECHO]: {} } })],
       '10.1.0.1',
       80,
-      'refuse hostname-not-resolved',
+      'resolve b.example.com b direct',
     ],
     [
       'an endpoint here before one on another network',
@@ -354,14 +354,14 @@ test('the family of a dual-stack endpoint follows the service and then the calle
     ['DUAL', 'fd01::1', '10.0.0.1', '10.0.0.1:15008'],
     ['IPV4_ONLY', 'fd01::1', 'fd00::1 10.0.0.1', '10.0.0.1:15008'],
     ['IPV6_ONLY', '10.1.0.1', '10.0.0.1 fd00::1', '[fd00::1]:15008'],
-    ['IPV6_ONLY', '10.1.0.1', '10.0.0.1', 'no-address'],
+    ['IPV6_ONLY', '10.1.0.1', '10.0.0.1', 'refuse no-address'],
   ];
   for (const [ipFamilies, dst, addresses, want] of rows) {
     const s = service('echo', { addresses: ['10.1.0.1', 'fd01::1'], ipFamilies });
     const w = workload('b', { addresses: addresses.split(' '), services: { [ECHO]: {} } });
     const d = decide([s, w], dst, 80);
     assert.equal(
-      d.kind === 'refuse' ? d.reason : formatSocketAddress(d.dial),
+      d.kind === 'refuse' || d.kind === 'resolve' ? shown(d) : formatSocketAddress(d.dial),
       want,
       `${ipFamilies} ${dst} ${addresses}`,
     );

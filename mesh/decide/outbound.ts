@@ -2,21 +2,18 @@
  * Where does a connection of a captured pod go? The order of the questions is that of ztunnel's outbound path, so that both
  * can stand in for each other.
  */
-import { formatSocketAddress, type IpAddress, ipFamily, isLoopback, type SocketAddress } from '../address.ts';
+import { formatSocketAddress, type IpAddress, isLoopback, type SocketAddress } from '../address.ts';
 import type { GatewayAddress, Service, Workload } from '../model.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import type { PickFailure } from '../view/balancer.ts';
 import type { Candidate } from '../view/bucket.ts';
 import type { View } from '../view/view.ts';
 import { isBehindGateway, resolveGateway } from './gateway.ts';
-import { expectedIdentities } from './identities.ts';
 import type { RouteReason } from './reason.ts';
+import { follow, refuse, type Way } from './way.ts';
 
 /** Ports that the proxy itself listens on: a connection to them would come back for ever. */
 export const ILLEGAL_PORTS: ReadonlySet<number> = new Set([15_001, 15_006, 15_008]);
-/** Where every HBONE workload is reached. */
-export const HBONE_PORT = 15_008;
-
 export type OutboundFlow = {
   readonly source: Workload;
   readonly from: SocketAddress;
@@ -55,6 +52,16 @@ export type OutboundDecision =
       readonly because: RouteReason;
     }
   | { readonly kind: 'passthrough'; readonly dial: SocketAddress; readonly because: RouteReason }
+  | {
+      /** The next hop is known by name only: `resolved` completes the decision with what the name means. */
+      readonly kind: 'resolve';
+      readonly hostname: string;
+      readonly way: Way;
+      /** Of the addresses that the name has, those of this one's family are preferred. */
+      readonly wish: IpAddress;
+      readonly service?: Service;
+      readonly because: RouteReason;
+    }
   | {
       readonly kind: 'refuse';
       readonly reason: RefuseReason;
@@ -126,20 +133,16 @@ function throughWaypoint(
   }
   // A reference by address says which family it means; one by name follows what the application dialled.
   const wish = waypoint.destination.kind === 'address' ? waypoint.destination.address : dst.ip;
-  const ip = pickAddress(hop.workload, wish, hop.service);
-  if (ip === undefined) return noAddress(hop.workload, service);
-  const identities = expectedIdentities(hop.workload, hop.service);
-  if (identities.length === 0) return noIdentity(hop.workload, service);
-  return {
-    kind: 'hbone',
-    dial: { ip, port: hop.port },
-    authority: formatSocketAddress(dst),
-    expectedIdentities: identities,
+  const way: Way = {
     destination: hop.workload,
-    ...(service && { service }),
+    port: hop.port,
+    service,
+    verifiedBy: hop.service,
+    authority: formatSocketAddress(dst),
     via: 'waypoint',
     because: { code: 'has-waypoint', of, waypoint },
   };
+  return follow(way, wish);
 }
 
 function toService(q: Question, service: Service): OutboundDecision {
@@ -159,54 +162,15 @@ function toEndpoint(q: Question, endpoint: Candidate, service: Service | undefin
     const isReturning = isBehindGateway(q.view, workload.waypoint, q.source, q.from.ip);
     if (!isReturning) return throughWaypoint(q, workload.waypoint, workload, service);
   }
-  const ip = pickAddress(workload, q.originalDst.ip, service);
-  if (ip === undefined) return noAddress(workload, service);
-  if (workload.tunnelProtocol === 'NONE') {
-    const because: RouteReason = { code: 'not-in-mesh', workload };
-    return { kind: 'tcp', dial: { ip, port }, destination: workload, ...(service && { service }), because };
-  }
-  const identities = expectedIdentities(workload, service);
-  if (identities.length === 0) return noIdentity(workload, service);
-  return {
-    kind: 'hbone',
-    dial: { ip, port: HBONE_PORT },
-    authority: formatSocketAddress({ ip, port }),
-    expectedIdentities: identities,
+  const isPlain = workload.tunnelProtocol === 'NONE';
+  const way: Way = {
     destination: workload,
-    ...(service && { service }),
-    via: 'direct',
-    because: { code: 'speaks-hbone', workload },
+    port,
+    service,
+    verifiedBy: service,
+    authority: undefined,
+    via: isPlain ? 'plain' : 'direct',
+    because: { code: isPlain ? 'not-in-mesh' : 'speaks-hbone', workload },
   };
-}
-
-/** The address asked for if the workload has it; else one that the service's families allow, of the same family if any. */
-function pickAddress(workload: Workload, wish: IpAddress, service: Service | undefined): IpAddress | undefined {
-  const { addresses } = workload;
-  if (addresses.includes(wish)) return wish;
-  const families = service?.ipFamilies ?? 'AUTOMATIC';
-  const family = ipFamily(wish);
-  let other: IpAddress | undefined;
-  for (const ip of addresses) {
-    const is = ipFamily(ip);
-    if ((families === 'IPV4_ONLY' && is === 6) || (families === 'IPV6_ONLY' && is === 4)) continue;
-    if (is === family) return ip;
-    other ??= ip;
-  }
-  return other;
-}
-
-function noAddress(workload: Workload, service: Service | undefined): OutboundDecision {
-  if (workload.addresses.length > 0 || workload.hostname === '') {
-    return refuse('no-address', { code: 'no-address', workload }, service);
-  }
-  const because: RouteReason = { code: 'hostname-not-resolved', workload, error: 'names are not looked up' };
-  return refuse('hostname-not-resolved', because, service);
-}
-
-function noIdentity(workload: Workload, service: Service | undefined): OutboundDecision {
-  return refuse('identity-unknown', { code: 'no-identity', workload }, service);
-}
-
-function refuse(reason: RefuseReason, because: RouteReason, service?: Service): OutboundDecision {
-  return { kind: 'refuse', reason, ...(service && { service }), because };
+  return follow(way, q.originalDst.ip);
 }

@@ -32,6 +32,7 @@ export function decide(resources: Resources, dst: string, port: number, caller =
 /** A decision in one line: kind, where to dial, authority, peer, via. */
 export function shown(d: OutboundDecision): string {
   if (d.kind === 'refuse') return `refuse ${d.reason}`;
+  if (d.kind === 'resolve') return `resolve ${d.hostname} ${d.way.destination.name} ${d.way.via}`;
   const dial = formatSocketAddress(d.dial);
   if (d.kind === 'passthrough') return `passthrough ${dial}`;
   if (d.kind === 'tcp') return `tcp ${dial} ${d.destination?.name}`;

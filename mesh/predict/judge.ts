@@ -5,7 +5,7 @@ import { formatReason } from '../decide/reason.ts';
 import { adviceFor } from './advice.ts';
 import { inPlaintext, throughTunnel } from './arrival.ts';
 import type { PredictedCaller } from './callers.ts';
-import { ended, hop, leaves } from './ends.ts';
+import { ended, hop, leaves, nameOf } from './ends.ts';
 import type { MeshModel } from './model.ts';
 import type { HopKind, PredictedCase } from './prediction.ts';
 import { throughWaypoint } from './waypoint.ts';
@@ -23,6 +23,8 @@ export function judge(model: MeshModel, caller: PredictedCaller, way: Way, targe
       return refused(caller, decision);
     case 'passthrough':
       return leaves(caller, formatSocketAddress(decision.dial));
+    case 'resolve':
+      return byName(caller, decision);
     case 'tcp':
       return inPlaintext(model, { caller, from }, decision);
     case 'hbone':
@@ -32,6 +34,16 @@ export function judge(model: MeshModel, caller: PredictedCaller, way: Way, targe
     default:
       return decision satisfies never;
   }
+}
+
+/** What is at the end of a name is for DNS to say, when the connection is made. */
+function byName(caller: PredictedCaller, { way }: Extract<OutboundDecision, { kind: 'resolve' }>): PredictedCase {
+  const { destination, port, via, service } = way;
+  const { hostname } = destination;
+  if (via === 'plain') return leaves(caller, `${hostname}:${port}`);
+  const because = `${nameOf(destination)} is only known as ${hostname}: what answers there is not predicted`;
+  const end = ended(caller, 'unknown', 'hostname-not-resolved', because, [hop('endpoint', because, 'unclear')]);
+  return { ...end, next: adviceFor({ end, caller, ...(service && { service }) }) };
 }
 
 /** Where the reader should look; for all others, at the endpoint. */

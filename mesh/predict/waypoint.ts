@@ -4,8 +4,9 @@
  */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
-import { HBONE_PORT, type OutboundDecision } from '../decide/outbound.ts';
+import type { OutboundDecision } from '../decide/outbound.ts';
 import { formatReason } from '../decide/reason.ts';
+import { HBONE_PORT } from '../decide/way.ts';
 import type { Workload } from '../model.ts';
 import { inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
 import { type PredictedCaller, running } from './callers.ts';

@@ -110,11 +110,12 @@ function addressFor({ addresses }: Workload, to: SocketAddress): SocketAddress |
 }
 
 function dialOf(decision: OutboundDecision, target: SocketAddress): SocketAddress {
-  return decision.kind === 'refuse' ? target : decision.dial;
+  return decision.kind === 'refuse' || decision.kind === 'resolve' ? target : decision.dial;
 }
 
 function keyOf(decision: OutboundDecision): string {
   if (decision.kind === 'refuse') return `refuse ${decision.reason} ${formatReason(decision.because)}`;
+  if (decision.kind === 'resolve') return `resolve ${decision.way.port} ${decision.way.destination.uid}`;
   const { ip, port } = decision.dial;
   const uid = decision.kind === 'passthrough' ? '' : (decision.destination?.uid ?? '');
   return `${decision.kind} ${ip} ${port} ${uid} ${decision.kind === 'hbone' ? decision.authority : ''}`;

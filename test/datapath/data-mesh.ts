@@ -18,7 +18,9 @@ import {
   type DataConfig,
   defaultDataConfig,
   type EarlyDeny,
+  Hostnames,
   type LiveCounters,
+  type LookUp,
   NodePods,
   type PodProxy,
   type PodProxyDeps,
@@ -43,6 +45,7 @@ class RecordingObserver implements ConnectionObserver {
   readonly handshakes: (EarlyDeny & { readonly code: string })[] = [];
   readonly warnings: string[] = [];
   readonly tunnelFaults: string[] = [];
+  readonly hostnames: string[] = [];
   sockets = 0;
 
   opened(context: ConnectionContext) {
@@ -80,6 +83,10 @@ class RecordingObserver implements ConnectionObserver {
     this.tunnelFaults.push(kind);
   }
 
+  hostnameAsked(_source: Workload, hostname: string): void {
+    this.hostnames.push(hostname);
+  }
+
   socketAccepted(): void {
     this.sockets += 1;
   }
@@ -109,6 +116,8 @@ export type Pod = {
   readonly observer: RecordingObserver;
 };
 
+const nobody: LookUp = async () => [];
+
 const RULES = planRules({ ipv6: true, dnsCapture: false, bypassInbound: false, virtualInterfaces: [] });
 
 export type MeshOptions = {
@@ -120,6 +129,8 @@ export type MeshOptions = {
   /** All pods are served by one process. */
   readonly oneNode?: boolean;
   readonly revocations?: PodProxyDeps['revocations'];
+  /** What DNS says; absent: nothing. */
+  readonly lookUp?: LookUp;
   /** Other certificates than the right ones. */
   readonly material?: (pod: string, ca: TestCa) => ReturnType<TestCa['material']> | undefined;
 };
@@ -171,6 +182,7 @@ export class DataMesh implements AsyncDisposable {
       material: () => material,
       ...(options.oneNode && { nodePods: this.#nodePods }),
       ...(options.revocations && { revocations: options.revocations }),
+      hostnames: new Hostnames({ lookUp: options.lookUp ?? nobody, families: [4, 6], now: () => performance.now() }),
       observe: observer,
       config: { ...defaultDataConfig(), ...options.config },
       random: () => 0,

@@ -112,6 +112,8 @@ export interface ConnectionObserver {
   handshakeFailed(event: EarlyDeny & { readonly code: string; readonly flags: ResponseFlags }): void;
   /** A tunnel's peer, authenticated, hit one of the limits of HTTP/2: metrics label `kind`. */
   tunnelFault(kind: FloodKind): void;
+  /** A connection of `source` needs the address of a name, remembered or not. */
+  hostnameAsked(source: Workload, hostname: string): void;
   socketAccepted(reporter: Reporter): void;
   socketClosed(reporter: Reporter): void;
   /** Something worth one warning that belongs to no connection's fate: a source address that could not be kept, say. */

@@ -8,6 +8,8 @@ import {
   ILLEGAL_PORTS,
   MeshError,
   type OutboundDecision,
+  type OutboundFlow,
+  resolved,
   type SpiffeId,
   spiffeId,
   type Workload,
@@ -19,7 +21,7 @@ import type { ConnectionContext, ConnectionResult } from './observer.ts';
 import { type Captured, captured, dialFromPod, dropEarly, identityOf, materialOf, type Pod } from './pod.ts';
 import type { ShortWay } from './same-node.ts';
 
-type Route = Exclude<OutboundDecision, { kind: 'refuse' }>;
+type Route = Exclude<OutboundDecision, { kind: 'refuse' | 'resolve' }>;
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
 /** Serves one captured socket to its end. Never rejects: the failure of a connection is told to its observer. */
@@ -34,7 +36,7 @@ export async function serveOutbound(pod: Pod, connection: TcpConnection): Promis
       const workload = await pod.deps.workloadReady(signal);
       signal.throwIfAborted();
       const flow = { source: workload, from: c.from, originalDst: c.dst };
-      return { source: workload, route: decideOutbound(pod.deps.view, flow, pod.deps.random) };
+      return { source: workload, route: await routeOf(pod, flow, signal) };
     });
     if (route.kind === 'refuse')
       return dropEarly(pod, 'outbound', c, `${route.reason}: ${formatReason(route.because)}`);
@@ -42,6 +44,14 @@ export async function serveOutbound(pod: Pod, connection: TcpConnection): Promis
   } catch (error) {
     dropEarly(pod, 'outbound', c, messageOf(error));
   }
+}
+
+async function routeOf(pod: Pod, flow: OutboundFlow, signal: AbortSignal) {
+  const { view, random, hostnames, observe } = pod.deps;
+  const decision = decideOutbound(view, flow, random);
+  if (decision.kind !== 'resolve') return decision;
+  observe.hostnameAsked(flow.source, decision.hostname);
+  return resolved(decision, await hostnames.resolve(decision.hostname, signal), random);
 }
 
 async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Promise<void> {

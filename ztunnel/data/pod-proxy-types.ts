@@ -2,6 +2,7 @@
 import type { HboneImplementation, Revocations, TlsMaterial } from '../../core/hbone/index.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
+import type { Hostnames } from './hostnames.ts';
 import type { NodePods } from './node-pods.ts';
 import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 
@@ -104,6 +105,8 @@ export type PodProxyDeps = {
   readonly nodePods?: NodePods;
   /** Another thread listens for this pod: here only pods of this thread reach it, by the short way. */
   readonly isGuest?: boolean;
+  /** Of endpoints that are known by name only. */
+  readonly hostnames: Pick<Hostnames, 'resolve'>;
   /** Undefined: nothing is revoked. */
   readonly revocations?: Revocations;
   readonly observe: ConnectionObserver;

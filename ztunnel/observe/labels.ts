@@ -70,6 +70,23 @@ export function tcpLabels(context: ConnectionContext): readonly string[] {
   ];
 }
 
+/** Of what is counted before a destination is known. */
+export const SOURCE_LABELS = TCP_LABELS.slice(1, 9);
+
+export function sourceLabels(source: Workload): readonly string[] {
+  const labels = describe({ workload: source });
+  return [
+    labels.workload,
+    labels.service,
+    labels.revision,
+    labels.namespace,
+    principal(source),
+    labels.app,
+    labels.version,
+    labels.cluster,
+  ];
+}
+
 const FLAGS = TCP_LABELS.indexOf('response_flags');
 
 export function withFlags(labels: readonly string[], flags: ResponseFlags): readonly string[] {
@@ -81,7 +98,7 @@ type PartyLabels = Readonly<
 >;
 
 /** The view wins over what the peer says of itself. */
-function describe({ workload, baggage }: Party): PartyLabels {
+function describe({ workload, baggage }: Pick<Party, 'workload' | 'baggage'>): PartyLabels {
   if (workload !== undefined) {
     return {
       workload: or(workload.workloadName),

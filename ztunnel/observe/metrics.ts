@@ -5,7 +5,7 @@ import type { DeltaEvent } from '../../core/xds/index.ts';
 import type { RevocationEvents } from '../certificates/revocation-file.ts';
 import type { Reporter } from '../data/index.ts';
 import type { PodCounters } from '../zds/pod-table.ts';
-import { TCP_LABELS } from './labels.ts';
+import { SOURCE_LABELS, TCP_LABELS } from './labels.ts';
 
 export type TcpMetrics = {
   readonly opened: CounterFamily;
@@ -16,6 +16,7 @@ export type TcpMetrics = {
   readonly tunnelFaults: CounterFamily;
   /** Labels: {@link DRY_RUN_LABELS}. */
   readonly dryRun: CounterFamily;
+  readonly hostnames: CounterFamily;
   /** Handshakes and tunnelled connections that ended because of a revoked certificate. */
   readonly revoked: Readonly<Record<Reporter, Counter>>;
   readonly socketsOpen: Readonly<Record<Reporter, Gauge>>;
@@ -46,6 +47,11 @@ export function tcpMetrics(registry: Registry): TcpMetrics {
       'ambit_policy_dry_run',
       'Connections that a dry-run policy would have decided about, by rule (unstable).',
       DRY_RUN_LABELS,
+    ),
+    hostnames: registry.counter(
+      'istio_on_demand_dns',
+      'Connections that needed the address of a name, remembered or not (unstable).',
+      [...SOURCE_LABELS, 'hostname'],
     ),
     socketsOpen: { source: sockets.labels(['source']), destination: sockets.labels(['destination']) },
   };

@@ -19,6 +19,7 @@ import {
   formatDryRunHit,
   formatSocketAddress,
   serviceKey,
+  type Workload,
 } from '../../mesh/index.ts';
 import type {
   ConnectionContext,
@@ -31,7 +32,7 @@ import type {
   PolicyEvent,
   Reporter,
 } from '../data/index.ts';
-import { tcpLabels, withFlags } from './labels.ts';
+import { sourceLabels, tcpLabels, withFlags } from './labels.ts';
 import type { TcpMetrics } from './metrics.ts';
 
 export type ObserverOptions = {
@@ -126,6 +127,10 @@ export class Observer implements ConnectionObserver {
 
   tunnelFault(kind: FloodKind): void {
     this.#options.metrics.tunnelFaults.labels([kind]).inc();
+  }
+
+  hostnameAsked(source: Workload, hostname: string): void {
+    this.#options.metrics.hostnames.labels([...sourceLabels(source), hostname]).inc();
   }
 
   socketAccepted(reporter: Reporter): void {

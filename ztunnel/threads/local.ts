@@ -5,7 +5,15 @@ import { FlowLedger, type Logger, type Receipt, Receipts, type Registry } from '
 import type { Rejection, Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
 import { systemClock } from '../clock.ts';
-import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy } from '../data/index.ts';
+import {
+  type DataConfig,
+  Hostnames,
+  NodePods,
+  openNameServer,
+  type PodInfo,
+  type PodProxy,
+  startPodProxy,
+} from '../data/index.ts';
 import { type DnsConfig, DnsService, type ServedDns } from '../dns/index.ts';
 import type { MeshState } from '../mesh-state.ts';
 import { DnsReporter, dnsMetrics } from '../observe/dns-observer.ts';
@@ -39,6 +47,8 @@ export class LocalDataPlane implements DataPlane {
   readonly #ledger = new FlowLedger({ now: Date.now });
   readonly #dns: DnsService | undefined;
   readonly #nodePods = new NodePods();
+  readonly #nameServer = openNameServer();
+  readonly #hostnames: Hostnames;
   readonly #proxies = new Set<PodProxy>();
   /** Pods of other threads by uid, as the pods of this one reach them. */
   readonly #guests = new Map<string, Guest>();
@@ -48,6 +58,8 @@ export class LocalDataPlane implements DataPlane {
   constructor(options: LocalOptions) {
     const { registry, log, mesh } = options;
     this.#options = options;
+    const families = options.data.ipv6 ? ([4, 6] as const) : ([4] as const);
+    this.#hostnames = new Hostnames({ lookUp: this.#nameServer.lookUp, families, now });
     const [receipts, ledger, logAllowed] = [this.#receipts, this.#ledger, options.logAllowed];
     this.#observer = new Observer({ metrics: tcpMetrics(registry), receipts, ledger, log, now, logAllowed });
     registry.onCollect(() => this.#observer.flush());
@@ -117,6 +129,7 @@ export class LocalDataPlane implements DataPlane {
       workloadReady: (signal) => mesh.workloadReady(info, signal),
       material,
       nodePods: this.#nodePods,
+      hostnames: this.#hostnames,
       ...(revocations && { revocations }),
       observe: this.#observer,
       config: data,
@@ -152,6 +165,7 @@ export class LocalDataPlane implements DataPlane {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#guests.keys()].map((uid) => this.dismiss(uid)));
+    this.#nameServer[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     this.#lag[Symbol.dispose]();
   }
