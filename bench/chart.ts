@@ -1,4 +1,5 @@
-/** Rows as an SVG of bars: one group for each row, each group scaled by its own largest value. Pure. */
+/** Rows as an SVG: bars, one group for each row, each group scaled by its own largest value; then curves of what grew. Pure. */
+import { curvesOf, drawCurve } from './curve.ts';
 import { AMBIT, type Row, showNumber } from './report.ts';
 
 const WIDTH = 760;
@@ -14,7 +15,7 @@ const escapeXml = (text: string) =>
 export function chart(rows: readonly Row[], title: string): string {
   const parts: string[] = [];
   let y = 40;
-  for (const row of rows) {
+  for (const row of rows.filter(({ growth }) => growth === undefined)) {
     const bars = [...(row.ambit === undefined ? [] : [[AMBIT, row.ambit] as const]), ...Object.entries(row.peers)];
     const largest = Math.max(...bars.map(([, value]) => value), Number.MIN_VALUE);
     const heading = `${row.suite}: ${row.name}, ${row.metric} (${row.unit}, ${row.better} is better)`;
@@ -31,6 +32,11 @@ export function chart(rows: readonly Row[], title: string): string {
       y += BAR_HEIGHT;
     }
     y += GROUP_GAP;
+  }
+  for (const curve of curvesOf(rows)) {
+    const { parts: drawn, bottom } = drawCurve(curve, y);
+    parts.push(...drawn);
+    y = bottom;
   }
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" font-family="sans-serif" font-size="11">`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chart } from './chart.ts';
 import { parseCpuSeconds } from './cpu.ts';
+import { curvesOf } from './curve.ts';
 import { parseOptions } from './options.ts';
 import { bestRival, type Metric, median, ratio, Samples, showNumber, spreadOf, table } from './report.ts';
 
@@ -65,6 +66,29 @@ test('a chart scales the bars of a row by its largest and escapes names', () => 
   assert.equal(widths.length, 2);
   assert.equal((widths[0] ?? 0) * 2, widths[1]);
   assert.ok(svg.includes('1 &lt;open&gt; connection') && svg.includes('a &amp; b'));
+});
+
+test('what was measured at several sizes is a curve, from small to large, and no bars', () => {
+  const rows = [100_000, 1000, 10_000].flatMap((pods) => {
+    const metric = { suite: 'mesh', name: `derive ${pods}`, metric: 'time', unit: 'ms', better: 'lower' } as const;
+    return rowsOf({ ...metric, growth: { of: 'derivation', by: 'pods', at: pods } }, { ambit: [pods / 100] });
+  });
+  assert.deepEqual(
+    curvesOf(rows).map(({ points }) => points.map(({ x, y }) => [x, y])),
+    [
+      [
+        [1000, 10],
+        [10_000, 100],
+        [100_000, 1000],
+      ],
+    ],
+  );
+  const svg = chart(rows, 'growth');
+  assert.ok(!svg.includes('height="12"'), 'no bars');
+  const [line = ''] = /(?<=points=")[^"]+/.exec(svg) ?? [];
+  const [first, second, third] = line.split(' ').map((point) => point.split(',').map(Number));
+  const rise = (a: readonly number[] = [], b: readonly number[] = []) => (a[1] ?? 0) - (b[1] ?? 0);
+  assert.equal(rise(first, second), rise(second, third), 'what is proportional is a straight line');
 });
 
 test('CPU time is read also of a process with spaces and parentheses in its name', () => {

@@ -6,6 +6,14 @@ export type Metric = {
   readonly metric: string;
   readonly unit: string;
   readonly better: 'higher' | 'lower';
+  /** One of several sizes at which the same thing was measured: drawn as a curve. */
+  readonly growth?: Growth;
+};
+
+export type Growth = {
+  readonly of: string /** What there was more and more of. */;
+  readonly by: string;
+  readonly at: number;
 };
 
 export type Row = Metric & {

@@ -17,7 +17,7 @@ import {
   spiffeId,
   View,
 } from '../../mesh/index.ts';
-import { AMBIT } from '../report.ts';
+import { AMBIT, type Growth } from '../report.ts';
 import type { Suite } from './suite.ts';
 
 const ROUND_MS = 150;
@@ -47,7 +47,7 @@ function milliseconds<T>(work: () => T): readonly [number, T] {
   return [performance.now() - start, result];
 }
 
-type Report = (name: string, value: number, unit: string) => void;
+type Report = (name: string, value: number, unit: string, growth?: Growth) => void;
 
 const address = (net: number, i: number) => mustParseIp(`10.${net + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`);
 const alice = spiffeId('cluster.local', 'ns-7', 'alice');
@@ -206,23 +206,58 @@ function never(): never {
 }
 
 function benchDerive(report: Report): void {
-  for (const pods of [1000, 10_000, 100_000]) {
+  for (const pods of [1000, 3000, 10_000, 30_000, 100_000]) {
+    const grown = (of: string): Growth => ({ of, by: 'pods', at: pods });
     const [cold, deriver] = milliseconds(() => deriverOf(pods, 1000));
-    report(`derive ${pods} pods and 1,000 services, cold`, cold, 'ms');
+    report(`derive ${pods} pods and 1,000 services, cold`, cold, 'ms', grown('derivation with 1,000 services, cold'));
     let ready = false;
     const change = nanoseconds(() => {
-      deriver.apply(podOf(7, ready));
+      if (deriver.apply(podOf(7, ready)).addresses.upserted.length !== 1) never(); // its own resource and no other
       ready = !ready;
     });
-    report(`one pod changes among ${pods}`, change / 1000, 'µs');
+    report(`one pod changes among ${pods}`, change / 1000, 'µs', grown('one pod changes'));
     const [filled] = milliseconds(() => viewOf(deriver));
-    report(`a view filled with ${deriver.addresses.size} resources`, filled, 'ms');
+    report(`a view filled with ${pods} pods and 1,000 services`, filled, 'ms', grown('a view filled'));
   }
+  benchOtherChanges(report);
+}
+
+/** Changes of other objects among 10,000 pods, each undone by the next. */
+function benchOtherChanges(report: Report): void {
+  const deriver = deriverOf(10_000, 1000);
+  const flipped = (name: string, one: KubeObject, other: KubeObject): void => {
+    let turn = 0;
+    const change = nanoseconds(() => deriver.apply(turn++ & 1 ? one : other));
+    report(`among 10,000 pods and 1,000 services, ${name}`, change / 1000, 'µs');
+  };
+  const service = serviceOf(7);
+  flipped('an address of a service changes', service, {
+    ...service,
+    spec: { ...(service['spec'] as object), clusterIPs: [address(97, 7)] },
+  });
+  flipped('the labels of a node with 100 pods change', nodeOf(7), { ...nodeOf(8), metadata: { name: 'node-7' } });
+  const entry = (ip: string): KubeObject => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'e', namespace: 'ns-7' },
+    spec: { hosts: ['api.example.com'], addresses: [ip], resolution: 'DNS' },
+  });
+  flipped('an address of a ServiceEntry changes', entry('10.2.0.1'), entry('10.2.0.2'));
+  const namespace = (labels: Readonly<Record<string, string>>): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'ns-7', labels },
+  });
+  flipped('a namespace of 200 pods asks for a waypoint', namespace({}), namespace({ 'istio.io/use-waypoint': 'w' }));
 }
 
 export const mesh: Suite = async ({ samples }) => {
-  const report: Report = (name, value, unit) =>
-    samples.add({ suite: 'mesh', name, metric: 'time', unit, better: 'lower' }, AMBIT, value);
+  const report: Report = (name, value, unit, growth) =>
+    samples.add(
+      { suite: 'mesh', name, metric: 'time', unit, better: 'lower', ...(growth && { growth }) },
+      AMBIT,
+      value,
+    );
   benchEvaluate(report);
   benchOutbound(report);
   benchEndpoints(report);
