@@ -109,7 +109,7 @@ async function whyPath(
   const format = parseOutputFormat(options.output);
   const http = httpOf(options);
   const question = { from: must(parseCaller(from), 'FROM'), to: must(parseCallee(to), 'TO'), ...(http && { http }) };
-  const model = await meshModel(options.file ?? [], context.cluster);
+  const model = await meshModel(options.file ?? [], context.cluster, options.namespace);
   const bare = predict(model, question);
   const predicted = { ...bare, notes: [...bare.notes, ...networkNotes(model, bare)] };
   const prediction = options.compare ? await compared(ztunnelsOf(context, options), model, predicted) : predicted;

@@ -1,18 +1,32 @@
 /** The mesh that a command looks at: a live one, or the one that a folder of manifests would make. */
-import { buildModel, causedBy, type KubeObject, MeshError, type MeshModel } from '../../mesh/index.ts';
+import {
+  buildModel,
+  causedBy,
+  DEFAULT_MESH_CONFIG,
+  type KubeObject,
+  MeshError,
+  type MeshModel,
+  meshConfigMapName,
+  readMeshConfig,
+} from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { CliError } from '../errors.ts';
+import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { complete } from './complete.ts';
 import { loadCluster } from './load-cluster.ts';
 import { loadFiles } from './load-files.ts';
 
-/** From `files` if there are any, else from the cluster. Throws CliError for what can not be read. */
-export async function meshModel(files: readonly string[], cluster: () => Cluster): Promise<MeshModel> {
+/** From `files` if there are any, else from the cluster; configured by the ConfigMap in `namespace`. Throws CliError for what can not be read. */
+export async function meshModel(
+  files: readonly string[],
+  cluster: () => Cluster,
+  namespace = DEFAULT_NAMESPACE,
+): Promise<MeshModel> {
   if (files.length === 0) {
-    const [objects, isolation] = await Promise.all([loadCluster(cluster()), networkPolicies(cluster())]);
-    return modelOf([...objects, ...isolation]);
+    const [objects, isolation] = await Promise.all([loadCluster(cluster(), namespace), networkPolicies(cluster())]);
+    return modelOf([...objects, ...isolation], namespace);
   }
-  return modelOf(complete(loadFiles(files).map(({ object }) => object)));
+  return modelOf(complete(loadFiles(files).map(({ object }) => object)), namespace);
 }
 
 const NETWORK_POLICY = {
@@ -32,9 +46,13 @@ async function networkPolicies(cluster: Cluster): Promise<readonly KubeObject[]>
   }
 }
 
-function modelOf(objects: readonly KubeObject[]): MeshModel {
+function modelOf(objects: readonly KubeObject[], namespace: string): MeshModel {
+  const name = meshConfigMapName('default');
+  const configMap = objects.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name && metadata.namespace === namespace,
+  );
   try {
-    return buildModel(objects);
+    return buildModel(objects, readMeshConfig(configMap, DEFAULT_MESH_CONFIG, namespace));
   } catch (error) {
     const known = causedBy(error, MeshError);
     throw known === undefined ? error : new CliError(known.message.replace(/^\[[A-Z_]+\] /, ''), { cause: error });

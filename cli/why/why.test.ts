@@ -399,6 +399,13 @@ test('a mesh configuration that can not be read is an error with its field', asy
   assert.match(err, /^ambit: ConfigMap istio-system\/istio, key mesh: trustDomain: must be/);
 });
 
+test('the configuration is that of the namespace of the mesh', async () => {
+  const config = `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: istio, namespace: mesh }\ndata: { mesh: "trustDomain: shop.example" }\n`;
+  const world = { files: { 'shop.yaml': SHOP, 'z.yaml': config } };
+  const { out } = await ambit(['why', 'sa/web.shop', 'svc/cart.shop:80', '-f', 'DIR', '-n', 'mesh'], world);
+  assert.match(out, /spiffe:\/\/shop\.example\/ns\/shop\/sa\/web/);
+});
+
 test('--help says what the exit codes mean and shows examples', async () => {
   const { code, out } = await ambit(['why', '--help']);
   assert.equal(code, 0);

@@ -28,6 +28,8 @@ export function predict(model: MeshModel, question: Question): Prediction {
   const cases: PredictedCase[] = [];
   let path: readonly Hop[] = [];
   for (const { caller, names } of alikeCallers(model, callers)) {
+    if (caller.workload.nativeTunnel)
+      notes.add(`${caller.name} makes its tunnels itself: it may choose other ways than these`);
     const destination = destinationOf(model, question.to, caller);
     path = destination.hops;
     if (destination.kind === 'ends') {

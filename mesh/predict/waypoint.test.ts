@@ -113,6 +113,10 @@ const rows: readonly (readonly [
   ],
 ];
 
+test('a caller that makes its tunnels itself is said to', () => {
+  assert.match(ask('pod/gate', 'svc/cart:80', MESH).notes.join(), /default\/gate makes its tunnels itself/);
+});
+
 for (const [name, [from, to], resources, expected, because] of rows) {
   test(name, () => {
     const { verdict, reason, because: said } = ask(from, to, resources);
