@@ -102,11 +102,11 @@ const ask = (model: MeshModel, caller: string, service: string) => {
 };
 
 /** Enough for every endpoint of a service to be chosen. */
-const TRIES = 60;
+const TRIES = 48;
 
 test('every end that proxies come to is predicted, and nothing else', () => {
   let ends = 0;
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 20; seed++) {
     const random = seeded(seed);
     const model = buildModel(randomMesh(random));
     for (const caller of model.view.workloads()) {
@@ -126,7 +126,7 @@ test('every end that proxies come to is predicted, and nothing else', () => {
       }
     }
   }
-  assert(ends > 3_000, `only ${ends} ends were compared`);
+  assert(ends > 1_500, `only ${ends} ends were compared`);
 });
 
 test('a prediction does not depend on the order of the objects', () => {

@@ -33,12 +33,13 @@ export function dependsOnAddress(
   verdict: PolicyVerdict,
   unsure: Unsure,
 ): boolean {
-  const mentions = (authorization: Authorization) => mentionsAddress(authorization, unsure);
-  const scope = model.view.policyScope(destination);
-  if (!policiesIn(scope).some(mentions)) return false;
-  if (verdict.verdict === 'allow' || typeof verdict.because !== 'object') return true;
-  const decisive = model.view.authorizationByKey(verdict.because.policy);
-  return decisive === undefined || mentions(decisive); // a DENY that asks for no address denies everywhere
+  const { deny, allow } = model.view.policyScope(destination);
+  const anyIn = ({ policies }: PolicyScope['deny']) => policies.some((p) => mentionsAddress(p.authorization, unsure));
+  const { because } = verdict;
+  const decisive = typeof because === 'object' ? model.view.authorizationByKey(because.policy) : undefined;
+  const isDecisive = decisive !== undefined && mentionsAddress(decisive, unsure);
+  if (verdict.verdict === 'allow') return isDecisive || anyIn(deny);
+  return isDecisive || (because === 'no-allow-match' && anyIn(allow));
 }
 
 /** Policies that are enforced, or would be if anybody did. */

@@ -528,6 +528,37 @@ const rows: readonly Row[] = [
     says: [/these are manifests/],
   },
   {
+    name: 'an ALLOW that looks at no address settles it, whatever another ALLOW looks at',
+    ask: ['sa/web.shop', CART],
+    given: [app('shop/web', '10.1.0.3', MANIFEST), WEB_MAY, allow('one', { ipBlocks: ['10.9.0.0/16'] })],
+    is: ['allowed', 'allow-rule'],
+  },
+  {
+    name: 'beside a DENY by address it does not',
+    ask: ['sa/web.shop', CART],
+    given: [
+      app('shop/web', '10.1.0.3', MANIFEST),
+      WEB_MAY,
+      authorizationPolicy('shop/not', {
+        action: 'DENY',
+        rules: [{ from: [{ source: { ipBlocks: ['10.9.0.0/16'] } }] }],
+      }),
+    ],
+    is: ['unknown', 'address-matters'],
+  },
+  {
+    name: 'where no ALLOW matches, a DENY by address makes no difference',
+    ask: ['sa/future.shop', CART],
+    given: [
+      WEB_MAY,
+      authorizationPolicy('shop/not', {
+        action: 'DENY',
+        rules: [{ from: [{ source: { ipBlocks: ['10.9.0.0/16'] } }] }],
+      }),
+    ],
+    is: ['denied', 'no-allow-match'],
+  },
+  {
     name: 'unless no policy looks at it',
     ask: [WEB, CART],
     given: [app('shop/web', '10.1.0.3', MANIFEST), WEB_MAY],
