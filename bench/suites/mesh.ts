@@ -9,7 +9,9 @@ import {
   decideOutbound,
   EMPTY_MATCH,
   evaluate,
+  explain,
   type KubeObject,
+  type Match,
   mustParseIp,
   type OutboundFlow,
   type PolicyScope,
@@ -53,27 +55,24 @@ const address = (net: number, i: number) => mustParseIp(`10.${net + (i >> 16)}.$
 const alice = spiffeId('cluster.local', 'ns-7', 'alice');
 const facts = { source: alice, from: { ip: address(0, 1), port: 4000 }, to: { ip: address(0, 2), port: 8080 } };
 
-/** ALLOW policies of one namespace, none of which matches: the worst case. */
-function policies(count: number, kind: 'principal' | 'range'): readonly Authorization[] {
+/** What a policy asks for; the caller has none of it, so that none matches: the worst case. */
+const ASKING: Readonly<Record<string, (i: number) => Partial<Match>>> = {
+  principal: (i) => ({ principals: [{ kind: 'exact', value: `cluster.local/ns/ns-${i + 1000}/sa/x` }] }),
+  'principal prefix': (i) => ({ principals: [{ kind: 'prefix', value: `cluster.local/ns/ns-${i + 1000}/` }] }),
+  range: (i) => ({ sourceIps: [{ address: address(100, i), prefix: 32 }] }),
+  'principal suffix': (i) => ({ principals: [{ kind: 'suffix', value: `/sa/x-${i}` }] }),
+  'namespace prefix, one by one': (i) => ({ namespaces: [{ kind: 'prefix', value: `x-${i}` }] }),
+};
+
+/** ALLOW policies of one namespace. */
+function policies(count: number, asking: (i: number) => Partial<Match>, dryRun = false): readonly Authorization[] {
   return Array.from({ length: count }, (_, i) => ({
     name: `p${i}`,
     namespace: 'ns-1',
     scope: 'NAMESPACE',
     action: 'ALLOW',
-    dryRun: false,
-    rules: [
-      {
-        clauses: [
-          {
-            matches: [
-              kind === 'principal'
-                ? { ...EMPTY_MATCH, principals: [{ kind: 'exact', value: `cluster.local/ns/ns-${i + 1000}/sa/x` }] }
-                : { ...EMPTY_MATCH, sourceIps: [{ address: address(100, i), prefix: 32 }] },
-            ],
-          },
-        ],
-      },
-    ],
+    dryRun,
+    rules: [{ clauses: [{ matches: [{ ...EMPTY_MATCH, ...asking(i) }] }] }],
   }));
 }
 
@@ -137,16 +136,27 @@ function viewOf(deriver: Deriver): View {
 
 function benchEvaluate(report: Report): void {
   const local = viewOf(deriverOf(2, 0)).workloadByAddress('', address(0, 1)) ?? never();
-  for (const kind of ['principal', 'range'] as const) {
+  const scopeOf = (held: readonly Authorization[]) => {
+    const view = new View({ network: '', localNode: '' });
+    for (const policy of held) view.upsertAuthorization(policy);
+    return milliseconds((): PolicyScope => view.policyScope(local));
+  };
+  for (const [kind, asking] of Object.entries(ASKING)) {
     for (const count of [1, 100, 10_000]) {
-      const view = new View({ network: '', localNode: '' });
-      for (const policy of policies(count, kind)) view.upsertAuthorization(policy);
-      const [built, scope] = milliseconds((): PolicyScope => view.policyScope(local));
+      const [built, scope] = scopeOf(policies(count, asking));
       const each = nanoseconds(() => evaluate(scope, facts));
       report(`evaluate, ${count} ALLOW policies by ${kind}, none matches`, each / 1000, 'µs');
       if (count === 10_000) report(`scope of 10,000 policies by ${kind}, once per policy change`, built, 'ms');
     }
   }
+  const byPrincipal = ASKING['principal'] ?? never();
+  const matching = { ...facts, source: spiffeId('cluster.local', 'ns-1007', 'x') };
+  const [, enforced] = scopeOf(policies(10_000, byPrincipal));
+  const denied = nanoseconds(() => explain(enforced, facts));
+  report('explain a denial by 10,000 ALLOW policies', denied / 1000, 'µs');
+  const [, tried] = scopeOf([...policies(1, (): Partial<Match> => ({})), ...policies(10_000, byPrincipal, true)]);
+  if (evaluate(tried, matching).dryRunHits?.length !== 1) never();
+  report('evaluate, 10,000 dry-run policies, one matches', nanoseconds(() => evaluate(tried, matching)) / 1000, 'µs');
 }
 
 function benchOutbound(report: Report): void {

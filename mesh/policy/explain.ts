@@ -27,17 +27,30 @@ type Miss = { readonly rule: CompiledRule; readonly failed: number; readonly hel
 type FailedField = { readonly match: CompiledMatch; readonly test: FieldTest };
 
 /**
- * The policies considered, and the ALLOW rule that came closest: fewest fields failed, then most held, then policy order.
+ * The policies considered, and the ALLOW rule that came closest: fewest fields failed, then most held, then policy order;
+ * of very many rules, the first 1,024 are compared.
  * Only where it was the lack of an ALLOW match that denied: next to a DENY match, or a policy that is still on its way, a miss
  * would send people to the wrong place.
  */
 export function explain(scope: PolicyScope, conn: ConnectionFacts): Explanation {
   const subject = new Subject(conn);
-  const considered = [...scope.deny.policies, ...scope.allow.policies].map((p) => p.key);
+  const considered = consideredIn(scope);
   const otherReason = scope.deny.firstMatch(subject) !== undefined || scope.missing.length > 0;
   if (otherReason || scope.allow.firstMatch(subject) !== undefined) return { considered };
   const nearestMiss = nearestOf(scope.allow.policies, subject);
   return nearestMiss === undefined ? { considered } : { considered, nearestMiss };
+}
+
+/** One list for all denials of a scope: they may be many, and so may its policies be. */
+const CONSIDERED = new WeakMap<PolicyScope, readonly string[]>();
+
+function consideredIn(scope: PolicyScope): readonly string[] {
+  let considered = CONSIDERED.get(scope);
+  if (considered === undefined) {
+    considered = [...scope.deny.policies, ...scope.allow.policies].map((p) => p.key);
+    CONSIDERED.set(scope, considered);
+  }
+  return considered;
 }
 
 /** What came closest to matching in an ALLOW policy that is tried out, when it would have denied. */
@@ -47,10 +60,15 @@ export function explainDryRun(scope: PolicyScope, conn: ConnectionFacts, hit: Dr
   return nearestOf(tried, new Subject(conn));
 }
 
+/** Rules that are compared for a nearest miss: who is denied must not be able to keep a proxy busy. */
+const MOST_COMPARED = 1_024;
+
 function nearestOf(policies: readonly CompiledPolicy[], subject: Subject): NearestMiss | undefined {
   let nearest: Miss | undefined;
+  let left = MOST_COMPARED;
   for (const policy of policies) {
     for (const rule of policy.rules) {
+      if (left-- === 0) return nearest && describe(nearest, subject);
       const miss = missOf(rule, subject);
       if (miss !== undefined && (nearest === undefined || closer(miss, nearest))) nearest = miss;
     }

@@ -1,21 +1,26 @@
 /**
- * Rules found by what they ask for first. Most rules name exact callers or ports; those are looked up, and only the rest is
- * tried one after the other, so ten thousand policies in scope cost about as much as the few that could match.
+ * Rules found by what they ask for first. Most rules name callers, their addresses or ports; those are looked up, and only the
+ * rest is tried one after the other, so ten thousand policies in scope cost about as much as the few that could match.
  */
-import type { Match } from '../model.ts';
-import { type CompiledClause, type CompiledPolicy, type CompiledRule, ruleMatches } from './compile.ts';
+import { compileCidr } from '../cidr.ts';
+import type { Match, StringMatch } from '../model.ts';
+import { type CompiledPolicy, type CompiledRule, ruleMatches } from './compile.ts';
+import { AffixMap, RangeMap } from './prefix-maps.ts';
 import type { Subject } from './subject.ts';
 
 type Entry = { readonly order: number; readonly rule: CompiledRule };
+/** In policy order. */
 type Bucket = Entry[];
-type Discriminator =
-  | { readonly by: 'principal' | 'serviceAccount' | 'namespace'; readonly values: readonly string[] }
-  | { readonly by: 'port'; readonly values: readonly number[] };
+
+const newBucket = (): Bucket => [];
 
 export class RuleIndex {
   readonly #byPrincipal = new Map<string, Bucket>();
+  readonly #byPrincipalStart = new AffixMap<Bucket>('prefix');
+  readonly #byPrincipalEnd = new AffixMap<Bucket>('suffix');
   readonly #byServiceAccount = new Map<string, Bucket>();
   readonly #byNamespace = new Map<string, Bucket>();
+  readonly #bySource = new RangeMap<Bucket>();
   readonly #byPort = new Map<number, Bucket>();
   readonly #rest: Bucket = [];
   /** Policies behind these rules, also those without any rule. */
@@ -29,102 +34,110 @@ export class RuleIndex {
 
   /** The first rule, in policy order, that matches. */
   firstMatch(subject: Subject): CompiledRule | undefined {
+    if (this.policies.length === 0) return undefined;
     let best = earliest(this.#rest, subject, undefined);
-    if (subject.principal !== '') {
-      best = earliest(this.#byPrincipal.get(subject.principal), subject, best);
-      best = earliest(this.#byServiceAccount.get(subject.serviceAccount), subject, best);
-    }
-    best = earliest(this.#byNamespace.get(subject.namespace), subject, best);
-    best = earliest(this.#byPort.get(subject.port), subject, best);
+    for (const bucket of this.#found(subject)) best = earliest(bucket, subject, best);
     return best?.rule;
   }
 
   /** Every rule that matches, in policy order. */
   allMatches(subject: Subject): readonly CompiledRule[] {
+    if (this.policies.length === 0) return [];
     const found = new Set<Entry>(); // a rule with alternatives may be found under several values
-    const collect = (bucket: Bucket | undefined) => {
-      for (const entry of bucket ?? []) if (ruleMatches(entry.rule, subject)) found.add(entry);
-    };
-    collect(this.#rest);
-    if (subject.principal !== '') {
-      collect(this.#byPrincipal.get(subject.principal));
-      collect(this.#byServiceAccount.get(subject.serviceAccount));
+    for (const bucket of [this.#rest, ...this.#found(subject)]) {
+      for (const entry of bucket) if (ruleMatches(entry.rule, subject)) found.add(entry);
     }
-    collect(this.#byNamespace.get(subject.namespace));
-    collect(this.#byPort.get(subject.port));
     return [...found].sort((a, b) => a.order - b.order).map(({ rule }) => rule);
+  }
+
+  #found(subject: Subject): readonly Bucket[] {
+    const found: Bucket[] = [];
+    const keep = (bucket: Bucket | undefined) => {
+      if (bucket !== undefined) found.push(bucket);
+    };
+    if (subject.principal !== '') {
+      keep(this.#byPrincipal.get(subject.principal));
+      keep(this.#byServiceAccount.get(subject.serviceAccount));
+      found.push(
+        ...this.#byPrincipalStart.within(subject.principal),
+        ...this.#byPrincipalEnd.within(subject.principal),
+      );
+    }
+    keep(this.#byNamespace.get(subject.namespace));
+    keep(this.#byPort.get(subject.port));
+    if (!this.#bySource.isEmpty) found.push(...this.#bySource.containing(subject.from));
+    return found;
   }
 
   #add(entry: Entry): void {
     if (entry.rule.clauses.some((clause) => clause.length === 0)) return; // can never match
-    const keys = discriminators(entry.rule);
-    if (keys === undefined) {
-      this.#rest.push(entry);
-      return;
-    }
-    for (const key of keys) {
-      if (key.by === 'port') for (const port of key.values) push(this.#byPort, port, entry);
-      else for (const value of key.values) push(this.#strings(key.by), value, entry);
-    }
+    const pinning = entry.rule.clauses.find((clause) => clause.every(({ written }) => isPinned(written)));
+    if (pinning === undefined) this.#rest.push(entry);
+    else for (const { written } of pinning) for (const bucket of this.#bucketsOf(written)) push(bucket, entry);
   }
 
-  #strings(by: 'principal' | 'serviceAccount' | 'namespace'): Map<string, Bucket> {
-    if (by === 'principal') return this.#byPrincipal;
-    return by === 'serviceAccount' ? this.#byServiceAccount : this.#byNamespace;
+  /** Where a connection that a match is about is sure to look. The most telling field counts. */
+  #bucketsOf(m: Match): readonly Bucket[] {
+    if (isWritten(m.principals)) return m.principals.map((principal) => this.#bucketOfPrincipal(principal));
+    if (m.serviceAccounts.length > 0) {
+      return m.serviceAccounts.map((a) => bucketOf(this.#byServiceAccount, `${a.namespace}/${a.serviceAccount}`));
+    }
+    if (isExact(m.namespaces)) {
+      return m.namespaces.map((namespace) =>
+        bucketOf(this.#byNamespace, namespace.kind === 'exact' ? namespace.value : ''),
+      );
+    }
+    if (m.sourceIps.length > 0) return m.sourceIps.map((r) => this.#bySource.getOrAdd(compileCidr(r), newBucket));
+    return m.destinationPorts.map((port) => bucketOf(this.#byPort, port));
+  }
+
+  #bucketOfPrincipal(principal: StringMatch): Bucket {
+    switch (principal.kind) {
+      case 'exact':
+        return bucketOf(this.#byPrincipal, principal.value);
+      case 'prefix':
+        return this.#byPrincipalStart.getOrAdd(principal.value, newBucket);
+      case 'suffix':
+        return this.#byPrincipalEnd.getOrAdd(principal.value, newBucket);
+      case 'presence':
+        return this.#byPrincipalEnd.getOrAdd('', newBucket);
+      default:
+        return principal satisfies never;
+    }
   }
 }
 
-function earliest(bucket: Bucket | undefined, subject: Subject, best: Entry | undefined): Entry | undefined {
-  if (bucket === undefined) return best;
+function earliest(bucket: Bucket, subject: Subject, best: Entry | undefined): Entry | undefined {
   for (const entry of bucket) {
-    if (best !== undefined && entry.order >= best.order) return best; // buckets are in policy order
+    if (best !== undefined && entry.order >= best.order) return best;
     if (ruleMatches(entry.rule, subject)) return entry;
   }
   return best;
 }
 
-function push<K>(map: Map<K, Bucket>, key: K, entry: Entry): void {
-  const bucket = map.get(key);
-  if (bucket === undefined) map.set(key, [entry]);
-  else if (bucket.at(-1) !== entry) bucket.push(entry); // two matches of a rule may name the same value
+function push(bucket: Bucket, entry: Entry): void {
+  if (bucket.at(-1) !== entry) bucket.push(entry); // two matches of a rule may name the same value
 }
 
-/** What a connection must have, one alternative per match of some clause; undefined when no clause pins it down. */
-function discriminators(rule: CompiledRule): readonly Discriminator[] | undefined {
-  for (const clause of rule.clauses) {
-    const found = ofClause(clause);
-    if (found !== undefined) return found;
+function bucketOf<K>(map: Map<K, Bucket>, key: K): Bucket {
+  let bucket = map.get(key);
+  if (bucket === undefined) {
+    bucket = newBucket();
+    map.set(key, bucket);
   }
-  return undefined;
+  return bucket;
 }
 
-function ofClause(clause: CompiledClause): readonly Discriminator[] | undefined {
-  const found: Discriminator[] = [];
-  for (const { written } of clause) {
-    const one = ofMatch(written);
-    if (one === undefined) return undefined;
-    found.push(one);
-  }
-  return found;
+/** Whether something that can be looked up must hold for the match to hold. */
+function isPinned(m: Match): boolean {
+  const named = m.serviceAccounts.length + m.sourceIps.length + m.destinationPorts.length > 0;
+  return named || isWritten(m.principals) || isExact(m.namespaces);
 }
 
-function ofMatch(m: Match): Discriminator | undefined {
-  const principals = exactValues(m.principals);
-  if (principals !== undefined) return { by: 'principal', values: principals };
-  if (m.serviceAccounts.length > 0) {
-    return { by: 'serviceAccount', values: m.serviceAccounts.map((a) => `${a.namespace}/${a.serviceAccount}`) };
-  }
-  const namespaces = exactValues(m.namespaces);
-  if (namespaces !== undefined) return { by: 'namespace', values: namespaces };
-  return m.destinationPorts.length > 0 ? { by: 'port', values: m.destinationPorts } : undefined;
+function isWritten(list: Match['principals']): boolean {
+  return list.length > 0 && list.every(({ kind }) => kind !== 'presence');
 }
 
-function exactValues(list: Match['principals']): readonly string[] | undefined {
-  if (list.length === 0) return undefined;
-  const values: string[] = [];
-  for (const match of list) {
-    if (match.kind !== 'exact') return undefined;
-    values.push(match.value);
-  }
-  return values;
+function isExact(list: Match['namespaces']): boolean {
+  return list.length > 0 && list.every(({ kind }) => kind === 'exact');
 }

@@ -243,6 +243,25 @@ test('a denial leaves a receipt that says which policies were looked at and what
   assert.match(w.lines[1] ?? '', /open connection denied/);
 });
 
+test('a receipt names so many policies and no more', () => {
+  const w = world();
+  const event = denial('accept');
+  const view = new View({ network: '', localNode: '' });
+  for (let i = 0; i < 1_000; i++) {
+    view.upsertAuthorization({
+      name: `p${i}`,
+      namespace: 'shop',
+      scope: 'NAMESPACE',
+      action: 'ALLOW',
+      rules: [],
+      dryRun: false,
+    });
+  }
+  const receipt = w.receipts.get(w.observer.denied({ ...event, scope: view.policyScope(cart) }));
+  assert.equal(receipt?.considered.length, 65);
+  assert.equal(receipt?.considered.at(-1), 'and 936 more');
+});
+
 test('a dry run that would deny leaves a receipt, a count and its mark on the flow and the access line, and refuses nothing', () => {
   const w = world();
   const event = denial('accept', true);

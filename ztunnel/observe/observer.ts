@@ -167,6 +167,7 @@ export class Observer implements ConnectionObserver {
       verdict,
       because,
       ...explanation,
+      considered: few(explanation.considered),
     });
   }
 
@@ -277,6 +278,14 @@ function who(context: ConnectionContext) {
     'dst.workload': context.dst.workload?.name,
     'dst.namespace': context.dst.workload?.namespace,
   };
+}
+
+/** Policies that one receipt names. */
+const MAX_CONSIDERED = 64;
+
+function few(considered: readonly string[]): readonly string[] {
+  const more = considered.length - MAX_CONSIDERED;
+  return more <= 0 ? considered : [...considered.slice(0, MAX_CONSIDERED), `and ${more} more`];
 }
 
 /** Policies that one line names. */
