@@ -1,8 +1,14 @@
 /** What every implementation of the tunnel must do, as client with any server and as server with any client. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
-import { type ConnectionOptions, createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
+import {
+  type ConnectionOptions,
+  createServer as createTlsServer,
+  type TlsOptions,
+  connect as tlsConnect,
+} from 'node:tls';
 import { connectTcp } from '../net/index.ts';
 import { AUTHORITY, type ContractCa, echo, type Implementation, rejection, Stand } from './contract-stand.ts';
 import { cuttableWire, silentServer } from './contract-wires.ts';
@@ -359,6 +365,31 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       const anew = [false, 'h2', true, 'TLSv1.3', false];
       assert.deepEqual(seen, [...anew, ...anew]);
     });
+
+    // What the pod would be if something else listened on its port.
+    const foreign: readonly (readonly [string, HboneErrorCode, TlsOptions])[] = [
+      ['that only speaks TLS 1.2', 'TLS_VERSION', { maxVersion: 'TLSv1.2', ALPNProtocols: ['h2'] }],
+      ['that speaks HTTP/1.1 only', 'NO_ALPN', { ALPNProtocols: ['http/1.1'] }],
+      ['that knows nothing of protocols', 'NO_ALPN', {}],
+    ];
+    for (const [what, code, options] of foreign) {
+      it(`a server ${what} is refused (${code})`, async () => {
+        const { key, chain, roots } = await ca.material(cart);
+        const server = createTlsServer({ key, cert: chain, ca: roots, requestCert: true, ...options });
+        server.on('secureConnection', (socket) => socket.on('error', () => {}).resume());
+        server.on('tlsClientError', (_, socket) => socket.destroy());
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        await using stand = await Stand.create(ca, impl);
+        try {
+          const { port } = server.address() as AddressInfo;
+          const error = await rejection(stand.open({ connect: () => connectTcp({ to: { ip: '127.0.0.1', port } }) }));
+          assert.equal(error.code, code);
+        } finally {
+          server.close();
+        }
+      });
+    }
 
     it('one of several expected identities will do', async () => {
       await using stand = await Stand.create(ca, impl);
