@@ -17,6 +17,7 @@ import {
 } from '../install/bundle.ts';
 import { crdVersions, describeStep, isOurs, planStep, type Step } from '../install/ownership.ts';
 import { readiness } from '../install/readiness.ts';
+import { validationProblem, validatorName } from '../install/validation.ts';
 import { objectResource } from '../objects.ts';
 import { waitUntil } from '../wait.ts';
 
@@ -82,6 +83,7 @@ Next:
         return;
       }
       await waitReady(cluster, options.namespace, options.timeout, context.say);
+      await waitValidating(cluster, options.namespace, context.say);
       context.say('The mesh is installed. Next: kubectl label namespace NAMESPACE istio.io/dataplane-mode=ambient');
     });
 }
@@ -154,4 +156,22 @@ async function waitReady(
     },
     { deadlineMs, progress },
   );
+}
+
+/** The controller proves itself within seconds; where it can not, the mesh works all the same. */
+const VALIDATING_DEADLINE_MS = 20_000;
+
+async function waitValidating(cluster: Cluster, namespace: string, say: (line: string) => void): Promise<void> {
+  const look = async (): Promise<string | undefined> =>
+    validationProblem(await cluster.get(RESOURCES.ValidatingWebhookConfiguration, validatorName(namespace)));
+  try {
+    await waitUntil('validation', async () => ((await look()) === undefined ? [] : ['waiting for it']), {
+      deadlineMs: VALIDATING_DEADLINE_MS,
+      progress: () => {},
+    });
+  } catch (error) {
+    const problem = await look();
+    if (!(error instanceof CliError) || problem === undefined) throw error;
+    say(`note: ${problem}`);
+  }
 }

@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts';
 import { isLive, type PodEnrolment, podEnrolment } from '../enrolment.ts';
 import { COMPONENTS, DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { readiness } from '../install/readiness.ts';
+import { validationProblem, validatorName } from '../install/validation.ts';
 import { parseOutputFormat, render } from '../output.ts';
 import { formatTable } from '../table.ts';
 
@@ -59,6 +60,8 @@ async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStat
   }
   const namespaces = await enrolmentByNamespace(cluster, problems);
   problems.push(...(await policyProblems(cluster)));
+  const validator = await cluster.get(RESOURCES.ValidatingWebhookConfiguration, validatorName(namespace));
+  problems.push(...[validationProblem(validator)].filter((problem) => problem !== undefined));
   return { components, namespaces, problems };
 }
 
