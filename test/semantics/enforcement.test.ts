@@ -26,6 +26,8 @@ type Receipt = { readonly considered: readonly string[]; readonly nearestMiss?: 
 
 /** By labels, what dry runs should have counted in all. */
 const counted = new Map<string, number>();
+/** What dry runs would have changed about any flow. */
+const changed = new Set<string>();
 
 const scenario = inWorld(async () => {
   const world = await MeshWorld.create({ a: OURS, b: OURS, env: ENV });
@@ -44,6 +46,12 @@ scenario('enforced: dry runs are counted by policy and rule, over all threads', 
   assert.deepEqual(Object.fromEntries([...found].sort()), Object.fromEntries([...counted].sort()));
 });
 
+scenario('enforced: flows say what dry runs would have changed, over all threads', async (world) => {
+  const { flows } = JSON.parse((await world.b.get(15000, '/flows')).body) as { flows: { dryRun?: string }[] };
+  const told = flows.map(({ dryRun }) => dryRun).filter((text) => text !== undefined);
+  assert.deepEqual([...new Set(told)].sort(), [...changed].sort());
+});
+
 async function enforced(world: MeshWorld, row: Case): Promise<void> {
   const at = addressesOf(world);
   const meaning = meaningOf(row, at);
@@ -59,6 +67,8 @@ async function enforced(world: MeshWorld, row: Case): Promise<void> {
       const key = [hit.policy, hit.rule ?? 'none', hit.action, hit.would, hit.changes].join(' ');
       counted.set(key, (counted.get(key) ?? 0) + 1);
     }
+    const { tried } = expected(predicted);
+    if (tried.length > 0) changed.add(tried.join('; '));
   }
 }
 
