@@ -107,6 +107,7 @@ export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agen
         metrics.ztunnels(count);
         if (count > 0) reconciler.retryIncomplete();
       },
+      onSnapshot: () => dataPlane.followProxy(),
     }),
   );
   const dataPlane: DataPlane = stack.use(

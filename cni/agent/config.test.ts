@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAgentConfig, pluginEntry } from './config.ts';
 
-test('what is not set takes its default, and DNS capture is off', () => {
+test('what is not set takes its default, and DNS capture is on', () => {
   const config = parseAgentConfig({ NODE_NAME: 'n' });
   assert.deepEqual(
     [
@@ -14,7 +14,7 @@ test('what is not set takes its default, and DNS capture is off', () => {
       config.procDir,
       config.confMode,
     ],
-    [false, true, ['kube-system'], '/host/etc/cni/net.d', '/host/opt/cni/bin', '/host/proc', 0o600],
+    [true, true, ['kube-system'], '/host/etc/cni/net.d', '/host/opt/cni/bin', '/host/proc', 0o600],
   );
 });
 

@@ -25,7 +25,7 @@ const SCHEMA = z.object({
   SYSTEM_NAMESPACE: envText('istio-system'),
   AMBIENT_ENABLED: envBoolean(true),
   AMBIENT_ENABLEMENT_SELECTOR: envOptionalText(),
-  AMBIENT_DNS_CAPTURE: envBoolean(false),
+  AMBIENT_DNS_CAPTURE: envBoolean(true),
   AMBIENT_IPV6: envBoolean(true),
   AMBIENT_RECONCILE_POD_RULES_ON_STARTUP: envBoolean(true),
   AMBIENT_DISABLE_SAFE_UPGRADE: envBoolean(false),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RESOURCES } from '../../core/kube/index.ts';
+import { closeFds, listenTcp, openUdp } from '../../core/net/index.ts';
 import { createLogger } from '../../core/telemetry/index.ts';
 import { TestNode, uidOf } from '../../test/support/cni-node.ts';
-import { needsRoot } from '../../test/support/netns.ts';
+import { eventually, needsRoot } from '../../test/support/netns.ts';
 import { DataPlane } from './data-plane.ts';
 import { NetnsFinder } from './netns-finder.ts';
 import { type Pod, podOf } from './pod.ts';
@@ -12,7 +13,7 @@ const root = { skip: needsRoot };
 type Step = 'zds add' | 'zds remove' | 'host add' | 'host remove' | 'annotate';
 
 /** A data plane whose neighbours write down what they are asked, and fail where they are told to. */
-async function stage() {
+async function stage(dnsCapture = false) {
   const node = await TestNode.create({ pods: 1, ambient: true });
   node.pod(1);
   const steps: string[] = [];
@@ -26,12 +27,13 @@ async function stage() {
     finder,
     zds: { add: async () => step('zds add'), remove: async () => step('zds remove') },
     host: { add: async () => step('host add'), remove: async () => step('host remove') },
-    defaults: { ipv6: true, dnsCapture: false },
+    defaults: { ipv6: true, dnsCapture },
     annotate: async (_pod, value) => {
       step('annotate', ` ${value}`);
       return '100';
     },
     farewellMs: 1,
+    successionMs: 50,
     log: createLogger({ format: 'plain', level: 'error', write: () => {} }),
   });
   const pod = (): Pod => podOf(node.api.get(RESOURCES.Pod, 'shop/pod1') ?? assert.fail('no pod'));
@@ -143,4 +145,58 @@ test('a watch that lags behind our own annotation is known to', root, async () =
     ['99', '100', '101', 'x'].map((version) => s.dataPlane.isStale(at(version))),
     [true, false, false, false],
   );
+});
+
+/** Listens in a pod as a ztunnel does, until disposed. */
+function proxy(s: Awaited<ReturnType<typeof stage>>, withDns: boolean): Disposable {
+  const { netns } = s.node.net.host('pod1');
+  const fds = [listenTcp({ netns, port: 15_001 })];
+  if (withDns) fds.push(openUdp({ netns, bind: { ip: '127.0.0.1', port: 15_053 } }));
+  return { [Symbol.dispose]: () => closeFds(fds) };
+}
+
+const CAPTURES_DNS = /istio-ambient-raw/; // the table that is there for DNS alone
+
+test('DNS is captured for a ztunnel that listens for it, and with the pod it leaves nothing', root, async () => {
+  await using s = await stage(true);
+  using _ztunnel = proxy(s, true);
+  await s.dataPlane.add(s.pod());
+  assert.match(await s.rules(), CAPTURES_DNS);
+  await s.dataPlane.remove(s.pod(), false);
+  assert.equal(await s.rules(), '');
+});
+
+test(
+  'DNS is not captured while the ztunnel has its DNS proxy switched off, and follows when that changes',
+  root,
+  async () => {
+    await using s = await stage(true);
+    {
+      using _ztunnel = proxy(s, false);
+      await s.dataPlane.add(s.pod());
+      assert.match(await s.rules(), /istio-ambient-nat/);
+      assert.doesNotMatch(await s.rules(), CAPTURES_DNS);
+    }
+    using _successor = proxy(s, true);
+    s.dataPlane.followProxy();
+    await eventually('it is captured', async () => CAPTURES_DNS.test(await s.rules()));
+  },
+);
+
+test('DNS is let go when the last ztunnel that listened for it has left', root, async () => {
+  await using s = await stage(true);
+  const old = proxy(s, true);
+  await s.dataPlane.add(s.pod());
+  assert.match(await s.rules(), CAPTURES_DNS);
+  s.dataPlane.followProxy(); // the successor is here, and the old one still listens
+  old[Symbol.dispose]();
+  using _successor = proxy(s, false);
+  await eventually('it is let go', async () => !CAPTURES_DNS.test(await s.rules()));
+});
+
+test('without any ztunnel rules are what they are meant to be once it comes', root, async () => {
+  await using s = await stage(true);
+  s.failing.add('zds add');
+  await assert.rejects(s.dataPlane.add(s.pod()), /zds add failed/);
+  assert.match(await s.rules(), CAPTURES_DNS);
 });

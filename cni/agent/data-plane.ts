@@ -8,7 +8,15 @@ import type { NetnsRef } from '../../core/net/index.ts';
 import type { Logger } from '../../core/telemetry/index.ts';
 import { type IpAddress, MeshError } from '../../mesh/index.ts';
 import type { HostRules } from '../host/index.ts';
-import { applyRules, planRules, podOptions, type RedirectDefaults, removeRules } from '../redirect/index.ts';
+import {
+  applyRules,
+  planRules,
+  podOptions,
+  proxyInPod,
+  type RedirectDefaults,
+  type RedirectOptions,
+  removeRules,
+} from '../redirect/index.ts';
 import type { NetnsFinder } from './netns-finder.ts';
 import { type Pod, podKey, type Redirection } from './pod.ts';
 import type { ZdsWorkload } from './zds-connection.ts';
@@ -19,6 +27,9 @@ import type { ZdsServer } from './zds-server.ts';
  * it meanwhile. Longer would keep plaintext of peers that know already waiting under the policies of the mesh.
  */
 const FAREWELL_MS = 250;
+
+/** By then a proxy that was asked to go listens no more: its last questions have at most 5 s. */
+const SUCCESSION_MS = 10_000;
 
 export type DataPlaneOptions = {
   readonly finder: NetnsFinder;
@@ -32,6 +43,8 @@ export type DataPlaneOptions = {
   readonly annotate: (pod: Pod, value: Redirection | undefined) => Promise<string | undefined>;
   /** Default 250. */
   readonly farewellMs?: number;
+  /** Default 10 s. */
+  readonly successionMs?: number;
   readonly log: Logger;
 };
 
@@ -41,6 +54,8 @@ type Enrolled = {
   ips: readonly IpAddress[];
   netns: NetnsRef | undefined;
   complete: boolean;
+  /** What the rules that we set do with DNS; undefined: we set none. */
+  dnsCaptured?: boolean;
   /** The pod's version since which its annotation says `enabled`. */
   annotatedVersion?: string | undefined;
 };
@@ -58,6 +73,7 @@ export class DataPlane implements Disposable {
   readonly #o: DataPlaneOptions;
   readonly #pods = new Map<string, Enrolled>();
   readonly #lanes = new Map<string, Promise<unknown>>();
+  #again: NodeJS.Timeout | undefined;
 
   constructor(options: DataPlaneOptions) {
     this.#o = options;
@@ -111,7 +127,7 @@ export class DataPlane implements Disposable {
       this.#pods.set(pod.uid, entry);
       try {
         await this.#o.host.add(pod.uid, pod.ips);
-        if (reapplyRules && entry.netns) await applyRules(entry.netns, this.#planOf(pod));
+        if (reapplyRules && entry.netns) await this.#setRules(entry, entry.netns);
         entry.complete = entry.netns !== undefined;
       } catch (error) {
         this.#o.log.error('a pod of the mesh could not be restored', { pod: podKey(pod), error: String(error) });
@@ -138,7 +154,7 @@ export class DataPlane implements Disposable {
           (reason: unknown) => ({ reason }),
         );
         // Also without a proxy: a pod of the mesh has rather no traffic than plaintext.
-        await this.#program(pod, netns, before === undefined);
+        await this.#program(entry, netns, before === undefined);
         if (refused !== undefined) {
           if (pod.redirection !== 'pending') await annotate(pod, 'pending');
           throw refused.reason;
@@ -189,6 +205,42 @@ export class DataPlane implements Disposable {
     entry.ips = pod.ips;
   }
 
+  /**
+   * A proxy has taken over, which may have its DNS proxy switched on or off unlike the one before: rules follow, now and once
+   * more when the other has left.
+   */
+  followProxy(): void {
+    void this.#followDns();
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.#followDns(), this.#o.successionMs ?? SUCCESSION_MS);
+    this.#again.unref();
+  }
+
+  async #followDns(): Promise<void> {
+    await Promise.all(
+      [...this.#pods.keys()].map((uid) =>
+        this.#inLane(uid, async () => {
+          const entry = this.#pods.get(uid);
+          if (entry?.netns === undefined || entry.dnsCaptured === undefined) return;
+          try {
+            const { options } = podOptions(entry.pod.annotations, this.#o.defaults);
+            if (entry.dnsCaptured === (options.dnsCapture && proxyInPod(entry.netns) !== 'without-dns')) return;
+            await this.#setRules(entry, entry.netns);
+            this.#o.log.info('the rules for DNS follow the ztunnel', {
+              pod: podKey(entry.pod),
+              captured: entry.dnsCaptured,
+            });
+          } catch (error) {
+            this.#o.log.error('the rules for DNS could not follow the ztunnel', {
+              pod: podKey(entry.pod),
+              error: String(error),
+            });
+          }
+        }),
+      ),
+    );
+  }
+
   #obtain(uid: string, ips: readonly IpAddress[], path: string | undefined, before: Enrolled | undefined): NetnsRef {
     const { finder } = this.#o;
     if (path !== undefined) {
@@ -206,9 +258,10 @@ export class DataPlane implements Disposable {
   }
 
   /** Rules of a new pod that fail halfway are taken back: half-captured is neither safe nor reachable. */
-  async #program(pod: Pod, netns: NetnsRef, isNew: boolean): Promise<void> {
+  async #program(entry: Enrolled, netns: NetnsRef, isNew: boolean): Promise<void> {
+    const { pod } = entry;
     try {
-      await applyRules(netns, this.#planOf(pod));
+      await this.#setRules(entry, netns);
     } catch (error) {
       if (isNew) {
         this.#pods.delete(pod.uid);
@@ -240,11 +293,20 @@ export class DataPlane implements Disposable {
     }
   }
 
-  #planOf(pod: Pod) {
-    const { options, warnings } = podOptions(pod.annotations, this.#o.defaults);
+  async #setRules(entry: Enrolled, netns: NetnsRef): Promise<void> {
+    const { options, warnings } = podOptions(entry.pod.annotations, this.#o.defaults);
     for (const warning of warnings)
-      this.#o.log.warn('an annotation is ignored', { pod: podKey(pod), because: warning });
-    return planRules(options);
+      this.#o.log.warn('an annotation is ignored', { pod: podKey(entry.pod), because: warning });
+    const dnsCapture = this.#mayCaptureDns(entry.pod, netns, options);
+    await applyRules(netns, planRules({ ...options, dnsCapture }));
+    entry.dnsCaptured = dnsCapture;
+  }
+
+  /** Not towards a proxy that is there and does not listen for DNS: it is switched off, and nobody would answer. */
+  #mayCaptureDns(pod: Pod, netns: NetnsRef, { dnsCapture }: RedirectOptions): boolean {
+    if (!dnsCapture || proxyInPod(netns) !== 'without-dns') return dnsCapture;
+    this.#o.log.warn('DNS is not captured: the ztunnel has its DNS proxy switched off', { pod: podKey(pod) });
+    return false;
   }
 
   /** One change of a pod at a time: the plugin and the informer may both want it. */
@@ -263,6 +325,7 @@ export class DataPlane implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#again);
     for (const { netns } of this.#pods.values()) netns?.[Symbol.dispose]();
     this.#pods.clear();
   }

@@ -22,6 +22,7 @@ export type ZdsConnectionOptions = {
   readonly connection: SeqpacketConnection;
   /** Everything that is enrolled at the moment it is asked. */
   readonly snapshot: () => readonly ZdsWorkload[];
+  readonly onSnapshot: () => void;
   readonly onNack: (uid: string, error: string) => void;
   readonly deadlineMs: number;
 };
@@ -61,6 +62,7 @@ export class ZdsConnection {
       const reading = this.#read();
       reading.catch((error) => this.#abort.abort(error));
       await this.#sendSnapshot();
+      this.#o.onSnapshot();
       await this.#sendUpdates();
       throw new MeshError('ZDS_CLOSED', 'the connection was closed');
     } catch (error) {

@@ -16,6 +16,8 @@ export type ZdsServerOptions = {
   readonly snapshot: () => readonly ZdsWorkload[];
   readonly log: Logger;
   readonly onConnections: (count: number) => void;
+  /** A proxy has said what it makes of every pod. */
+  readonly onSnapshot?: () => void;
   readonly deadlineMs?: number;
 };
 
@@ -103,6 +105,7 @@ export class ZdsServer implements AsyncDisposable {
       connection,
       snapshot: this.#o.snapshot,
       deadlineMs: this.#o.deadlineMs ?? ZDS_DEADLINE_MS,
+      onSnapshot: () => this.#o.onSnapshot?.(),
       onNack: (uid, error) => this.#o.log.warn('the ztunnel refused a pod of the snapshot', { uid, error }),
     });
     this.#connections.push(served); // before the hello: updates wait for it rather than go to an older proxy

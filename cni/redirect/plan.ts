@@ -8,10 +8,10 @@
 import type { RedirectOptions } from './options.ts';
 
 // cni.md, "Numbers worth memorising"; a node proxy of the reference relies on every one of them.
-const OUTBOUND_PORT = 15001;
+export const OUTBOUND_PORT = 15001;
 const INBOUND_PORT = 15006;
 const HBONE_PORT = 15008;
-const DNS_PORT = 15053;
+export const DNS_PORT = 15053;
 const MARK_MASK = '0xfff';
 const PROXY_MARK = '0x539';
 const CONNECTION_MARK = '0x111';

@@ -142,6 +142,30 @@ describe('the mesh in a lab of two nodes', { skip: process.getuid?.() === 0 ? fa
     assert.match(log, /dst\.identity="spiffe:\/\/cluster\.local\/ns\/shop\/sa\/ledger"/);
   });
 
+  test('names are answered inside the pod: a ServiceEntry of the mesh, and by the DNS of the cluster what the mesh does not know', async () => {
+    await world.apply(
+      `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: billing, namespace: shop }
+spec:
+  hosts: [billing.example.com]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{ number: 8080, name: http, protocol: HTTP }]
+  workloadSelector: { labels: { app: cart } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: basket, namespace: shop }
+spec: { type: ExternalName, externalName: cart.shop.svc.cluster.local }
+`,
+    );
+    await world.settles(WEB, ['http://billing.example.com:8080/'], true); // no other DNS knows it
+    assert.equal((await world.call(WEB, ['http://basket.shop.svc.cluster.local:8080/'])).code, 0);
+    const nobody = await world.call(WEB, ['http://nobody.example.com:8080/']);
+    assert.match(nobody.stderr, /ENOTFOUND/);
+  });
+
   test('default deny cuts everybody off, an allow lets one service account in again', async () => {
     await world.apply(policy('deny-all', '{}'));
     await world.settles(WEB, [`${CART_URL}/`], false);
