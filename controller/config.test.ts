@@ -81,6 +81,7 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     trustDomainAliases: [],
     rootNamespace: 'istio-system',
     network: '',
+    discoverySelectors: [],
     serviceEntryVisibility: undefined,
     ...surroundings,
   };
@@ -94,7 +95,7 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
   );
 });
 
-test('who may see ServiceEntries is read in the words of the reference', () => {
+test('which namespaces count, and who may see ServiceEntries, is read in the words of the reference', () => {
   const rules = read(`
     serviceEntryVisibility:
       defaultVisibility: NAMESPACE

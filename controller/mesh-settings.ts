@@ -74,6 +74,7 @@ function describe(config: MeshConfig) {
   return {
     ...config,
     trustDomainAliases: config.trustDomainAliases.join(','),
+    discoverySelectors: config.discoverySelectors.length,
     serviceEntryVisibility: config.serviceEntryVisibility?.default,
   };
 }

@@ -49,6 +49,18 @@ test('an unchanged status is not written again, also after a restart', async () 
   assert.deepEqual([statusWrites(mesh), statusWrites(again)], [1, 0]);
 });
 
+test('the status of a policy that was given to another control plane is left to that one', async () => {
+  await using mesh = await startMesh();
+  mesh.api.put(policy(GOOD));
+  await until(() => condition(mesh)?.status === 'True', 'accepted');
+  const object = mesh.api.get(RESOURCES.AuthorizationPolicy, 'default/p');
+  assert.ok(object);
+  mesh.api.put({ ...object, metadata: { ...object.metadata, labels: { 'istio.io/rev': 'green' } } });
+  mesh.api.put({ ...policy(GOOD), metadata: { name: 'other', namespace: 'default' } });
+  await until(() => mesh.api.requests.some((r) => r.path.endsWith('/other/status')), 'another policy');
+  assert.deepEqual([statusWrites(mesh), condition(mesh)?.status], [1, 'True']);
+});
+
 test('a controller that does not lead writes neither status nor root certificates, until the leader is gone', async () => {
   let time = Date.now();
   const waiting = new Map<() => void, number>();

@@ -52,6 +52,8 @@ export type MeshConfig = {
   readonly network: string;
   /** Which control plane this is: objects labelled for another do not count. '' takes all. */
   readonly revision: string;
+  /** Objects in namespaces that none of these selects do not count; without selectors all do. */
+  readonly discoverySelectors: readonly LabelSelector[];
   /** Undefined: everybody sees every ServiceEntry. */
   readonly serviceEntryVisibility: VisibilityRules | undefined;
 };
@@ -73,6 +75,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   clusterDomain: 'cluster.local',
   network: '',
   revision: '',
+  discoverySelectors: [],
   serviceEntryVisibility: undefined,
 };
 

@@ -15,7 +15,7 @@ const trustDomain = z
   .pipe(z.string().regex(/^[a-z0-9._-]{1,255}$/, 'must be lower-case letters, digits, dots, dashes, underscores'));
 
 const visibility = z.enum(['PUBLIC', 'NAMESPACE', 'NONE']);
-const namespaceSelector = z.unknown().transform((value, context): LabelSelector => {
+const labelSelector = z.unknown().transform((value, context): LabelSelector => {
   const selector = readLabelSelector(value);
   if (selector !== undefined) return selector;
   context.addIssue({ code: 'custom', message: 'must be a label selector' });
@@ -25,7 +25,7 @@ const serviceEntryVisibility = z
   .object({
     defaultVisibility: visibility.default('PUBLIC'),
     policies: z
-      .array(z.object({ visibility, matchingRules: z.array(z.object({ namespaceSelector })).min(1) }))
+      .array(z.object({ visibility, matchingRules: z.array(z.object({ namespaceSelector: labelSelector })).min(1) }))
       .default([]),
   })
   .transform(
@@ -46,6 +46,7 @@ const SCHEMA = z.object({
     .string()
     .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a namespace')
     .optional(),
+  discoverySelectors: z.array(labelSelector).default([]),
   serviceEntryVisibility: serviceEntryVisibility.optional(),
 });
 
@@ -76,7 +77,7 @@ export function readMeshConfig(
     const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new MeshError('MESH_CONFIG_INVALID', `${where}: ${problems.join('; ')}`);
   }
-  const { trustDomain, trustDomainAliases, rootNamespace, serviceEntryVisibility } = result.data;
+  const { trustDomain, trustDomainAliases, rootNamespace, discoverySelectors, serviceEntryVisibility } = result.data;
   return {
     trustDomain,
     trustDomainAliases: [...new Set(trustDomainAliases)].sort(),
@@ -84,6 +85,7 @@ export function readMeshConfig(
     clusterId: surroundings.clusterId,
     clusterDomain: surroundings.clusterDomain,
     revision: surroundings.revision,
+    discoverySelectors,
     serviceEntryVisibility,
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
   };

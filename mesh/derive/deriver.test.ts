@@ -600,6 +600,30 @@ test('an invalid service is kept out with its reason, and everything else goes o
   assert.deepEqual([good.addresses.upserted.length, good.conditions[0]?.status], [1, undefined]);
 });
 
+test('only namespaces that discovery selectors select count, from the moment they do and as long', () => {
+  const discoverySelectors = [
+    { matchLabels: { mesh: 'yes' } },
+    { matchLabels: { 'kubernetes.io/metadata.name': 'app' } },
+  ];
+  const config = { ...DEFAULT_MESH_CONFIG, discoverySelectors };
+  const d = new Deriver(config);
+  const objects = [
+    pod('other/a', { ips: ['10.0.0.1'] }),
+    pod('app/a', { ips: ['10.0.0.2'] }),
+    authorizationPolicy('other/p', {}),
+  ];
+  d.applyAll(objects);
+  assert.deepEqual([...d.addresses.keys()], [A], 'by its name, though nobody showed the namespace');
+  const here = { up: ['a'], down: [], policies: ['p'] };
+  const gone = { up: [], down: ['Kubernetes//Pod/other/a'], policies: ['-other/p'] };
+  assert.deepEqual(summary(d.apply(namespace('other', { labels: { mesh: 'yes' } }))), here);
+  assert.deepEqual(summary(d.apply(namespace('other'))), gone);
+  assert.deepEqual(summary(d.reconfigure(DEFAULT_MESH_CONFIG)), here);
+  assert.deepEqual(summary(d.reconfigure(config)), gone);
+  d.remove(pod('other/a'));
+  assert.deepEqual(summary(d.reconfigure(DEFAULT_MESH_CONFIG)), { ...here, up: [] }, 'what went meanwhile stays away');
+});
+
 test('objects full of nonsense are survived', () => {
   const d = new Deriver(DEFAULT_MESH_CONFIG);
   const kinds = [

@@ -8,6 +8,7 @@ import { Addresses, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts'
 import type { PolicyReading } from './authorization-policy.ts';
 import type { Collection } from './collection.ts';
 import { followDependents, type OwnerKind } from './dependents.ts';
+import { Discovered, isDiscovered } from './discovered.ts';
 import { readSlice } from './endpoint-slice.ts';
 import { readGateway, readGatewayClass } from './gateway.ts';
 import { Hosts } from './hosts.ts';
@@ -30,6 +31,8 @@ const ACCEPTED = 'ambit.io/Accepted';
 /** Conditions that stand only on objects that could be read. */
 const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING];
 
+const NAMESPACE_KIND = '/Namespace';
+
 /** Takes note of one object of its kind; undefined: it is gone. */
 type Note = (key: string, ref: KubeObjectRef, object: KubeObject | undefined) => void;
 
@@ -37,6 +40,7 @@ export class Deriver {
   #config: MeshConfig;
   readonly #inputs = new Inputs();
   readonly #outputs = new Outputs();
+  readonly #discovered: Discovered;
   readonly #policies: Policies;
   readonly #addresses: Addresses;
   readonly #notes: ReadonlyMap<string, Note>;
@@ -53,6 +57,7 @@ export class Deriver {
     const current = () => this.#config;
     const inputs = this.#inputs;
     const outputs = this.#outputs;
+    this.#discovered = new Discovered((name) => isDiscovered(name, inputs.namespaces.get(name), this.#config));
     this.#policies = new Policies(config, outputs, (namespace, selector) => {
       for (const { kind, key } of inputs.selected(namespace, selector)) this.#dirty[kind].add(key);
     });
@@ -66,7 +71,7 @@ export class Deriver {
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
       ['/Service', this.#into(inputs.services, readService)],
       ['/Node', this.#into(inputs.nodes, readNode)],
-      ['/Namespace', this.#into(inputs.namespaces, readNamespace)],
+      [NAMESPACE_KIND, this.#into(inputs.namespaces, readNamespace)],
       ['discovery.k8s.io/EndpointSlice', this.#into(inputs.slices, readSlice)],
       ['networking.istio.io/ServiceEntry', this.#ours(this.#into(inputs.serviceEntries, readServiceEntry))],
       ['networking.istio.io/WorkloadEntry', this.#ours(this.#into(inputs.workloadEntries, readWorkloadEntry))],
@@ -108,6 +113,7 @@ export class Deriver {
   reconfigure(config: MeshConfig): Delta {
     this.#config = config;
     this.#policies.reconfigure(config);
+    this.#discovered.lookAtAll();
     this.#everything();
     return this.#derive();
   }
@@ -121,8 +127,18 @@ export class Deriver {
     const { name, namespace = '' } = ref.metadata;
     if (typeof name !== 'string' || name === '') return;
     const group = ref.apiVersion.includes('/') ? ref.apiVersion.slice(0, ref.apiVersion.indexOf('/')) : '';
+    const kind = `${group}/${ref.kind}`;
+    const note = this.#notes.get(kind);
+    if (note === undefined) return; // plays no part
     const network = this.#addresses.network();
-    this.#notes.get(`${group}/${ref.kind}`)?.(namespace === '' ? name : `${namespace}/${name}`, ref, object);
+    if (namespace === '') note(name, ref, object);
+    else {
+      this.#discovered.note(namespace, `${kind} ${name}`, object, (counting) => {
+        if (object !== undefined && counting === undefined) this.#outputs.withdrawConditions(object);
+        note(`${namespace}/${name}`, ref, counting);
+      });
+    }
+    if (kind === NAMESPACE_KIND) this.#discovered.lookAt(name);
     if (this.#addresses.network() !== network) this.#everything();
   }
 
@@ -140,10 +156,12 @@ export class Deriver {
     };
   }
 
-  /** What is labelled for another control plane is as good as gone; its conditions are that one's. */
+  /** What is labelled for another control plane is as good as gone. */
   #ours(note: Note): Note {
     return (key, ref, object) => {
-      note(key, ref, object && isOfRevision(object, this.#config.revision) ? object : undefined);
+      const isOurs = object !== undefined && isOfRevision(object, this.#config.revision);
+      if (object !== undefined && !isOurs) this.#outputs.withdrawConditions(object);
+      note(key, ref, isOurs ? object : undefined);
     };
   }
 

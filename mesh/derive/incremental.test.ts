@@ -31,10 +31,11 @@ const KINDS = [
 ];
 const NAMESPACES = ['app', 'other', 'istio-system'];
 
+const OPEN = { matchLabels: { open: 'yes' } };
 const VISIBILITY: MeshConfig['serviceEntryVisibility'] = {
   default: 'NAMESPACE',
   policies: [
-    { visibility: 'PUBLIC', namespaces: [{ matchLabels: { open: 'yes' } }] },
+    { visibility: 'PUBLIC', namespaces: [OPEN] },
     { visibility: 'NONE', namespaces: [{ matchLabels: { 'kubernetes.io/metadata.name': 'other' } }] },
   ],
 };
@@ -178,7 +179,7 @@ test('deriving step by step gives what deriving from scratch gives, for random h
     const world = new Map<string, KubeObject>();
     const addresses = new Map<string, unknown>();
     const authorizations = new Map<string, unknown>();
-    const conditions = new Map<string, unknown>();
+    const conditions = new Map<string, ConditionChange>();
     const follow = (delta: Delta, gone?: string) => {
       for (const a of delta.addresses.upserted) addresses.set(addressKey(a), a);
       for (const key of delta.addresses.removed) addresses.delete(key);
@@ -200,6 +201,7 @@ test('deriving step by step gives what deriving from scratch gives, for random h
           trustDomain: random() < 0.5 ? 'td' : 'cluster.local',
           rootNamespace: random() < 0.5 ? 'other' : 'istio-system',
           serviceEntryVisibility: random() < 0.5 ? undefined : VISIBILITY,
+          discoverySelectors: random() < 0.7 ? [] : [OPEN],
         };
         follow(deriver.reconfigure(config));
       } else if (random() < 0.25) {
@@ -207,7 +209,7 @@ test('deriving step by step gives what deriving from scratch gives, for random h
         follow(deriver.remove(object), key);
       } else {
         world.set(key, object);
-        follow(deriver.apply(object), object.metadata.labels?.['istio.io/rev'] === 'other' ? key : undefined);
+        follow(deriver.apply(object));
       }
       if (step % 20 !== 0) continue;
       const where = `seed ${seed}, step ${step}`;

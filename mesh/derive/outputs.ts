@@ -91,6 +91,12 @@ export class Outputs {
     this.#changes.push(change);
   }
 
+  /** The object is there and does not count any more: what was said about it is taken off. */
+  withdrawConditions(target: ConditionTarget): void {
+    const types = [...(this.#conditions.get(objectName(target))?.keys() ?? [])];
+    for (const type of types) this.setCondition(target, type, undefined);
+  }
+
   /** The object is gone, and its conditions with it. */
   forgetConditions(ref: Pick<KubeObjectRef, 'kind' | 'metadata'>): void {
     this.#conditions.delete(objectName(ref));
