@@ -25,6 +25,13 @@ const review = (request: object, more: object = {}) => ({
   ...more,
 });
 
+const service = (waypoint: string, port: number) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web', namespace: 'shop', labels: { 'istio.io/use-waypoint': waypoint } },
+  spec: { ports: [{ port }] },
+});
+
 type Response = { uid: string; allowed: boolean; warnings?: string[]; status?: { code: number; message: string } };
 
 /** `allowed`, the refusal, or `no review`; then each warning. */
@@ -82,7 +89,22 @@ test('what the API server is answered', async (t) => {
       was(policy({ action: 'DENY', rules: [] }), policy({ rules: [], action: 'DENY' })),
       /^allowed\n!/,
     ],
-    ['a new label on what was bad before', was(policy(BAD), policy(BAD, { labels: { a: 'b' } })), /^422/],
+    ['a label of others on what was bad before', was(policy(BAD), policy(BAD, { labels: { a: 'b' } })), /^allowed\n!/],
+    [
+      'a label of the mesh on what was bad before',
+      was(policy(BAD), policy(BAD, { labels: { 'istio.io/rev': 'b' } })),
+      /^422/,
+    ],
+    [
+      'a Service with an old slip in a label',
+      was(service('A_b', 80), service('A_b', 81)),
+      /^allowed\n! Service shop\/web: metadata.labels/,
+    ],
+    [
+      'a Service with a new one',
+      was(service('ab', 80), service('A_b', 80)),
+      /^422 Service shop\/web is invalid: metadata.labels/,
+    ],
     [
       'an object on its way out',
       was(policy(GOOD), policy(BAD, { deletionTimestamp: '2026-01-01T00:00:00Z' })),

@@ -76,7 +76,7 @@ function judge(request: Fields, around: Surroundings): Judgement {
   const { errors, warnings } = validate(object, around);
   if (errors.length === 0) return { problem: undefined, warnings: lines(warnings), name: named };
   const old = objectOf(request, 'oldObject');
-  if (operation === 'UPDATE' && old !== undefined && isSameToUs(old, object)) {
+  if (operation === 'UPDATE' && old !== undefined && isSameToUs(old, object, errors)) {
     // It was wrong before us. Others may still care for their part of it, as finalizers or labels of their own.
     return { problem: undefined, warnings: lines(errors), name: named };
   }
@@ -98,13 +98,23 @@ function objectOf(request: Fields, key: 'object' | 'oldObject'): KubeObject | un
   return { ...object, apiVersion, kind, metadata: { ...metadata, name, ...(isNamespace ? {} : { namespace }) } };
 }
 
-/** Whether all that validation looks at is as before. */
-function isSameToUs(old: KubeObject, object: KubeObject): boolean {
+/** Whether what is wrong is as it was before. */
+function isSameToUs(old: KubeObject, object: KubeObject, errors: readonly Problem[]): boolean {
+  // Of objects that are not of our kinds nothing but labels and annotations concerns us.
+  const isAboutNames = errors.every(({ field }) => field.startsWith('metadata.'));
   const looked = ({ metadata, spec, ...rest }: KubeObject): string => {
     const { status: _, ...top } = rest;
-    return JSON.stringify(sorted([Object.keys(top), spec, metadata['labels'], metadata['annotations']]));
+    const names = [ofMesh(metadata.labels), ofMesh(metadata.annotations)];
+    return JSON.stringify(sorted(isAboutNames ? names : [names, Object.keys(top), spec]));
   };
   return looked(old) === looked(object);
+}
+
+/** Labels of others are theirs to change. */
+function ofMesh(names: Readonly<Record<string, string>> | undefined): readonly (readonly [string, string])[] {
+  return Object.entries(names ?? {})
+    .filter(([key]) => key.includes('istio'))
+    .sort();
 }
 
 /** The same value with its keys in order. */
