@@ -280,6 +280,17 @@ test('a denial names the rule that came closest and the field that failed', () =
   assert.equal(plain.nearestMiss?.got, 'no identity (plaintext)');
 });
 
+test('a nearest miss is looked for among the first rules of very many, and considered are all', () => {
+  const far = { clauses: [{ matches: [match({ namespaces: [exact('x')], destinationPorts: [1] })] }] };
+  const near = { clauses: [{ matches: [match({ destinationPorts: [1] })] }] };
+  const scope = (at: number) =>
+    scopeOf(authorization('a', { rules: Array.from({ length: 2_000 }, (_, i) => (i === at ? near : far)) }));
+  assert.equal(explain(scope(1_023), mtls).nearestMiss?.rule, 1_023);
+  assert.equal(explain(scope(1_024), mtls).nearestMiss?.rule, 0);
+  const many = Array.from({ length: 2_000 }, (_, i) => authorization(`p${i}`));
+  assert.equal(explain(scopeOf(...many), mtls).considered.length, 2_000);
+});
+
 test('a dry-run ALLOW that would deny says what came closest', () => {
   const scope = scopeOf(
     authorization('a', { dryRun: true, matches: [{ destinationPorts: [1] }] }),
