@@ -133,6 +133,54 @@ test('inbound tunnel requests are checked and mapped as the table says', () => {
       'echo.default.svc.cluster.local:80',
       'reject 503',
     ],
+    [
+      'an application tunnel does not make up a port that the named service lacks',
+      [echo],
+      { ...renumbered, services: local.services },
+      wayHere,
+      'echo.default.svc.cluster.local:99',
+      'reject 503',
+    ],
+    [
+      'with PROXY and a name, a range is not an address to name',
+      [{ ...echo, addresses: [{ network: '', address: at('10.8.0.0', 1).ip, length: 16 }] }],
+      { ...proxied, services: local.services },
+      wayHere,
+      'echo.default.svc.cluster.local:80',
+      'reject 503',
+    ],
+    [
+      'with PROXY and a name, an address of this network and IPv4 is named first',
+      [service('echo', { addresses: ['n2/10.1.0.9', 'fd01::1', '10.1.0.1'], ports: { 80: 8080 } })],
+      { ...proxied, services: local.services },
+      wayHere,
+      'echo.default.svc.cluster.local:80',
+      'accept 10.0.0.50:15088 echo proxy 10.1.0.1:80',
+    ],
+    [
+      'only the single waypoint of a service counts, not the weighted ones',
+      [wayService, { ...echo, weightedWaypoints: [{ destination: byVip, weight: 1 }] }],
+      waypoint,
+      wayHere,
+      '10.1.0.1:80',
+      'reject 400',
+    ],
+    [
+      'a pod and a service at one address: the pod is asked for its waypoint',
+      [wayService, { ...echo, waypoint: byVip }, workload('both', { addresses: ['10.1.0.1'] })],
+      waypoint,
+      wayHere,
+      '10.1.0.1:80',
+      'reject 400',
+    ],
+    [
+      'a service that stands for a range, called at an address within',
+      [wayService, service('range', { addresses: ['10.8.0.0/16'], waypoint: byVip })],
+      waypoint,
+      wayHere,
+      '10.8.7.6:443',
+      'accept 10.0.0.50:443',
+    ],
     ['the proxy itself, asked through an application tunnel', [], renumbered, wayHere, '10.0.0.7:15008', 'reject 503'],
     [
       'an application tunnel into the proxy',
@@ -172,6 +220,13 @@ test('a forwarded host labels only services that the pod is behind', () => {
   assert.equal(label(other.hostname), 'other');
   assert.equal(label(foreign.hostname), 'echo');
   assert.equal(label('forged'), 'echo');
+  const named = decideInboundHbone(view, {
+    local: pod,
+    connectionDst: at('10.0.0.1', 15_008),
+    authority: `${echo.hostname}:80`,
+    forwardedHost: other.hostname,
+  });
+  assert.equal(named.kind === 'accept' && named.service?.name, 'echo', 'what the authority names is meant');
 });
 
 test('plaintext goes where it was going, unless that is the proxy', () => {
