@@ -161,6 +161,7 @@ export async function startController(config: ControllerConfig, deps: Controller
   registry.onCollect(() => {
     metrics.clients.set(services.discovery.clients().length);
     metrics.services.set(informers.services.size);
+    metrics.unboundPods.set(derived.unboundPods.size);
   });
   const grpc = stack.use(
     await serveGrpc({

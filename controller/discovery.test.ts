@@ -102,6 +102,7 @@ test('what is derived and who is connected shows on localhost; the other ports s
   await using mesh = await startMesh();
   ztunnelOn(mesh, 'node-1');
   mesh.pod({ name: 'web', labels: { app: 'web' } });
+  mesh.pod({ name: 'lost', ip: '10.244.1.7', labels: { 'istio.io/use-waypoint': 'nowhere' } });
   mesh.api.put(policy('allow', { app: 'web' }));
   const xds = mesh.xds({});
   await xds.client.synced;
@@ -114,6 +115,7 @@ test('what is derived and who is connected shows on localhost; the other ports s
   const dump = JSON.parse((await at(debug, '/debug/ambientz')).text);
   assert.ok(dump.workloads.some((w: { uid: string }) => w.uid === 'Kubernetes//Pod/default/web'));
   assert.equal(dump.policies[0].name, 'allow');
+  assert.equal(dump.unboundPods['default/lost'].reason, 'WaypointIsNotReady');
   const [client] = JSON.parse((await at(debug, '/debug/syncz')).text);
   assert.deepEqual([client.account, client.node], ['istio-system/ztunnel', 'node-1']);
   assert.equal((await at(ready, '/ready')).status, 200);
@@ -123,6 +125,7 @@ test('what is derived and who is connected shows on localhost; the other ports s
   const metrics = (await at(monitoring, '/metrics')).text;
   assert.match(metrics, /pilot_xds\{version="[^"]+"\} 1/);
   assert.match(metrics, /pilot_inbound_updates_total\{type="Pod"\}/);
+  assert.match(metrics, /ambit_pods_without_their_waypoint 1/);
   assert.match(metrics, /citadel_server_root_cert_expiry_timestamp \d/);
 });
 

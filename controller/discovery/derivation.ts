@@ -41,7 +41,7 @@ export class Derivation implements Disposable {
     });
   }
 
-  get deriver(): Pick<Deriver, 'addresses' | 'authorizations'> {
+  get deriver(): Pick<Deriver, 'addresses' | 'authorizations' | 'unboundPods'> {
     return this.#deriver;
   }
 

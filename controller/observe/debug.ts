@@ -5,7 +5,7 @@ import type { Deriver } from '../../mesh/index.ts';
 import type { Subscriber } from '../discovery/access.ts';
 
 export type DebugSources = {
-  readonly derived: Pick<Deriver, 'addresses' | 'authorizations'>;
+  readonly derived: Pick<Deriver, 'addresses' | 'authorizations' | 'unboundPods'>;
   readonly discovery: Pick<DiscoveryService<Subscriber>, 'clients'>;
 };
 
@@ -16,14 +16,14 @@ export function debugRoutes(sources: DebugSources): Readonly<Record<string, Rout
   };
 }
 
-function ambient({ addresses, authorizations }: DebugSources['derived']) {
+function ambient({ addresses, authorizations, unboundPods }: DebugSources['derived']) {
   const workloads = [];
   const services = [];
   for (const address of addresses.values()) {
     if (address.kind === 'workload') workloads.push(address.workload);
     else services.push(address.service);
   }
-  return { workloads, services, policies: [...authorizations.values()] };
+  return { workloads, services, policies: [...authorizations.values()], unboundPods };
 }
 
 function clients(discovery: DebugSources['discovery']) {

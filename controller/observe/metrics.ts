@@ -22,6 +22,7 @@ export type ControllerMetrics = {
   readonly authority: AuthorityMetrics;
   readonly clients: Gauge;
   readonly services: Gauge;
+  readonly unboundPods: Gauge;
   readonly rootExpiry: (notAfterMs: number, nowMs: number) => void;
   readonly rejected: (typeUrl: string) => void;
   readonly inbound: (kind: string) => void;
@@ -57,6 +58,12 @@ export function controllerMetrics(registry: Registry, version: string, now: () =
     },
     clients: registry.gauge('pilot_xds', 'Connected clients.', ['version']).labels([version]),
     services: registry.gauge('pilot_services', 'Services known.').labels([]),
+    unboundPods: registry
+      .gauge(
+        'ambit_pods_without_their_waypoint',
+        'Pods that ask for a waypoint and do not get it; /debug/ambientz says why.',
+      )
+      .labels([]),
     rootExpiry: (notAfterMs, nowMs) => {
       expiry.labels([]).set(notAfterMs / 1000);
       expirySeconds.labels([]).set((notAfterMs - nowMs) / 1000);

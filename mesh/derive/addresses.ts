@@ -23,6 +23,9 @@ import type { WorkloadSurroundings } from './workload-surroundings.ts';
 export const VISIBILITY_APPLIED = 'istio.io/VisibilityApplied';
 export const WAYPOINT_MISSING = 'istio.io/WaypointMissing';
 
+/** Why there is no waypoint, in one word and for people. */
+export type Unbound = { readonly reason: string; readonly message: string };
+
 export type AddressParts = {
   readonly config: () => MeshConfig;
   readonly inputs: Inputs;
@@ -35,6 +38,7 @@ export type AddressParts = {
 
 export class Addresses {
   readonly #parts: AddressParts;
+  readonly #unbound = new Map<string, Unbound>();
   /** By kind of the object: what the one with this key amounts to, now. */
   readonly of: Readonly<Record<OwnerKind, (key: string) => readonly Address[]>> = {
     Pod: (key) => this.#pod(key),
@@ -48,6 +52,11 @@ export class Addresses {
     this.#parts = parts;
   }
 
+  /** Pods that ask for a waypoint which they do not get, by `namespace/name`: they have no condition that could say so. */
+  get unboundPods(): ReadonlyMap<string, Unbound> {
+    return this.#unbound;
+  }
+
   /** The root namespace's label says which network this cluster is; else the configuration does. */
   network(): string {
     const { config, inputs } = this.#parts;
@@ -57,14 +66,18 @@ export class Addresses {
   #pod(key: string): readonly Address[] {
     const { inputs, memberships, waypoints } = this.#parts;
     const pod = inputs.pods.get(key);
+    this.#unbound.delete(key);
     if (pod?.addresses === undefined) return [];
     // What serves a waypoint has none itself: its calls would come back to it.
     const served = waypoints.served(pod.namespace, pod.labels);
+    const { namespace, waypoint } = pod;
+    const binding = served === undefined ? waypoints.bind({ namespace, waypoint, traffic: 'workload' }) : undefined;
+    if (binding?.kind === 'unbound') this.#unbound.set(key, binding);
     const around = {
       ...this.#around(pod.namespace, pod.labels),
       locality: inputs.nodes.get(pod.node),
       services: memberships.of(pod),
-      waypoint: served === undefined ? this.#workloadWaypoint(pod.namespace, pod.waypoint) : undefined,
+      waypoint: binding && addressOf(binding, this.network()),
       applicationTunnel: served?.tunnel,
     };
     return workloads(podWorkload(pod, around));

@@ -4,7 +4,7 @@
  */
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
 import type { Address, Authorization } from '../model.ts';
-import { Addresses, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
+import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
 import type { Collection } from './collection.ts';
 import { followDependents, type OwnerKind } from './dependents.ts';
@@ -116,6 +116,11 @@ export class Deriver {
     this.#discovered.lookAtAll();
     this.#everything();
     return this.#derive();
+  }
+
+  /** Pods that ask for a waypoint which they do not get, by `namespace/name`. */
+  get unboundPods(): ReadonlyMap<string, Unbound> {
+    return this.#addresses.unboundPods;
   }
 
   /** What became of an AuthorizationPolicy, by `namespace/name`. */

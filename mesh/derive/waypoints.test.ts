@@ -442,6 +442,21 @@ test('what only a waypoint can do is missed where there is none', () => {
   }
 });
 
+test('a pod that does not get the waypoint that it asks for is told of, as long as that is so', () => {
+  const a = pod('app/a', { ips: ['10.0.0.1'], ...use('w') });
+  const d = deriverOf([a, pod('app/b', { ips: ['10.0.0.2'] }), namespace('app', use('v')), gateway('app/v')]);
+  const told = () => [...d.unboundPods].map(([key, { reason }]) => `${key} ${reason}`);
+  assert.deepEqual(told(), ['app/a WaypointIsNotReady'], 'who only inherits one for services is no mistake');
+  d.apply(gateway('app/w'));
+  assert.deepEqual(told(), ['app/a UnsupportedTrafficType']);
+  d.apply(gateway('app/w', forTraffic('all')));
+  assert.deepEqual(told(), []);
+  d.remove(gateway('app/w'));
+  assert.deepEqual(told(), ['app/a WaypointIsNotReady']);
+  d.remove(a);
+  assert.deepEqual(told(), []);
+});
+
 test('whatever a reference hangs on may come, change and go: the objects follow, and nothing else does', () => {
   const d = deriverOf([
     service(use('w')),
