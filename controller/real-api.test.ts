@@ -178,7 +178,7 @@ test('once the API server is proven to ask the controller, a bad policy is refus
   const hooks = async () =>
     ((await admin.get(RESOURCES.ValidatingWebhookConfiguration, NAME)) as unknown as { webhooks: Hook[] }).webhooks;
   const settled = async (holds: (all: readonly Hook[]) => boolean, what: string): Promise<void> => {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 20_000;
     while (!holds(await hooks())) {
       assert.ok(Date.now() < deadline, `did not happen: ${what}\n${mesh.logs.join('')}`);
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -154,7 +154,7 @@ export async function startMesh(
       return { client: xds, seen, refused: () => refusal.promise };
     },
     async logged(text) {
-      const deadline = Date.now() + 5_000;
+      const deadline = Date.now() + 15_000;
       const holds = (line: string): boolean => (typeof text === 'string' ? line.includes(text) : text.test(line));
       while (!logs.some(holds)) {
         assert.ok(Date.now() < deadline, `not logged: ${text}\n${logs.join('')}`);
@@ -188,7 +188,7 @@ export async function refusal(request: Promise<unknown>): Promise<{ readonly cod
 }
 
 export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + 15_000;
   while (!holds()) {
     assert.ok(Date.now() < deadline, `did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
