@@ -8,7 +8,7 @@ export type Program = 'kubelet' | 'ztunnel' | 'agent' | 'controller';
 
 const COMMAND: Readonly<Record<Program, RegExp>> = {
   kubelet: /^kubelet\b/,
-  ztunnel: /\/ztunnel\/main\.ts/,
+  ztunnel: /\/ztunnel\/main\.[jt]s/,
   agent: /\/cni\/agent\/main\.ts/,
   controller: /\/controller\/main\.ts/,
 };
