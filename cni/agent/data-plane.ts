@@ -216,29 +216,24 @@ export class DataPlane implements Disposable {
     this.#again.unref();
   }
 
+  /** One pod after the other: each may need `nft`. */
   async #followDns(): Promise<void> {
-    await Promise.all(
-      [...this.#pods.keys()].map((uid) =>
-        this.#inLane(uid, async () => {
-          const entry = this.#pods.get(uid);
-          if (entry?.netns === undefined || entry.dnsCaptured === undefined) return;
-          try {
-            const { options } = podOptions(entry.pod.annotations, this.#o.defaults);
-            if (entry.dnsCaptured === (options.dnsCapture && proxyInPod(entry.netns) !== 'without-dns')) return;
-            await this.#setRules(entry, entry.netns);
-            this.#o.log.info('the rules for DNS follow the ztunnel', {
-              pod: podKey(entry.pod),
-              captured: entry.dnsCaptured,
-            });
-          } catch (error) {
-            this.#o.log.error('the rules for DNS could not follow the ztunnel', {
-              pod: podKey(entry.pod),
-              error: String(error),
-            });
-          }
-        }),
-      ),
-    );
+    for (const uid of [...this.#pods.keys()]) await this.#inLane(uid, () => this.#followDnsOf(uid));
+  }
+
+  async #followDnsOf(uid: string): Promise<void> {
+    const entry = this.#pods.get(uid);
+    if (entry?.netns === undefined || entry.dnsCaptured === undefined) return;
+    const { log, defaults } = this.#o;
+    const pod = podKey(entry.pod);
+    try {
+      const { options } = podOptions(entry.pod.annotations, defaults);
+      if (entry.dnsCaptured === (options.dnsCapture && proxyInPod(entry.netns) !== 'without-dns')) return;
+      await this.#setRules(entry, entry.netns);
+      log.info('the rules for DNS follow the ztunnel', { pod, captured: entry.dnsCaptured });
+    } catch (error) {
+      log.error('the rules for DNS could not follow the ztunnel', { pod, error: String(error) });
+    }
   }
 
   #obtain(uid: string, ips: readonly IpAddress[], path: string | undefined, before: Enrolled | undefined): NetnsRef {
