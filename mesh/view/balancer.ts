@@ -40,6 +40,8 @@ export class Balancer {
   /** Kept by the view: what it holds is the truth, what is laid out here follows it. */
   readonly #source: ReadonlyMap<string, Endpoint>;
   #endpoints: Endpoint[] | undefined;
+  /** Made when somebody wants to see them all: DNS does for every question about a headless service. */
+  #usable: readonly Endpoint[] | undefined;
   #groups: Group[] = [];
   readonly #changed = new Set<string>();
 
@@ -57,7 +59,9 @@ export class Balancer {
 
   /** Those that may be chosen: the healthy ones, or all where the service says so; by uid. */
   get endpoints(): readonly Endpoint[] {
-    return this.#current().filter((endpoint) => isUsable(this.#service, endpoint));
+    const all = this.#current();
+    this.#usable ??= all.filter((endpoint) => isUsable(this.#service, endpoint));
+    return this.#usable;
   }
 
   /** One endpoint for a flow of `source` to `port` of the service, by capacity among those that its place prefers. */
@@ -92,6 +96,7 @@ export class Balancer {
   }
 
   #move(endpoints: Endpoint[], uid: string, now: Endpoint | undefined): void {
+    this.#usable = undefined;
     const before = now === undefined ? take(endpoints, uid) : put(endpoints, now);
     for (const group of this.#groups) {
       if (before !== undefined) group.remove(before);
@@ -101,6 +106,7 @@ export class Balancer {
 
   #forget(): void {
     this.#endpoints = undefined;
+    this.#usable = undefined;
     this.#groups = [];
     this.#changed.clear();
   }
