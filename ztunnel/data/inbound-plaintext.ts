@@ -5,6 +5,7 @@ import {
   decideInboundPlaintext,
   formatReason,
   formatSocketAddress,
+  ILLEGAL_PORTS,
   type InboundDecision,
   type Workload,
 } from '../../mesh/index.ts';
@@ -18,6 +19,9 @@ type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
 /** Serves one captured socket to its end. Never rejects. */
 export async function serveInboundPlaintext(pod: Pod, connection: TcpConnection): Promise<void> {
   const c = captured(connection);
+  const { port } = c.dst;
+  // Refused whoever the pod is: it needs no waiting for its record.
+  if (ILLEGAL_PORTS.has(port)) return dropEarly(pod, 'inbound', c, formatReason({ code: 'own-port', port }));
   let local: Workload;
   try {
     local = await pod.live.starting((signal) => pod.deps.workloadReady(signal));
