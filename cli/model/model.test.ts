@@ -135,3 +135,15 @@ function mustFind<T>(value: T | undefined): T {
   assert(value !== undefined);
   return value;
 }
+
+test('a ServiceEntry of a folder has the addresses that a cluster would give it', () => {
+  const entry = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: pay, namespace: shop }
+spec: { hosts: [pay.example.com], resolution: DNS, ports: [{ name: https, number: 443, protocol: TLS }] }
+`;
+  const model = buildModel(complete(objectsOf(entry)));
+  const service = model.view.serviceByKey('shop/pay.example.com');
+  assert.match(service?.addresses.map(({ address }) => address).join(' ') ?? '', /^240\.240\.\d+\.\d+ 2001:2::/);
+});
