@@ -324,6 +324,28 @@ test('what is under way when the ztunnel drains is still answered; nothing new i
   await eventually('nobody listens any more', () => client.errors.length > 0);
 });
 
+test(
+  'a question that comes over TCP just before the ztunnel drains is answered, and then the connection closes',
+  root,
+  async () => {
+    await using pod = await DnsPod.create({ resources: [CART] });
+    const [asking, idle] = [
+      await pod.host.dial({ ip: pod.net.host('dns').ip4, port: 53 }),
+      await pod.host.dial({ ip: pod.net.host('dns').ip6, port: 53 }),
+    ];
+    const message = queryBytes({ name: 'cart' });
+    asking.write(Buffer.concat([Buffer.from([0, message.length]), message]));
+    const started = performance.now();
+    const drained = pod.proxy.drain(5_000);
+    const chunks: Buffer[] = [];
+    for await (const chunk of asking) chunks.push(chunk as Buffer);
+    assert.deepEqual(show(Buffer.concat(chunks).subarray(2)).answers, ['cart A 10.96.0.1']);
+    assert.equal(await readAll(idle), '');
+    await drained;
+    assert.ok(performance.now() - started < 4_000, 'nobody waits for the deadline');
+  },
+);
+
 test('a pod that goes takes what is under way with it', root, async () => {
   await using pod = await DnsPod.create({ dns: silent, config: { deadlineMs: 60_000 } });
   using client = pod.udp(pod.net.host('dns2').ip4);

@@ -10,10 +10,6 @@ export class Budget {
     this.#of = of;
   }
 
-  get taken(): number {
-    return this.#taken;
-  }
-
   /** False: there is no room, and nothing was taken. */
   take(): boolean {
     if (this.#taken >= this.#max || this.#of?.take() === false) return false;

@@ -45,11 +45,11 @@ export class PodDns {
   async drain(deadlineMs: number): Promise<void> {
     for (const socket of this.#sockets) socket.finish();
     for (const listener of this.#listeners) listener.finish();
-    this.#tcp.finish();
+    const finished = Promise.all([this.#deps.budget.empty(), this.#tcp.finish()]);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#late = resolve;
     this.#deadline = this.#deps.clock.after(deadlineMs, resolve);
-    await Promise.race([this.#deps.budget.empty(), promise]);
+    await Promise.race([finished, promise]);
     await this.stopNow();
   }
 

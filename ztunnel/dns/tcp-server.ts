@@ -13,34 +13,41 @@ export type TcpServerDeps = {
 
 /** Questions of one connection under way; further ones wait in the kernel. */
 const MAX_ASKED = 32;
+/** When we drain: how long a connection has for a question that is on its way already. */
+const LAST_QUESTION_MS = 200;
 
 export class TcpServer {
   readonly #deps: TcpServerDeps;
   readonly #clients = new Set<Client>();
-  #isFinishing = false;
+  #whenEmpty: (() => void) | undefined;
 
   constructor(deps: TcpServerDeps) {
     this.#deps = deps;
   }
 
   serve(connection: TcpConnection): void {
-    if (this.#isFinishing || this.#clients.size >= this.#deps.maxConnections) {
+    if (this.#clients.size >= this.#deps.maxConnections) {
       connection.reset();
       return;
     }
-    const client: Client = new Client(connection, this.#deps, () => this.#clients.delete(client));
+    const client: Client = new Client(connection, this.#deps, () => {
+      this.#clients.delete(client);
+      if (this.#clients.size === 0) this.#whenEmpty?.();
+    });
     this.#clients.add(client);
   }
 
-  /** Takes no more questions; a connection is closed with its last answer. */
-  finish(): void {
-    this.#isFinishing = true;
-    for (const client of [...this.#clients]) client.finish();
+  /** Resolves when all connections are closed, each soon after its last answer. Nobody may come any more. */
+  async finish(): Promise<void> {
+    if (this.#clients.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenEmpty = resolve;
+    for (const client of [...this.#clients]) client.hurry();
+    await promise;
   }
 
   /** Cuts all. */
   stop(): void {
-    this.#isFinishing = true;
     for (const client of [...this.#clients]) client.cut();
   }
 }
@@ -50,16 +57,18 @@ class Client {
   readonly #stream: DnsStream;
   readonly #forget: () => void;
   #asked = 0;
+  #idleMs: number;
   #isLast = false;
   #isOver = false;
   #idle: Disposable | undefined;
 
   constructor(connection: TcpConnection, deps: TcpServerDeps, forget: () => void) {
     this.#deps = deps;
+    this.#idleMs = deps.idleTimeoutMs;
     this.#forget = forget;
     this.#stream = new DnsStream(connection, {
       message: (view) => this.#message(view),
-      end: () => this.finish(),
+      end: () => this.#finish(),
       over: () => {
         this.#isOver = true;
         this.#idle?.[Symbol.dispose]();
@@ -70,10 +79,9 @@ class Client {
     this.#stream.resume();
   }
 
-  finish(): void {
-    this.#isLast = true;
-    this.#stream.pause();
-    if (this.#asked === 0) this.#stream.close();
+  hurry(): void {
+    this.#idleMs = LAST_QUESTION_MS;
+    if (this.#asked === 0) this.#rest();
   }
 
   cut(): void {
@@ -95,10 +103,16 @@ class Client {
     });
   }
 
+  #finish(): void {
+    this.#isLast = true;
+    this.#stream.pause();
+    if (this.#asked === 0) this.#stream.close();
+  }
+
   /** Also a message that does not come to its end is cut off by this. */
   #rest(): void {
     this.#idle?.[Symbol.dispose]();
     if (this.#isOver) return;
-    this.#idle = this.#deps.clock.after(this.#deps.idleTimeoutMs, () => this.#stream.close());
+    this.#idle = this.#deps.clock.after(this.#idleMs, () => this.#stream.close());
   }
 }
