@@ -9,9 +9,10 @@ export interface NameServer extends Disposable {
   readonly lookUp: LookUp;
 }
 
-/** Disposing ends the questions that are under way. */
-export function openNameServer(): NameServer {
+/** Disposing ends the questions that are under way. `servers`: others than those of `/etc/resolv.conf`, as `address:port`. */
+export function openNameServer(servers?: readonly string[]): NameServer {
   const resolver = new Resolver({ timeout: TRY_MS, tries: 2 });
+  if (servers !== undefined) resolver.setServers(servers);
   return {
     lookUp: (hostname, family) =>
       family === 4 ? resolver.resolve4(hostname, { ttl: true }) : resolver.resolve6(hostname, { ttl: true }),
