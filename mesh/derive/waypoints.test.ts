@@ -286,6 +286,22 @@ test('whom a waypoint admits', () => {
   }
 });
 
+test('a namespace is admitted from the moment that its labels say so, and as long', () => {
+  const open = routes({ from: 'Selector', selector: { matchLabels: { open: 'yes' } } });
+  const d = deriverOf([
+    gateway('infra/w', { ...open, ...forTraffic('all') }),
+    service(use('w', { 'istio.io/use-waypoint-namespace': 'infra' })),
+    pod('app/a', { ips: ['10.0.0.1'], ...use('w', { 'istio.io/use-waypoint-namespace': 'infra' }) }),
+    namespace('app'),
+  ]);
+  const said = (object: KubeObject) => conditionIn(d.apply(object), BOUND)?.split(':')[0];
+  assert.equal(said(namespace('app', { labels: { open: 'yes' } })), 'True WaypointAccepted');
+  const both = () => [serviceAt(d, HOST), workloadAt(d, POD)].map(({ waypoint }) => waypointText(waypoint));
+  assert.deepEqual(both(), ['infra/w.infra.svc.cluster.local', 'infra/w.infra.svc.cluster.local']);
+  assert.equal(said(namespace('app', { labels: { open: 'no' } })), 'False AttachmentDenied');
+  assert.deepEqual(both(), [undefined, undefined]);
+});
+
 test('a canary takes its share, and one that can not leaves everything to the waypoint and says so', () => {
   const canary = (weight?: string, name = 'v') => ({
     ...use('w', { 'istio.io/use-waypoint-canary': name }),
