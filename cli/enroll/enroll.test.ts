@@ -149,6 +149,14 @@ test('a node without the mesh is an error of the check', async () => {
   );
 });
 
+test('a pod that was captured a moment ago is waited for, though its address is not told yet', async () => {
+  const fresh = { ...pod('shop/new', {}, {}, true), status: { phase: 'Pending' } };
+  const cluster = memoryCluster([namespace({ [MODE]: 'ambient' }), fresh, ...MESH], { podHttp: answers });
+  const { code, said } = await ambit(['unenroll', 'shop', '--timeout', '1ms'], cluster);
+  assert.equal(code, 1);
+  assert.match(said, /0 of 1 pods are done; new is not \(leaving/);
+});
+
 test('pods that do not come in before the deadline are named with their node', async () => {
   const cluster = memoryCluster([namespace(), pod('shop/cart'), ...MESH], { podHttp: answers });
   const { code, said } = await ambit(['enroll', 'shop', '--timeout', '1ms'], cluster);

@@ -2,7 +2,7 @@
 import { RESOURCES } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
-import { DATAPLANE_LABEL, isLive, type PodEnrolment, podEnrolment } from '../enrolment.ts';
+import { DATAPLANE_LABEL, isLive, type PodEnrolment, podEnrolment, REDIRECTION } from '../enrolment.ts';
 import { CliError } from '../errors.ts';
 import { waitUntil } from '../wait.ts';
 
@@ -31,7 +31,9 @@ export async function waitForPods(cluster: Cluster, name: string, waiting: Waiti
     `namespace ${name}`,
     async () => {
       const labels = await namespaceLabels(cluster, name);
-      const pods = (await cluster.list(RESOURCES.Pod, { namespace: name })).filter((pod) => isLive(pod) && runsAt(pod));
+      const pods = (await cluster.list(RESOURCES.Pod, { namespace: name })).filter(
+        (pod) => isLive(pod) && hasNetwork(pod),
+      );
       counts = count(pods, labels);
       const late = pods.filter((pod) => ['missing', 'pending', 'leaving'].includes(podEnrolment(pod, labels)));
       const [first] = late;
@@ -54,10 +56,11 @@ function count(pods: readonly KubeObject[], labels: Readonly<Record<string, stri
 
 const nodeOf = (pod: KubeObject) => (pod['spec'] as { readonly nodeName?: string } | undefined)?.nodeName;
 
-/** Its containers have a network only from here on. */
-function runsAt(pod: KubeObject): boolean {
+/** There is nothing to capture before. The plugin captures a new pod a moment before its address is told. */
+function hasNetwork(pod: KubeObject): boolean {
   const { podIP, podIPs } = (pod['status'] ?? {}) as { readonly podIP?: string; readonly podIPs?: readonly unknown[] };
-  return nodeOf(pod) !== undefined && (podIP !== undefined || (podIPs ?? []).length > 0);
+  const isCaptured = pod.metadata.annotations?.[REDIRECTION] !== undefined;
+  return isCaptured || (nodeOf(pod) !== undefined && (podIP !== undefined || (podIPs ?? []).length > 0));
 }
 
 /** Makes the namespace refuse plaintext: by the object that it has for all of its pods, or a new one. */

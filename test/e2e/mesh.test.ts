@@ -250,7 +250,7 @@ spec: { type: ExternalName, externalName: cart.shop.svc.cluster.local }
     assert.equal(code, 1);
     assert.match(
       stdout,
-      /AMB0202 .*: PeerAuthentication shop\/default\n {2}legacy\/batch called ledger without identity, on port 9000/,
+      /AMB0202 .*: PeerAuthentication shop\/default\n {2}legacy\/batch.* called ledger without identity, on port 9000/,
     );
     await world.kubectl(['delete', 'peerauthentication', '-n', 'shop', 'default']);
     await world.settles(BATCH, LEDGER, true);
@@ -287,6 +287,12 @@ spec: { type: ExternalName, externalName: cart.shop.svc.cluster.local }
     const { code, stdout, stderr } = await load;
     assert.equal(code, 0, stdout + stderr);
     assert.equal(await enrolled('shop'), 4);
+  });
+
+  test('a namespace leaves the mesh, and its pods still talk', async () => {
+    await world.ambit(['unenroll', 'office']);
+    assert.equal(await enrolled('office'), 0);
+    assert.equal((await world.call(REPORTER, LEDGER)).code, 0);
   });
 
   test('uninstall takes every pod out, finds no rule left in any, and they still talk', async () => {
