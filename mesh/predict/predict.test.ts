@@ -653,6 +653,13 @@ const rows: readonly Row[] = [
     says: [/vm\.example\.com belongs to shop\/vm, which has no address of its own/],
   },
   {
+    name: 'a ServiceEntry whose endpoint is known by name only goes to whatever DNS says then',
+    ask: [WEB, 'vm.example.com:5432'],
+    given: [serviceEntry({ addresses: ['10.77.0.1'], resolution: 'DNS', endpoints: [{ address: 'db.example.net' }] })],
+    is: ['allowed', 'passthrough'],
+    says: [/vm\.example\.com is 10\.77\.0\.1/, /db\.example\.net:5432 is outside the mesh/],
+  },
+  {
     name: 'callers outside the mesh do not know the host of a ServiceEntry',
     ask: [BATCH, 'vm.example.com:5432'],
     given: [serviceEntry({ addresses: ['10.77.0.1'], resolution: 'STATIC', endpoints: [{ address: '192.0.2.10' }] })],
