@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ownVersion } from '../core/config/index.ts';
 import { addAnalyze } from './commands/analyze.ts';
+import { addAuthz } from './commands/authz.ts';
 import { addEnroll } from './commands/enroll.ts';
 import { addInstall } from './commands/install.ts';
 import { addLab } from './commands/lab.ts';
@@ -37,7 +38,17 @@ export function buildProgram(
     .configureOutput({ writeOut: write.out, writeErr: write.err })
     .exitOverride()
     .addHelpText('after', HELP);
-  const commands = [addInstall, addUninstall, addEnroll, addStatus, addAnalyze, addWhy, addZtunnelConfig, addVersion];
+  const commands = [
+    addInstall,
+    addUninstall,
+    addEnroll,
+    addStatus,
+    addAnalyze,
+    addWhy,
+    addAuthz,
+    addZtunnelConfig,
+    addVersion,
+  ];
   for (const add of commands) add(program, context);
   inherit(program);
   failWith(NoAnswer.exitCode, program, 'why');

@@ -23,6 +23,8 @@ export {
 export { type Finding, formatRef, type ObjectRef, type ObservedFlow } from './analyze/finding.ts';
 export { findings } from './analyze/findings.ts';
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';
+export { type CheckResult, check, type Expectation, type ExpectedBecause } from './authz/check.ts';
+export { better, coverageOf, type RuleCoverage, type RuleState } from './authz/coverage.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
 export type { GatewayHop } from './decide/gateway.ts';

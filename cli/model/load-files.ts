@@ -8,7 +8,8 @@ import { CliError } from '../errors.ts';
 /** `origin` is for people: `policies/shop.yaml`, or `policies/shop.yaml#2` for the second of several documents. */
 export type SourcedObject = { readonly object: KubeObject; readonly origin: string };
 
-const EXTENSION = /\.(ya?ml|json)$/;
+/** Policy tests (`*.authz-test.yaml`) may lie beside what they test, and are no objects. */
+const EXTENSION = /(?<!\.authz-test)\.(ya?ml|json)$/;
 const STDIN = '-';
 const DEFAULT_NAMESPACE = 'default';
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
@@ -64,12 +65,13 @@ export function parseObjects(text: string, place: string): readonly SourcedObjec
     }
     const value: unknown = document.toJS();
     if (value === null || value === undefined) continue; // a document of comments only
-    objects.push(...opened(value, origin));
+    objects.push(...openObject(value, origin));
   }
   return objects;
 }
 
-function opened(value: unknown, origin: string): readonly SourcedObject[] {
+/** One object, or what is in a List. Throws CliError naming the place. */
+export function openObject(value: unknown, origin: string): readonly SourcedObject[] {
   const { apiVersion, kind, metadata, items } = (typeof value === 'object' ? (value ?? {}) : {}) as {
     readonly [field: string]: unknown;
   };
@@ -77,7 +79,7 @@ function opened(value: unknown, origin: string): readonly SourcedObject[] {
     throw new CliError(`${origin}: not a Kubernetes object: apiVersion and kind are missing`);
   }
   if (kind.endsWith('List') && Array.isArray(items)) {
-    return items.flatMap((item, index) => opened(item, `${origin}, item ${index + 1}`));
+    return items.flatMap((item, index) => openObject(item, `${origin}, item ${index + 1}`));
   }
   const { name, namespace } = (metadata ?? {}) as { readonly name?: unknown; readonly namespace?: unknown };
   if (typeof name !== 'string' || name === '') throw new CliError(`${origin}: ${kind}: metadata.name is missing`);

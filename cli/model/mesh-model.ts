@@ -46,7 +46,8 @@ async function networkPolicies(cluster: Cluster): Promise<readonly KubeObject[]>
   }
 }
 
-function modelOf(objects: readonly KubeObject[], namespace: string): MeshModel {
+/** Of objects that are complete. Throws CliError when the mesh configuration among them can not be read. */
+export function modelOf(objects: readonly KubeObject[], namespace = DEFAULT_NAMESPACE): MeshModel {
   const name = meshConfigMapName('default');
   const configMap = objects.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name && metadata.namespace === namespace,

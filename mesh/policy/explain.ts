@@ -2,7 +2,7 @@
 import { formatSocketAddress } from '../address.ts';
 import { formatCidr } from '../cidr.ts';
 import type { Match } from '../model.ts';
-import type { CompiledClause, CompiledMatch, CompiledPolicy, CompiledRule, FieldTest } from './compile.ts';
+import type { CompiledClause, CompiledMatch, CompiledPolicy, CompiledRule, FieldTest, RuleRef } from './compile.ts';
 import type { DryRunHit } from './evaluate.ts';
 import type { PolicyScope } from './scope.ts';
 import { formatStringMatch } from './strings.ts';
@@ -62,6 +62,12 @@ export function explainDryRun(scope: PolicyScope, conn: ConnectionFacts, hit: Dr
 
 /** Rules that are compared for a nearest miss: who is denied must not be able to keep a proxy busy. */
 const MOST_COMPARED = 1_024;
+
+/** Every rule that is enforced and matches, DENY first: also those that another one left nothing to decide. */
+export function matchingRules(scope: PolicyScope, conn: ConnectionFacts): readonly RuleRef[] {
+  const subject = new Subject(conn);
+  return [...scope.deny.allMatches(subject), ...scope.allow.allMatches(subject)].map(({ ref }) => ref);
+}
 
 function nearestOf(policies: readonly CompiledPolicy[], subject: Subject): NearestMiss | undefined {
   let nearest: Miss | undefined;

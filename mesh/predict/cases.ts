@@ -1,4 +1,5 @@
 /** Many ways, few ends: what they have in common, and what it comes to. */
+import type { RuleRef } from '../policy/compile.ts';
 import { listed } from './lists.ts';
 import type { PredictedCase, Reason, Verdict } from './prediction.ts';
 
@@ -19,7 +20,21 @@ function merged(group: readonly PredictedCase[]): readonly PredictedCase[] {
   const [first] = group;
   if (first === undefined) return [];
   const all = <T>(of: (one: PredictedCase) => readonly T[]) => [...new Set(group.flatMap(of))];
-  return [{ ...first, callers: all((o) => o.callers), endpoints: all((o) => o.endpoints), next: all((o) => o.next) }];
+  const { policy } = first;
+  const matched = distinct(group.flatMap((one) => one.policy?.matched ?? []));
+  return [
+    {
+      ...first,
+      callers: all((o) => o.callers),
+      endpoints: all((o) => o.endpoints),
+      next: all((o) => o.next),
+      ...(policy && { policy: { ...policy, matched } }),
+    },
+  ];
+}
+
+function distinct(rules: readonly RuleRef[]): readonly RuleRef[] {
+  return [...new Map(rules.map((one) => [`${one.policy} ${one.rule}`, one])).values()];
 }
 
 /** What the cases agree on; where they do not, it depends. */

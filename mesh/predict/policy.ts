@@ -1,7 +1,7 @@
 /** What the policies of a destination say to one connection, in the terms of the objects that people wrote. */
 import type { Authorization, Workload } from '../model.ts';
 import { evaluate } from '../policy/evaluate.ts';
-import { explain } from '../policy/explain.ts';
+import { explain, matchingRules } from '../policy/explain.ts';
 import type { PolicyScope } from '../policy/scope.ts';
 import type { ConnectionFacts } from '../policy/subject.ts';
 import { lookupOf } from './lookup.ts';
@@ -17,6 +17,7 @@ export function policyVerdict(model: MeshModel, destination: Workload, facts: Co
     verdict,
     because,
     considered,
+    matched: matchingRules(scope, facts),
     ...(nearestMiss && { nearestMiss }),
     ...(missing && { missing }),
     ...(dryRunHits && { dryRunHits }),

@@ -60,6 +60,8 @@ export type PolicyVerdict = {
   readonly because: Because;
   /** Enforced policies in scope, as `namespace/name`. */
   readonly considered: readonly string[];
+  /** Every enforced rule that matches, also those that another one left nothing to decide. */
+  readonly matched: readonly RuleRef[];
   readonly nearestMiss?: NearestMiss;
   readonly missing?: readonly string[];
   readonly dryRunHits?: readonly DryRunHit[];

@@ -1,0 +1,74 @@
+/** Policy unit tests: what somebody expects of one connection, held against what is predicted. */
+import type { MeshModel } from '../predict/model.ts';
+import { policyName } from '../predict/policy.ts';
+import { predict } from '../predict/predict.ts';
+import { decidingRule, type PredictedCase, type Prediction, type Reason } from '../predict/prediction.ts';
+import type { Question } from '../predict/question.ts';
+
+/** What must have made the verdict. */
+export type ExpectedBecause =
+  /**
+   * An AuthorizationPolicy (`namespace/name`) and, if given, its rule, from 0. Without a rule, an ALLOW policy that applies and
+   * does not match counts as what denies, too.
+   */
+  | { readonly kind: 'policy'; readonly policy: string; readonly rule?: number }
+  /** `namespace/name`. */
+  | { readonly kind: 'peer-authentication'; readonly key: string }
+  | { readonly kind: 'reason'; readonly reason: Reason };
+
+export type Expectation = { readonly verdict: 'allowed' | 'denied'; readonly because?: ExpectedBecause };
+
+export type CheckResult = {
+  readonly passed: boolean;
+  readonly prediction: Prediction;
+  /** Cases that are not as expected; none when nobody could even be asked. */
+  readonly wrong: readonly PredictedCase[];
+};
+
+/** Passes when every caller, address and endpoint that may be meant is as expected: a verdict that depends on luck fails. */
+export function check(model: MeshModel, question: Question, expected: Expectation): CheckResult {
+  const prediction = predict(model, question);
+  const wrong = prediction.cases.filter(
+    (one) => one.verdict !== expected.verdict || !isBecause(model, one, expected.because),
+  );
+  return { passed: wrong.length === 0 && prediction.verdict === expected.verdict, prediction, wrong };
+}
+
+function isBecause(model: MeshModel, one: PredictedCase, because: ExpectedBecause | undefined): boolean {
+  const decided = decidingRule(one);
+  switch (because?.kind) {
+    case undefined:
+      return true;
+    case 'reason':
+      return one.reason === because.reason;
+    case 'peer-authentication': {
+      const destination = destinationOf(model, one);
+      if (decided === undefined || destination === undefined) return false;
+      return (
+        policyName(model, decided.policy, destination).split(' ')[1] === because.key && isPeer(model, decided.policy)
+      );
+    }
+    case 'policy':
+      if (decided !== undefined) {
+        return decided.policy === because.policy && (because.rule === undefined || decided.rule === because.rule);
+      }
+      return because.rule === undefined && one.reason === 'no-allow-match' && isAllowIn(model, one, because.policy);
+    default:
+      return because satisfies never;
+  }
+}
+
+/** Whether it is no AuthorizationPolicy that people wrote. */
+function isPeer({ deriver }: MeshModel, policy: string): boolean {
+  return deriver.policyReading(policy) === undefined;
+}
+
+function isAllowIn({ deriver }: MeshModel, { policy }: PredictedCase, key: string): boolean {
+  return (policy?.considered.includes(key) ?? false) && deriver.authorizations.get(key)?.action === 'ALLOW';
+}
+
+/** The workload that the case ends at: endpoints are `namespace/name at ip:port`. */
+function destinationOf({ view, config }: MeshModel, { endpoints }: PredictedCase) {
+  const [path = ''] = (endpoints[0] ?? '').split(' ');
+  return view.workloadByUid(`${config.clusterId}//Pod/${path}`);
+}
