@@ -4,6 +4,7 @@ import { RESOURCES } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { isLive } from '../enrolment.ts';
+import { CliError } from '../errors.ts';
 
 const ADMIN_PORT = 15_000;
 /** Port-forwards at a time; a mesh may have a thousand nodes. */
@@ -32,6 +33,20 @@ export type Ledgers = {
   readonly asked: readonly string[];
   readonly silent: readonly { readonly node: string; readonly reason: string }[];
 };
+
+/** A saved answer of `/flows`, or several joined in one list of rows. Throws CliError naming the place and the field. */
+export function parseFlows(text: string, place: string): readonly Flow[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new CliError(`${place}: not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const parsed = answer.safeParse(Array.isArray(json) ? { flows: json } : json);
+  if (parsed.success) return parsed.data.flows;
+  const issue = parsed.error.issues[0];
+  throw new CliError(`${place}: not the flows of a ztunnel: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
 
 /** Asks every ztunnel of the mesh in `namespace`. One that does not answer is named, never an error. */
 export async function readLedgers(cluster: Cluster, namespace: string): Promise<Ledgers> {

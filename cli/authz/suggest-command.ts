@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { diffFlows, suggestPolicies } from '../../mesh/index.ts';
+import type { CliContext } from '../context.ts';
+import { CliError, NoAnswer } from '../errors.ts';
+import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
+import { parseOutputFormat, show } from '../output.ts';
+import { modelFrom, readSeen, type SeenOptions, silentNote } from './seen.ts';
+import { describeSuggestions } from './suggest-report.ts';
+
+type Options = SeenOptions & { readonly output: string };
+
+const NO_ANSWER = 2;
+
+const HELP = `
+One ALLOW policy for each application of the namespace that was called, a rule for each caller with the ports it used. The answer is YAML:
+review it, try it (istio.io/dry-run), apply it. Nothing is applied by this command.
+
+Exit codes: 0 done, 2 no answer: wrong use, or nothing to read.
+
+Examples:
+  ambit authz suggest shop > policies.yaml
+  ambit authz suggest shop -o json | jq '.suggestions[].policy'
+  ambit authz suggest shop --flows flows.json --base manifests/           # without a cluster`;
+
+export function addAuthzSuggest(group: Command, context: CliContext): void {
+  group
+    .command('suggest <namespace>')
+    .summary('least-privilege policies, from what was seen')
+    .description(
+      'Writes AuthorizationPolicies that allow what the ztunnels have seen and allowed, and no more, each rule with its evidence.',
+    )
+    .option('--flows <file>', 'connections saved from `/flows` of the ztunnels, instead of asking them')
+    .option('--base <path>', 'with --flows: the objects of that mesh; repeatable', gather)
+    .option('-n, --mesh-namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
+    .option('-o, --output <format>', 'short (YAML with comments), json or yaml', 'short')
+    .addHelpText('after', HELP)
+    .action((namespace: string, options: Options) =>
+      NoAnswer.insteadOf(async () => {
+        const format = parseOutputFormat(options.output);
+        const { objects, flows, silent } = await readSeen(context, options);
+        const before = modelFrom(objects, options.meshNamespace);
+        if (![...before.view.workloads()].some((workload) => workload.namespace === namespace)) {
+          throw new CliError(`no pod of namespace ${namespace} is known: is that its name?`);
+        }
+        const found = suggestPolicies(before, namespace, flows);
+        const policies = found.suggestions.map(({ policy }) => policy);
+        const after = modelFrom([...objects, ...policies], options.meshNamespace);
+        const own = flows.filter(({ destination }) => before.view.workloadByUid(destination)?.namespace === namespace);
+        const diff = diffFlows(before, after, own);
+        const notes = silentNote(silent);
+        context.out(show(format, { ...found, diff, silent }, () => describeSuggestions(namespace, found, diff, notes)));
+        for (const note of notes) context.say(note);
+      }, NO_ANSWER),
+    );
+}
+
+function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

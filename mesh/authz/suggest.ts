@@ -1,0 +1,136 @@
+/** Least-privilege policies from connections that were seen: for each kind of pod who called it, on which ports, and no more. */
+import type { KubeObject } from '../kube-object.ts';
+import type { MeshModel } from '../predict/model.ts';
+import { identityOf, type SeenFlow } from './flow.ts';
+
+/** One caller and the ports it used: `flows` are the evidence. */
+export type SuggestedRule = {
+  /** Without `spiffe://`, as policies write it. */
+  readonly principal: string;
+  readonly ports: readonly number[];
+  readonly flows: readonly SeenFlow[];
+};
+
+export type Suggestion = {
+  readonly policy: KubeObject;
+  readonly rules: readonly SuggestedRule[];
+};
+
+export type Suggestions = {
+  readonly suggestions: readonly Suggestion[];
+  /** Allowed today, and by no rule: callers without an identity. */
+  readonly plaintext: readonly SeenFlow[];
+  /** Denied today; left as it is. */
+  readonly denied: readonly SeenFlow[];
+  /** Pods that nobody was seen to call: no policy is suggested for them. `namespace/name`. */
+  readonly unseen: readonly string[];
+  /** Pods that no label tells from others. */
+  readonly unlabelled: readonly string[];
+};
+
+type Labels = Readonly<Record<string, string>>;
+
+const SCHEME = 'spiffe://';
+/** What names an application, best first. */
+const APP_LABELS = ['app', 'app.kubernetes.io/name', 'k8s-app'];
+/** What tells replicas and generations of one application apart. */
+const GENERATION =
+  /^(pod-template-hash|controller-revision-hash|pod-template-generation|statefulset\.kubernetes\.io\/|apps\.kubernetes\.io\/pod-index|batch\.kubernetes\.io\/|controller-uid|job-name|version$|app\.kubernetes\.io\/version$)/;
+
+type Group = { readonly selector: Labels; readonly pods: string[]; readonly flows: SeenFlow[]; isSeen: boolean };
+
+export function suggestPolicies(model: MeshModel, namespace: string, flows: readonly SeenFlow[]): Suggestions {
+  const labels = podLabels(model, namespace);
+  const groups = new Map<string, Group>();
+  const plaintext: SeenFlow[] = [];
+  const denied: SeenFlow[] = [];
+  const unlabelled: string[] = [];
+  const byDestination = Map.groupBy(flows, ({ destination }) => destination);
+  for (const workload of [...model.view.workloads()].sort((a, b) => (a.uid < b.uid ? -1 : 1))) {
+    if (workload.namespace !== namespace) continue;
+    const name = `${namespace}/${workload.name}`;
+    const seen = byDestination.get(workload.uid) ?? [];
+    const allowed = seen.filter(({ verdict }) => verdict === 'allow');
+    denied.push(...seen.filter(({ verdict }) => verdict === 'deny'));
+    plaintext.push(...allowed.filter((flow) => identityOf(flow) === undefined));
+    const selector = selectorOf(labels.get(workload.name) ?? {});
+    if (selector === undefined) {
+      unlabelled.push(name);
+      continue;
+    }
+    const key = JSON.stringify(selector);
+    const group = groups.get(key) ?? { selector, pods: [], flows: [], isSeen: false };
+    groups.set(key, group);
+    group.pods.push(name);
+    group.flows.push(...allowed.filter((flow) => identityOf(flow) !== undefined));
+    group.isSeen ||= seen.length > 0;
+  }
+  const names = new Set<string>();
+  const called = [...groups.values()].filter((group) => group.flows.length > 0);
+  const suggestions = called.map(({ selector, flows: own }) => {
+    const name = freeName(selector, names);
+    return suggestionFor({ name, namespace }, selector, own);
+  });
+  const unseen = [...groups.values()].filter(({ isSeen }) => !isSeen).flatMap(({ pods }) => pods);
+  return { suggestions, plaintext, denied, unseen, unlabelled };
+}
+
+function suggestionFor(
+  metadata: { readonly name: string; readonly namespace: string },
+  selector: Labels,
+  flows: readonly SeenFlow[],
+): Suggestion {
+  const rules = [...Map.groupBy(flows, ({ source }) => source)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([source, own]): SuggestedRule => ({
+        principal: source.slice(SCHEME.length),
+        ports: [...new Set(own.map(({ port }) => port))].sort((a, b) => a - b),
+        flows: own,
+      }),
+    );
+  const policy: KubeObject = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata,
+    spec: {
+      selector: { matchLabels: selector },
+      action: 'ALLOW',
+      rules: rules.map(({ principal, ports }) => ({
+        from: [{ source: { principals: [principal] } }],
+        to: [{ operation: { ports: ports.map(String) } }],
+      })),
+    },
+  };
+  return { policy, rules };
+}
+
+/** `cart-callers`, or `cart-callers-2` when another selector has led to that name. */
+function freeName(selector: Labels, taken: Set<string>): string {
+  const [app = 'pods'] = Object.values(selector);
+  const base = `${
+    app
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .slice(0, 200) || 'pods'
+  }-callers`;
+  let name = base;
+  for (let n = 2; taken.has(name); n += 1) name = `${base}-${n}`;
+  taken.add(name);
+  return name;
+}
+
+function podLabels({ objects }: MeshModel, namespace: string): ReadonlyMap<string, Labels> {
+  const pods = objects.filter(({ kind, metadata }) => kind === 'Pod' && metadata.namespace === namespace);
+  return new Map(pods.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
+}
+
+/** The label that names the application; else all that replicas share. Undefined when there is none. */
+function selectorOf(labels: Labels): Labels | undefined {
+  for (const key of APP_LABELS) {
+    const value = labels[key];
+    if (value) return { [key]: value };
+  }
+  const shared = Object.entries(labels).filter(([key]) => !GENERATION.test(key));
+  return shared.length === 0 ? undefined : Object.fromEntries(shared.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
