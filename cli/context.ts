@@ -18,3 +18,8 @@ export function duration(text: string): number {
   if (match === null) throw new InvalidArgumentError('expected a duration such as 90s or 5m');
   return Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1);
 }
+
+/** For options that may be repeated, for commander. */
+export function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { diffFlows, type KubeObject } from '../../mesh/index.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, gather } from '../context.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { parseOutputFormat, show } from '../output.ts';
@@ -93,8 +93,4 @@ function changed(
 function keyOf({ apiVersion, kind, metadata }: KubeObject): string {
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
   return `${group}/${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
-}
-
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

@@ -1,9 +1,9 @@
 /** The mesh and the connections that a command about policies looks at: live, or from files. */
 import { readFileSync } from 'node:fs';
 import type { KubeObject, MeshModel, SeenFlow } from '../../mesh/index.ts';
-import { type Ledgers, parseFlows, readLedgers } from '../analyze/flows.ts';
 import type { CliContext } from '../context.ts';
 import { CliError, UsageError } from '../errors.ts';
+import { type Ledgers, parseFlows, readLedgers } from '../flows.ts';
 import { complete } from '../model/complete.ts';
 import { loadCluster } from '../model/load-cluster.ts';
 import { loadFiles } from '../model/load-files.ts';

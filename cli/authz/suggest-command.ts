@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { diffFlows, suggestPolicies } from '../../mesh/index.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, gather } from '../context.ts';
 import { CliError, NoAnswer } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { parseOutputFormat, show } from '../output.ts';
@@ -52,8 +52,4 @@ export function addAuthzSuggest(group: Command, context: CliContext): void {
         for (const note of notes) context.say(note);
       }, NO_ANSWER),
     );
-}
-
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

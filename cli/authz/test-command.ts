@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { CliContext } from '../context.ts';
+import { type CliContext, gather } from '../context.ts';
 import { NoAnswer } from '../errors.ts';
 import { loadFiles } from '../model/load-files.ts';
 import { parseOutputFormat, show } from '../output.ts';
@@ -62,8 +62,4 @@ export function addAuthzTest(group: Command, context: CliContext): void {
         if (run.failed > 0 || (options.failUntested && isUntested)) context.setExitCode(1);
       }, NOT_RUN),
     );
-}
-
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { type Finding, findings, reaches, SEVERITIES, type Severity } from '../../mesh/index.ts';
-import { readLedgers } from '../analyze/flows.ts';
 import { type Loaded, loadFolder, loadLive } from '../analyze/load.ts';
 import { codeList, codeTable, located, report } from '../analyze/report.ts';
 import { parseSuppression } from '../analyze/suppress.ts';
 import type { CliContext } from '../context.ts';
 import { UsageError } from '../errors.ts';
+import { readLedgers } from '../flows.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { type OutputFormat, parseOutputFormat, render } from '../output.ts';
 

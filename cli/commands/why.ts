@@ -9,7 +9,7 @@ import {
   predict,
   type Verdict,
 } from '../../mesh/index.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, gather } from '../context.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { meshModel } from '../model/mesh-model.ts';
@@ -19,8 +19,8 @@ import { networkNotes } from '../why/network.ts';
 import { reportReceipt } from '../why/receipt-report.ts';
 import { findReceipt, RECEIPT_ID } from '../why/receipts.ts';
 import { report } from '../why/report.ts';
-import { adminPort, askZtunnels, type Ztunnels } from '../why/ztunnels.ts';
 import { parseDump } from '../ztunnel-config/dump.ts';
+import { adminPort, mustAskZtunnels, type Ztunnels } from '../ztunnels.ts';
 
 type Options = {
   readonly file?: readonly string[];
@@ -121,7 +121,7 @@ async function whyPath(
 async function compared(ztunnels: Ztunnels, model: MeshModel, prediction: Prediction): Promise<Prediction> {
   const nodes = nodesOnPath(model, prediction);
   if (nodes.length === 0) return prediction;
-  const { answers, silent } = await askZtunnels(ztunnels, { path: '/config_dump', read: parseDump, nodes });
+  const { answers, silent } = await mustAskZtunnels(ztunnels, { path: '/config_dump', read: parseDump, nodes });
   const dumps = answers.map(({ node, value }) => ({ node, dump: value }));
   const found = [
     ...differences(model, prediction, dumps),
@@ -172,8 +172,4 @@ function httpOf({ method, path, header = [] }: Options): HttpQuestion | undefine
 function must<T>(parsed: Parsed<T>, what: string): T {
   if (!parsed.ok) throw new UsageError(`${what} ${parsed.problem}`);
   return parsed.value;
-}
-
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

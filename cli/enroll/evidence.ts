@@ -1,13 +1,9 @@
 /** What the ztunnels know of callers: their ledgers, and the connections that are open now. */
-import { RESOURCES } from '../../core/kube/index.ts';
 import type { EnrolmentEvidence, OpenConnection } from '../../mesh/index.ts';
-import { readLedgers } from '../analyze/flows.ts';
 import type { Cluster } from '../cluster.ts';
-import { isLive } from '../enrolment.ts';
+import { readLedgers } from '../flows.ts';
 import { type ConfigDump, parseDump } from '../ztunnel-config/dump.ts';
-
-const ADMIN_PORT = 15_000;
-const AT_ONCE = 16;
+import { askZtunnels, DEFAULT_ADMIN_PORT } from '../ztunnels.ts';
 
 /** Nodes that do not answer are named to `say`; what they have seen is not known. */
 export async function liveEvidence(
@@ -20,17 +16,11 @@ export async function liveEvidence(
   return { flows, open: await openConnections(cluster, meshNamespace), isLive: true };
 }
 
+/** Who is silent here was silent about its ledger, and is named for that. */
 async function openConnections(cluster: Cluster, namespace: string): Promise<readonly OpenConnection[]> {
-  const pods = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
-  const open: OpenConnection[] = [];
-  for (let first = 0; first < pods.length; first += AT_ONCE) {
-    const answers = pods.slice(first, first + AT_ONCE).map(async ({ metadata: { name } }) => {
-      const text = await cluster.podHttp({ namespace, name }, ADMIN_PORT, '/config_dump');
-      open.push(...plaintextIn(parseDump(text, name)));
-    });
-    await Promise.allSettled(answers); // who is silent here was silent about its ledger, and is named for that
-  }
-  return open;
+  const ztunnels = { cluster, namespace, adminPort: DEFAULT_ADMIN_PORT };
+  const { answers } = await askZtunnels(ztunnels, { path: '/config_dump', read: parseDump });
+  return answers.flatMap(({ value }) => plaintextIn(value));
 }
 
 /** Inbound connections that came without a tunnel. */

@@ -1,8 +1,8 @@
 /** A receipt as people read it. */
 import { changeFor, describeMiss, type NearestMiss } from '../../mesh/index.ts';
+import type { Silent } from '../ztunnels.ts';
 import type { Found, Receipt } from './receipts.ts';
 import { describeHop, describeNext } from './report.ts';
-import type { Silent } from './ztunnels.ts';
 
 const VERDICTS: Readonly<Record<Receipt['verdict'], string>> = {
   deny: 'DENIED',

@@ -1,7 +1,7 @@
 /** Finds a receipt among the ztunnels of a mesh: only the node where the connection ended has it. */
 import { z } from 'zod';
 import { CliError } from '../errors.ts';
-import { askZtunnels, type Silent, type Ztunnels } from './ztunnels.ts';
+import { mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';
 
 const party = { ip: z.string(), workload: z.string().optional() };
 const receiptSchema = z.looseObject({
@@ -33,13 +33,13 @@ export const RECEIPT_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
 /** Asks every ztunnel. Throws CliError when there is none. */
 export async function findReceipt(ztunnels: Ztunnels, id: string): Promise<Found> {
-  const { asked, answers, silent } = await askZtunnels<Receipt | undefined>(ztunnels, {
+  const { asked, answers, silent } = await mustAskZtunnels<Receipt | undefined>(ztunnels, {
     path: `/receipts?id=${id.toUpperCase()}`,
     read: parseReceipt,
     notFound: () => undefined,
   });
   const holder = answers.find(({ value }) => value !== undefined);
-  return { ...(holder?.value && { receipt: holder.value, node: holder.node }), asked, silent };
+  return { ...(holder?.value && { receipt: holder.value, node: holder.node }), asked: asked.length, silent };
 }
 
 function parseReceipt(text: string, place: string): Receipt {

@@ -1,10 +1,10 @@
 /** The ztunnels of a mesh, asked at their admin ports. */
-import { RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
-import type { Cluster } from '../cluster.ts';
-import { isLive } from '../enrolment.ts';
-import { CliError, UsageError } from '../errors.ts';
-import { HttpStatusError } from '../http-over.ts';
+import { RESOURCES } from '../core/kube/index.ts';
+import type { KubeObject } from '../mesh/index.ts';
+import type { Cluster } from './cluster.ts';
+import { isLive } from './enrolment.ts';
+import { CliError, UsageError } from './errors.ts';
+import { HttpStatusError } from './http-over.ts';
 
 export type Ztunnels = {
   readonly cluster: Cluster;
@@ -17,10 +17,13 @@ export type Ztunnels = {
 export type Silent = { readonly node: string; readonly reason: string };
 
 export type Answers<T> = {
-  readonly asked: number;
+  /** Nodes with a ztunnel. */
+  readonly asked: readonly string[];
   readonly answers: readonly { readonly node: string; readonly value: T }[];
   readonly silent: readonly Silent[];
 };
+
+export const DEFAULT_ADMIN_PORT = 15_000;
 
 /** A port as it is written on the command line. Throws UsageError. */
 export function adminPort(text: string): number {
@@ -40,35 +43,47 @@ export type Asking<T> = {
   readonly nodes?: readonly string[];
 };
 
-/** Asks them at once. Throws CliError when there are none at all. */
+/** Port-forwards at a time; a mesh may have a thousand nodes. */
+const AT_ONCE = 16;
+
+/** Asks them, some at a time; without any there is no answer. One that does not answer is named, never an error. */
 export async function askZtunnels<T>(
   { cluster, namespace, adminPort: port }: Ztunnels,
   { path, read, notFound, nodes }: Asking<T>,
 ): Promise<Answers<T>> {
   const all = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
-  if (all.length === 0) {
-    throw new CliError(`no ztunnel runs in namespace ${namespace}: is the mesh installed? Try \`ambit status\``);
-  }
   const pods = nodes === undefined ? all : all.filter((pod) => nodes.includes(nodeOf(pod)));
   const answers: { node: string; value: T }[] = [];
   const silent: Silent[] = (nodes ?? [])
     .filter((node) => !pods.some((pod) => nodeOf(pod) === node))
     .map((node) => ({ node, reason: 'no ztunnel runs there' }));
-  await Promise.all(
-    pods.map(async (pod) => {
-      const { name } = pod.metadata;
-      try {
-        const value = read(await cluster.podHttp({ namespace, name }, port, path), name);
-        answers.push({ node: nodeOf(pod), value });
-      } catch (error) {
-        const absent = error instanceof HttpStatusError && error.status === 404 ? notFound : undefined;
-        if (absent !== undefined) answers.push({ node: nodeOf(pod), value: absent() });
-        else silent.push({ node: nodeOf(pod), reason: error instanceof Error ? error.message : String(error) });
-      }
-    }),
-  );
+  const ask = async (pod: KubeObject) => {
+    const { name } = pod.metadata;
+    try {
+      const value = read(await cluster.podHttp({ namespace, name }, port, path), name);
+      answers.push({ node: nodeOf(pod), value });
+    } catch (error) {
+      const absent = error instanceof HttpStatusError && error.status === 404 ? notFound : undefined;
+      if (absent !== undefined) answers.push({ node: nodeOf(pod), value: absent() });
+      else silent.push({ node: nodeOf(pod), reason: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  for (let first = 0; first < pods.length; first += AT_ONCE) {
+    await Promise.all(pods.slice(first, first + AT_ONCE).map(ask));
+  }
   const byNode = (a: { readonly node: string }, b: { readonly node: string }) => (a.node < b.node ? -1 : 1);
-  return { asked: pods.length, answers: answers.sort(byNode), silent: silent.sort(byNode) };
+  return { asked: all.map(nodeOf), answers: answers.sort(byNode), silent: silent.sort(byNode) };
+}
+
+/** The same where without any ztunnel there is nothing to say. Throws CliError when none runs. */
+export async function mustAskZtunnels<T>(ztunnels: Ztunnels, asking: Asking<T>): Promise<Answers<T>> {
+  const answers = await askZtunnels(ztunnels, asking);
+  if (answers.asked.length === 0) {
+    throw new CliError(
+      `no ztunnel runs in namespace ${ztunnels.namespace}: is the mesh installed? Try \`ambit status\``,
+    );
+  }
+  return answers;
 }
 
 function nodeOf(pod: KubeObject): string {

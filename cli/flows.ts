@@ -1,14 +1,8 @@
 /** What the flow ledgers of the ztunnels hold, as far as the CLI reads it. */
 import { z } from 'zod';
-import { RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
-import type { Cluster } from '../cluster.ts';
-import { isLive } from '../enrolment.ts';
-import { CliError } from '../errors.ts';
-
-const ADMIN_PORT = 15_000;
-/** Port-forwards at a time; a mesh may have a thousand nodes. */
-const AT_ONCE = 16;
+import type { Cluster } from './cluster.ts';
+import { CliError } from './errors.ts';
+import { askZtunnels, DEFAULT_ADMIN_PORT, type Silent } from './ztunnels.ts';
 
 const answer = z.looseObject({
   flows: z.array(
@@ -31,7 +25,7 @@ export type Flow = z.infer<typeof answer>['flows'][number];
 export type Ledgers = {
   readonly flows: readonly Flow[];
   readonly asked: readonly string[];
-  readonly silent: readonly { readonly node: string; readonly reason: string }[];
+  readonly silent: readonly Silent[];
 };
 
 /** A saved answer of `/flows`, or several joined in one list of rows. Throws CliError naming the place and the field. */
@@ -49,24 +43,12 @@ export function parseFlows(text: string, place: string): readonly Flow[] {
 }
 
 /** Asks every ztunnel of the mesh in `namespace`. One that does not answer is named, never an error. */
-export async function readLedgers(cluster: Cluster, namespace: string): Promise<Ledgers> {
-  const pods = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
-  const flows: Flow[] = [];
-  const silent: { node: string; reason: string }[] = [];
-  for (let first = 0; first < pods.length; first += AT_ONCE) {
-    await Promise.all(
-      pods.slice(first, first + AT_ONCE).map(async (pod) => {
-        try {
-          const text = await cluster.podHttp({ namespace, name: pod.metadata.name }, ADMIN_PORT, '/flows');
-          flows.push(...answer.parse(JSON.parse(text)).flows);
-        } catch (error) {
-          silent.push({ node: nodeOf(pod), reason: error instanceof Error ? error.message : String(error) });
-        }
-      }),
-    );
-  }
-  return { flows, asked: pods.map(nodeOf), silent };
+export async function readLedgers(
+  cluster: Cluster,
+  namespace: string,
+  adminPort = DEFAULT_ADMIN_PORT,
+): Promise<Ledgers> {
+  const asking = { path: '/flows', read: parseFlows };
+  const { asked, answers, silent } = await askZtunnels({ cluster, namespace, adminPort }, asking);
+  return { flows: answers.flatMap(({ value }) => value), asked, silent };
 }
-
-const nodeOf = (pod: KubeObject) =>
-  (pod['spec'] as { readonly nodeName?: string } | undefined)?.nodeName ?? pod.metadata.name;
