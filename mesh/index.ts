@@ -26,7 +26,7 @@ export { type Authority, type HostPort, parseAuthority } from './authority.ts';
 export { type CheckResult, check, type Expectation, type ExpectedBecause } from './authz/check.ts';
 export { better, coverageOf, type RuleCoverage, type RuleState } from './authz/coverage.ts';
 export { diffFlows, type FlowChange, type FlowDiff } from './authz/diff.ts';
-export { type FlowVerdict, identityOf, judgeFlow, type SeenFlow } from './authz/flow.ts';
+export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from './authz/flow.ts';
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';

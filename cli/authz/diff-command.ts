@@ -20,7 +20,8 @@ const HELP = `
 Every connection that the ztunnels remember (up to 16,384 kinds a node: who, to which pod and port) is judged by the policies as
 they are and as they would be. What nobody has made yet is not in it: see also \`ambit why -f\` and \`ambit authz test\`.
 
-Exit codes: 0 nothing that was seen would change, 1 something would, 2 no answer: wrong use, or nothing to read.
+Exit codes: 0 nothing that was seen would change, 1 something would, 2 no answer: wrong use, nothing
+to read, or a node that did not answer where the others have seen nothing that would change.
 
 Examples:
   ambit authz diff -f policies/
@@ -57,6 +58,7 @@ export function addAuthzDiff(group: Command, context: CliContext): void {
         context.out(show(format, { ...diff, silent }, () => describeDiff(diff)));
         for (const note of silentNote(silent)) context.say(note);
         if (diff.changes.length > 0) context.setExitCode(1);
+        else if (silent.length > 0) context.setExitCode(NO_ANSWER); // what only they have seen may change
       }, NO_ANSWER),
     );
 }

@@ -176,7 +176,7 @@ test('suggested policies are YAML that allows what was seen and allowed, each ru
   );
   assert.match(out, /# Not allowed by these, .*\n# {3}192\.0\.2\.7 -> shop\/cart:9090/);
   assert.match(out, /# Denied today, .*\n# {3}spiffe:\/\/cluster\.local\/ns\/office\/sa\/reporter/);
-  assert.match(out, /# Nobody was seen to call these, .*\n# {3}shop\/ledger\n# {3}shop\/web/);
+  assert.match(out, /# Nobody with an identity was seen to call these, .*\n# {3}shop\/ledger\n# {3}shop\/web/);
   assert.match(out, /# Would be cut:\n# {3}192\.0\.2\.7/);
 });
 
@@ -186,6 +186,58 @@ test('two applications whose labels lead to one name get policies of two names',
   const { out } = await ambit({ 'mesh.yaml': twice }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
   const names = JSON.parse(out).suggestions.map((one: { policy: KubeObject }) => one.policy.metadata.name);
   assert.deepEqual(names, ['cart-callers', 'cart-callers-2']);
+});
+
+const POLICY = (name: string, action: string) => `---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: shop }
+spec: { selector: { matchLabels: { app: cart } }, action: ${action}, rules: [{ from: [{ source: { namespaces: [x] } }] }] }
+`;
+
+test('a suggestion never takes the name of a policy that is there, and names those that allow more', async () => {
+  const mesh = `${MESH}${POLICY('cart-callers', 'DENY')}${POLICY('more', 'ALLOW')}`;
+  const { out } = await ambit({ 'mesh.yaml': mesh }, ['suggest', 'shop', ...OFFLINE, '-o', 'json']);
+  const { suggestions, besides } = JSON.parse(out);
+  assert.equal(suggestions[0].policy.metadata.name, 'cart-callers-2');
+  assert.deepEqual(besides, ['shop/more']);
+});
+
+test('what a pod was called for before it was replaced counts for its successor', async () => {
+  const successor = MESH.replace(
+    '{ name: cart, namespace: shop, labels: { app: cart },',
+    '{ name: cart-7c9d-new, namespace: shop, generateName: cart-7c9d-, labels: { app: cart, pod-template-hash: 7c9d }, ownerReferences: [{ apiVersion: apps/v1, kind: ReplicaSet, name: cart-7c9d, controller: true }],',
+  );
+  const flows = { flows: [seen('shop/web', 'cart-5b5b-old', 8080, 'allow'), seen('shop/web', 'gone', 80, 'allow')] };
+  const { out } = await ambit({ 'mesh.yaml': successor }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
+  const { suggestions, gone } = JSON.parse(out);
+  assert.deepEqual(
+    suggestions[0]?.rules.map((rule: { principal: string }) => rule.principal),
+    ['cluster.local/ns/shop/sa/web'],
+  );
+  assert.deepEqual(
+    gone.map((flow: { destination: string }) => flow.destination),
+    ['Kubernetes//Pod/shop/gone'],
+  );
+});
+
+test('a pod that is only called in plaintext is told to stay open', async () => {
+  const flows = { flows: [seen('192.0.2.7', 'ledger', 9000, 'allow')] };
+  const { out } = await ambit({}, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
+  const { open, plaintext, suggestions } = JSON.parse(out);
+  assert.deepEqual([open, plaintext.length, suggestions], [['shop/cart', 'shop/ledger', 'shop/web'], 1, []]);
+});
+
+test("a policy by the caller's address is judged for both its families", async () => {
+  const dual = MESH.replaceAll(
+    /podIPs: \[\{ ip: 10\.0\.0\.(\d) \}\]/g,
+    "podIPs: [{ ip: 10.0.0.$1 }, { ip: 'fd00::$1' }]",
+  );
+  const byFour = ONLY_WEB.replace('principals: [cluster.local/ns/shop/sa/web]', "ipBlocks: ['10.0.0.0/8']");
+  const args = ['diff', '-f', '@new.yaml', ...OFFLINE, '-o', 'json'];
+  const { out } = await ambit({ 'mesh.yaml': dual, 'new.yaml': byFour }, args);
+  const web = JSON.parse(out).changes.find((one: { flow: { source: string } }) => one.flow.source.endsWith('sa/web'));
+  assert.equal(web?.effect, 'unclear', 'its IPv4 address is within, its IPv6 address is not');
 });
 
 const refusals: readonly [string, readonly string[], Readonly<Record<string, string>>, RegExp][] = [

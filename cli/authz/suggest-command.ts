@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { diffFlows, suggestPolicies } from '../../mesh/index.ts';
+import { diffFlows, reached, suggestPolicies } from '../../mesh/index.ts';
 import { type CliContext, gather } from '../context.ts';
 import { CliError, NoAnswer } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
@@ -45,7 +45,7 @@ export function addAuthzSuggest(group: Command, context: CliContext): void {
         const found = suggestPolicies(before, namespace, flows);
         const policies = found.suggestions.map(({ policy }) => policy);
         const after = modelFrom([...objects, ...policies], options.meshNamespace);
-        const own = flows.filter(({ destination }) => before.view.workloadByUid(destination)?.namespace === namespace);
+        const own = flows.filter((flow) => reached(before, flow)?.namespace === namespace);
         const diff = diffFlows(before, after, own);
         const notes = silentNote(silent);
         context.out(show(format, { ...found, diff, silent }, () => describeSuggestions(namespace, found, diff, notes)));

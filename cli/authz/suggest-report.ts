@@ -21,9 +21,11 @@ export function describeSuggestions(
     ),
     ...section('Denied today, and by these as well:', found.denied.map(describeFlow)),
     ...section(
-      'Nobody was seen to call these, so they are left open. To close them: a policy without rules:',
-      found.unseen,
+      'Nobody with an identity was seen to call these, so they are left open. To close them: a policy without rules:',
+      found.open,
     ),
+    ...section('In no rule: what they reached is gone, and nothing has taken its place:', found.gone.map(describeFlow)),
+    ...section('There already, and allowing more than is suggested: review or delete them:', found.besides),
     ...section('No label tells these pods from others, so no policy can select them:', found.unlabelled),
     'What these would change:',
     ...describeDiff(diff).split('\n'),

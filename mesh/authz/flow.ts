@@ -45,9 +45,30 @@ export function identityOf({ source }: SeenFlow): SpiffeId | undefined {
   }
 }
 
+/**
+ * The pod that a flow reached. Where it has been replaced since: another endpoint of the service, or another pod of the same
+ * owner, which policies select alike.
+ */
+export function reached({ view }: MeshModel, { destination, service }: SeenFlow): Workload | undefined {
+  const known = view.workloadByUid(destination);
+  if (known !== undefined) return known;
+  const [, , kind, namespace, pod = ''] = destination.split('/');
+  if (kind !== 'Pod') return undefined;
+  const named = view.serviceByKey(service);
+  const [endpoint] = named === undefined ? [] : view.endpoints(named);
+  if (endpoint !== undefined && endpoint.workload.namespace === namespace) return endpoint.workload;
+  for (const workload of view.workloads()) {
+    if (workload.namespace !== namespace || workload.name === workload.workloadName) continue;
+    const { workloadName: owner } = workload;
+    // `OWNER-x2x`, or `OWNER-7c9d-x2x` where a ReplicaSet stands between.
+    if (pod.startsWith(`${owner}-`) && /^[a-z0-9]+(-[a-z0-9]+)?$/.test(pod.slice(owner.length + 1))) return workload;
+  }
+  return undefined;
+}
+
 /** Undefined: the workload, or the source, is none that could be judged any more. */
 export function judgeFlow(model: MeshModel, flow: SeenFlow): FlowVerdict | undefined {
-  const destination = model.view.workloadByUid(flow.destination);
+  const destination = reached(model, flow);
   const to = destination?.addresses[0];
   if (destination === undefined || to === undefined) return undefined;
   const source = identityOf(flow);
@@ -59,7 +80,7 @@ export function judgeFlow(model: MeshModel, flow: SeenFlow): FlowVerdict | undef
     const from = parseIp(flow.source);
     return from === undefined ? undefined : inShort(model, destination, judge(from));
   }
-  const known = addressesOf(model, source, to);
+  const known = addressesOf(model, source, destination);
   const [first = judge(to), ...others] = known.map(judge);
   const depends =
     known.length === 0
@@ -83,12 +104,12 @@ function ruleName(model: MeshModel, destination: Workload, { policy, rule }: Rul
 }
 
 /** Where it may call from: the addresses of all pods of that account. */
-function addressesOf({ view }: MeshModel, identity: SpiffeId, to: IpAddress): readonly IpAddress[] {
+function addressesOf({ view }: MeshModel, identity: SpiffeId, destination: Workload): readonly IpAddress[] {
   const { namespace, serviceAccount } = spiffeParts(identity);
   const found: IpAddress[] = [];
   for (const workload of view.workloads()) {
     if (workload.namespace !== namespace || workload.serviceAccount !== serviceAccount) continue;
-    found.push(...workload.addresses.filter((ip) => ipFamily(ip) === ipFamily(to)));
+    found.push(...workload.addresses.filter((ip) => sameFamily(destination, ip) !== undefined));
   }
   return found;
 }

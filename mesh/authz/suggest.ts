@@ -1,7 +1,7 @@
 /** Least-privilege policies from connections that were seen: for each kind of pod who called it, on which ports, and no more. */
 import type { KubeObject } from '../kube-object.ts';
 import type { MeshModel } from '../predict/model.ts';
-import { identityOf, type SeenFlow } from './flow.ts';
+import { identityOf, reached, type SeenFlow } from './flow.ts';
 
 /** One caller and the ports it used: `flows` are the evidence. */
 export type SuggestedRule = {
@@ -22,8 +22,12 @@ export type Suggestions = {
   readonly plaintext: readonly SeenFlow[];
   /** Denied today; left as it is. */
   readonly denied: readonly SeenFlow[];
-  /** Pods that nobody was seen to call: no policy is suggested for them. `namespace/name`. */
-  readonly unseen: readonly string[];
+  /** Pods that nobody with an identity was seen to call: no policy is suggested for them. `namespace/name`. */
+  readonly open: readonly string[];
+  /** What they reached is gone, and nothing has taken its place: they are in no rule. */
+  readonly gone: readonly SeenFlow[];
+  /** ALLOW policies that are there already, and let in more than what is suggested. `namespace/name`. */
+  readonly besides: readonly string[];
   /** Pods that no label tells from others. */
   readonly unlabelled: readonly string[];
 };
@@ -37,7 +41,7 @@ const APP_LABELS = ['app', 'app.kubernetes.io/name', 'k8s-app'];
 const GENERATION =
   /^(pod-template-hash|controller-revision-hash|pod-template-generation|statefulset\.kubernetes\.io\/|apps\.kubernetes\.io\/pod-index|batch\.kubernetes\.io\/|controller-uid|job-name|version$|app\.kubernetes\.io\/version$)/;
 
-type Group = { readonly selector: Labels; readonly pods: string[]; readonly flows: SeenFlow[]; isSeen: boolean };
+type Group = { readonly selector: Labels; readonly pods: string[]; readonly flows: SeenFlow[] };
 
 export function suggestPolicies(model: MeshModel, namespace: string, flows: readonly SeenFlow[]): Suggestions {
   const labels = podLabels(model, namespace);
@@ -45,7 +49,8 @@ export function suggestPolicies(model: MeshModel, namespace: string, flows: read
   const plaintext: SeenFlow[] = [];
   const denied: SeenFlow[] = [];
   const unlabelled: string[] = [];
-  const byDestination = Map.groupBy(flows, ({ destination }) => destination);
+  const byDestination = Map.groupBy(flows, (flow) => reached(model, flow)?.uid ?? '');
+  const gone = (byDestination.get('') ?? []).filter(({ destination }) => destination.split('/')[3] === namespace);
   for (const workload of [...model.view.workloads()].sort((a, b) => (a.uid < b.uid ? -1 : 1))) {
     if (workload.namespace !== namespace) continue;
     const name = `${namespace}/${workload.name}`;
@@ -59,20 +64,21 @@ export function suggestPolicies(model: MeshModel, namespace: string, flows: read
       continue;
     }
     const key = JSON.stringify(selector);
-    const group = groups.get(key) ?? { selector, pods: [], flows: [], isSeen: false };
+    const group = groups.get(key) ?? { selector, pods: [], flows: [] };
     groups.set(key, group);
     group.pods.push(name);
     group.flows.push(...allowed.filter((flow) => identityOf(flow) !== undefined));
-    group.isSeen ||= seen.length > 0;
   }
-  const names = new Set<string>();
+  const existing = model.objects.filter(isPolicyIn(namespace));
+  const names = new Set(existing.map(({ metadata }) => metadata.name));
   const called = [...groups.values()].filter((group) => group.flows.length > 0);
   const suggestions = called.map(({ selector, flows: own }) => {
     const name = freeName(selector, names);
     return suggestionFor({ name, namespace }, selector, own);
   });
-  const unseen = [...groups.values()].filter(({ isSeen }) => !isSeen).flatMap(({ pods }) => pods);
-  return { suggestions, plaintext, denied, unseen, unlabelled };
+  const open = [...groups.values()].filter((group) => group.flows.length === 0).flatMap(({ pods }) => pods);
+  const besides = existing.filter(isAllow).map(({ metadata }) => `${namespace}/${metadata.name}`);
+  return { suggestions, plaintext, denied, open, gone, besides, unlabelled };
 }
 
 function suggestionFor(
@@ -118,6 +124,15 @@ function freeName(selector: Labels, taken: Set<string>): string {
   for (let n = 2; taken.has(name); n += 1) name = `${base}-${n}`;
   taken.add(name);
   return name;
+}
+
+function isPolicyIn(namespace: string): (object: KubeObject) => boolean {
+  return ({ apiVersion, kind, metadata }) =>
+    kind === 'AuthorizationPolicy' && apiVersion.startsWith('security.istio.io/') && metadata.namespace === namespace;
+}
+
+function isAllow(policy: KubeObject): boolean {
+  return ((policy['spec'] as { readonly action?: unknown } | undefined)?.action ?? 'ALLOW') === 'ALLOW';
 }
 
 function podLabels({ objects }: MeshModel, namespace: string): ReadonlyMap<string, Labels> {
