@@ -38,6 +38,7 @@ await build({
   outdir: ztunnel,
   entryNames: '[name]',
   format: 'esm',
+  minifyWhitespace: true, // each thread holds the text; names stay, for traces
   splitting: true, // the threads share what they share, and load no more
   mainFields: ['module', 'main'],
   legalComments: 'eof',

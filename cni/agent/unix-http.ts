@@ -1,10 +1,13 @@
 /** A small HTTP server on a UNIX socket, for the plugin. */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { peerOfSocket } from '../../core/net/index.ts';
 import { privateFolder } from './private-folder.ts';
+
+// Not imported: an import of this module takes all its exports, and one of them, `WebSocket`, loads 19 MB that nobody needs.
+const { createServer } = process.getBuiltinModule('node:http');
 
 export type UnixReply = { readonly status: number; readonly body: string };
 export type UnixRoute = (body: string) => Promise<UnixReply>;

@@ -103,10 +103,11 @@ function connected(connection: TcpConnection, o: DialOptions): Promise<void> {
 
 const error = Buffer.alloc(4);
 const errorLength = Buffer.alloc(4);
+const [errorAt, errorLengthAt] = [k.addressOf(error), k.addressOf(errorLength)];
 
 /** The errno that an asynchronous connect left behind; 0 when it went well. */
 function pendingError(fd: number): number {
   errorLength.writeInt32LE(4);
-  const result = k.sys.getsockopt(fd, k.SOL_SOCKET, k.SO_ERROR, error, errorLength);
+  const result = k.sys.getsockopt(fd, k.SOL_SOCKET, k.SO_ERROR, errorAt, errorLengthAt);
   return result < 0 ? -result : error.readInt32LE(0);
 }

@@ -61,11 +61,11 @@ export const sys = {
   },
   shutdown: (fd: number, how: number) => orErrno(c.shutdown(word(fd), word(how))),
   duplicate: (fd: number) => mark(orErrno(c.fcntl(word(fd), word(F_DUPFD_CLOEXEC), 0n))),
-  getsockname: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getsockname(word(fd), address, length)),
-  getpeername: (fd: number, address: Buffer, length: Buffer) => orErrno(c.getpeername(word(fd), address, length)),
+  getsockname: (fd: number, address: Memory, length: Memory) => orErrno(c.getsockname(word(fd), address, length)),
+  getpeername: (fd: number, address: Memory, length: Memory) => orErrno(c.getpeername(word(fd), address, length)),
   setsockopt: (fd: number, level: number, option: number, value: Memory, bytes: number) =>
     orErrno(c.setsockopt(word(fd), word(level), word(option), value, word(bytes))),
-  getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) =>
+  getsockopt: (fd: number, level: number, option: number, value: Memory, length: Memory) =>
     orErrno(c.getsockopt(word(fd), word(level), word(option), value, length)),
   sendmsg: (fd: number, header: Memory, flags: number) => orErrno(c.sendmsg(word(fd), header, word(flags))),
   recvmsg: (fd: number, header: Memory, flags: number) => orErrno(c.recvmsg(word(fd), header, word(flags))),

@@ -1,6 +1,6 @@
 /** Where a redirected connection was going. */
 import type { Socket } from 'node:net';
-import { int, SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, sys } from './kernel.ts';
+import { addressOf, int, SO_ORIGINAL_DST, SOL_IP, SOL_IPV6, sys } from './kernel.ts';
 import { decodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
 import { fdOf } from './socket-options.ts';
 import { TcpConnection } from './tcp-connection.ts';
@@ -16,7 +16,13 @@ export function originalDst(socket: Socket | TcpConnection): IpPort | undefined 
   return read(fd, SOL_IP, 16) ?? read(fd, SOL_IPV6, SOCKADDR_BYTES);
 }
 
-function read(fd: number, level: number, length: number): IpPort | undefined {
-  const bytes = Buffer.alloc(SOCKADDR_BYTES);
-  return sys.getsockopt(fd, level, SO_ORIGINAL_DST, bytes, int(length)) < 0 ? undefined : decodeSockaddr(bytes);
+// Read into again and again: asked once a connection.
+const bytes = Buffer.alloc(SOCKADDR_BYTES);
+const length = int(0);
+const [bytesAddress, lengthAddress] = [addressOf(bytes), addressOf(length)];
+
+function read(fd: number, level: number, room: number): IpPort | undefined {
+  length.writeInt32LE(room);
+  const result = sys.getsockopt(fd, level, SO_ORIGINAL_DST, bytesAddress, lengthAddress);
+  return result < 0 ? undefined : decodeSockaddr(bytes);
 }

@@ -120,8 +120,9 @@ export class TcpConnection {
 
 const address = Buffer.alloc(SOCKADDR_BYTES);
 const length = Buffer.alloc(4);
+const [addressAt, lengthAt] = [k.addressOf(address), k.addressOf(length)];
 
-function addressOfSocket(fd: number, ask: (fd: number, address: Buffer, length: Buffer) => number): IpPort | undefined {
+function addressOfSocket(fd: number, ask: (fd: number, address: bigint, length: bigint) => number): IpPort | undefined {
   length.writeInt32LE(SOCKADDR_BYTES);
-  return ask(fd, address, length) < 0 ? undefined : decodeSockaddr(address);
+  return ask(fd, addressAt, lengthAt) < 0 ? undefined : decodeSockaddr(address);
 }

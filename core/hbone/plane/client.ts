@@ -179,8 +179,10 @@ class PlaneTunnel implements PooledTunnel {
       clearTimeout(timer);
       o.signal?.removeEventListener('abort', onAbort);
     };
+    let isAnswered = false;
     stream.listen({
       head: (fields) => {
+        isAnswered = true;
         answered();
         const status = Number(pseudo(fields, ':status'));
         const headers = plainFields(fields);
@@ -190,7 +192,7 @@ class PlaneTunnel implements PooledTunnel {
       gone: (code) => {
         answered();
         over();
-        reject(closedBeforeReply(code)); // harmless after the answer
+        if (!isAnswered) reject(closedBeforeReply(code));
       },
     });
     return promise;
