@@ -30,6 +30,7 @@ export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from 
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
 export type { Brand } from './brand.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
+export type { OutboundDecision, RefuseReason, Way } from './decide/decision.ts';
 export type { GatewayHop } from './decide/gateway.ts';
 export { expectedIdentities } from './decide/identities.ts';
 export {
@@ -41,12 +42,10 @@ export {
 export {
   decideOutbound,
   ILLEGAL_PORTS,
-  type OutboundDecision,
   type OutboundFlow,
-  type RefuseReason,
 } from './decide/outbound.ts';
 export { formatReason, type RouteReason } from './decide/reason.ts';
-export { HBONE_PORT, type Resolution, resolved, type Way } from './decide/way.ts';
+export { HBONE_PORT, type Resolution, resolved } from './decide/way.ts';
 export type { PolicyReading } from './derive/authorization-policy.ts';
 export { Deriver } from './derive/deriver.ts';
 export {
@@ -148,8 +147,8 @@ export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts }
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';
 export { validate } from './validate/validate.ts';
-export type { Endpoint, Pick, PickFailure } from './view/balancer.ts';
+export type { Pick, PickFailure } from './view/balancer.ts';
 export type { Candidate, Choice } from './view/bucket.ts';
 export type { PolicyStore } from './view/policy-store.ts';
-export type { LookupMode } from './view/ports.ts';
+export type { Endpoint, LookupMode } from './view/ports.ts';
 export { View, type ViewOptions, type WorkloadInfo } from './view/view.ts';

@@ -2,15 +2,14 @@
  * Where does a connection of a captured pod go? The order of the questions is that of ztunnel's outbound path, so that both
  * can stand in for each other.
  */
-import { formatSocketAddress, type IpAddress, isLoopback, type SocketAddress } from '../address.ts';
+import { formatSocketAddress, isLoopback, type SocketAddress } from '../address.ts';
 import type { GatewayAddress, Service, Workload } from '../model.ts';
-import type { SpiffeId } from '../spiffe.ts';
-import type { PickFailure } from '../view/balancer.ts';
 import type { Candidate } from '../view/bucket.ts';
 import type { View } from '../view/view.ts';
+import type { OutboundDecision, Way } from './decision.ts';
 import { isBehindGateway, resolveGateway } from './gateway.ts';
 import type { RouteReason } from './reason.ts';
-import { follow, refuse, type Way } from './way.ts';
+import { follow, refuse } from './way.ts';
 
 /** Ports that the proxy itself listens on: a connection to them would come back for ever. */
 export const ILLEGAL_PORTS: ReadonlySet<number> = new Set([15_001, 15_006, 15_008]);
@@ -20,54 +19,6 @@ export type OutboundFlow = {
   /** What the application dialled. */
   readonly originalDst: SocketAddress;
 };
-
-export type RefuseReason =
-  | PickFailure
-  | 'self-call'
-  | 'other-network'
-  | 'waypoint-not-resolved'
-  | 'no-address'
-  | 'hostname-not-resolved'
-  | 'identity-unknown';
-
-export type OutboundDecision =
-  | {
-      readonly kind: 'hbone';
-      readonly dial: SocketAddress;
-      /** What the CONNECT request names. */
-      readonly authority: string;
-      /** One of these must be in the peer's certificate; never empty. */
-      readonly expectedIdentities: readonly SpiffeId[];
-      /** The actual peer: endpoint or waypoint. */
-      readonly destination: Workload;
-      readonly service?: Service;
-      readonly via: 'direct' | 'waypoint';
-      readonly because: RouteReason;
-    }
-  | {
-      readonly kind: 'tcp';
-      readonly dial: SocketAddress;
-      readonly destination?: Workload;
-      readonly service?: Service;
-      readonly because: RouteReason;
-    }
-  | { readonly kind: 'passthrough'; readonly dial: SocketAddress; readonly because: RouteReason }
-  | {
-      /** The next hop is known by name only: `resolved` completes the decision with what the name means. */
-      readonly kind: 'resolve';
-      readonly hostname: string;
-      readonly way: Way;
-      /** Of the addresses that the name has, those of this one's family are preferred. */
-      readonly wish: IpAddress;
-      readonly service?: Service;
-      readonly because: RouteReason;
-    }
-  | {
-      readonly kind: 'refuse';
-      readonly reason: RefuseReason;
-      readonly service?: Service;
-      readonly because: RouteReason;
-    };
 
 type Question = OutboundFlow & {
   readonly view: View;

@@ -2,7 +2,8 @@
 import { formatSocketAddress } from '../address.ts';
 import type { LoadBalancing, RoutingScope, Service, Workload } from '../model.ts';
 import { at, seeded, service, shuffled, viewOf, workload } from '../test-support.ts';
-import { decideOutbound, type OutboundDecision } from './outbound.ts';
+import type { OutboundDecision } from './decision.ts';
+import { decideOutbound } from './outbound.ts';
 
 export const source = workload('client', { addresses: ['10.0.0.9', 'fd00::9'] });
 export const ECHO = 'default/echo.default.svc.cluster.local';

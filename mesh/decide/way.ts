@@ -1,28 +1,12 @@
 /** From a chosen next hop to a decision: which of its addresses, what name it must prove, and what is asked of it. */
 import { formatSocketAddress, type IpAddress, ipFamily } from '../address.ts';
 import type { Service, Workload } from '../model.ts';
+import type { OutboundDecision, RefuseReason, Way } from './decision.ts';
 import { expectedIdentities } from './identities.ts';
-import type { OutboundDecision, RefuseReason } from './outbound.ts';
 import type { RouteReason } from './reason.ts';
 
 /** Where every HBONE workload is reached. */
 export const HBONE_PORT = 15_008;
-
-/** A decision that lacks only the address of its next hop. */
-export type Way = {
-  /** The next hop: endpoint or waypoint. */
-  readonly destination: Workload;
-  /** Of the application, or where the waypoint takes tunnels. */
-  readonly port: number;
-  /** What the application meant. */
-  readonly service: Service | undefined;
-  /** The service of the next hop: its families, and the further identities that it allows. */
-  readonly verifiedBy: Service | undefined;
-  /** What the CONNECT request names; undefined: the hop's own address. */
-  readonly authority: string | undefined;
-  readonly via: 'direct' | 'waypoint' | 'plain';
-  readonly because: RouteReason;
-};
 
 /** What a name means, or why that is not known. */
 export type Resolution = { readonly addresses: readonly IpAddress[] } | { readonly error: string };

@@ -1,8 +1,8 @@
 /** What happens at the pod that is reached: is there a proxy, does it take the connection, and what do its policies say? */
 import { formatSocketAddress, type IpAddress, ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
+import type { OutboundDecision } from '../decide/decision.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { decideInboundHbone, decideInboundPlaintext, type InboundDecision } from '../decide/inbound.ts';
-import type { OutboundDecision } from '../decide/outbound.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { Workload } from '../model.ts';
 import type { SpiffeId } from '../spiffe.ts';

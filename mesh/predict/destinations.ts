@@ -2,26 +2,14 @@
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import { candidateNames } from '../dns/candidates.ts';
 import { resolveName } from '../dns/resolve.ts';
-import type { Service } from '../model.ts';
 import { missingPod, type PredictedCaller, podsNamed } from './callers.ts';
 import { ended, hop, leaves } from './ends.ts';
 import { listed } from './lists.ts';
 import { askFor, lookupOf, offer } from './lookup.ts';
 import type { MeshModel } from './model.ts';
-import type { Hop, PredictedCase } from './prediction.ts';
+import type { Hop } from './prediction.ts';
 import type { Callee } from './question.ts';
-import { endpointsOf, type NamedService, throughService } from './through-service.ts';
-
-export type Destination =
-  | {
-      readonly kind: 'dialled';
-      readonly targets: readonly SocketAddress[];
-      readonly service?: Service;
-      readonly hops: readonly Hop[];
-      readonly notes: readonly string[];
-    }
-  /** The path ends before anything is dialled. */
-  | { readonly kind: 'ends'; readonly end: PredictedCase; readonly hops: readonly Hop[] };
+import { type Destination, endpointsOf, type NamedService, throughService } from './through-service.ts';
 
 /** More names than this after one another are a circle. */
 const MAX_ALIASES = 8;

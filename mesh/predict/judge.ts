@@ -1,6 +1,6 @@
 /** Where one way ends, and why. */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
-import type { OutboundDecision, RefuseReason } from '../decide/outbound.ts';
+import type { OutboundDecision, RefuseReason } from '../decide/decision.ts';
 import { formatReason } from '../decide/reason.ts';
 import { adviceFor } from './advice.ts';
 import { inPlaintext, throughTunnel } from './arrival.ts';

@@ -1,5 +1,5 @@
 /** The answer to a question: a verdict, and the path to it hop by hop. Plain data: `-o json` shows it as it is. */
-import type { RefuseReason } from '../decide/outbound.ts';
+import type { RefuseReason } from '../decide/decision.ts';
 import type { RuleRef } from '../policy/compile.ts';
 import type { Because, DryRunHit } from '../policy/evaluate.ts';
 import type { NearestMiss } from '../policy/explain.ts';

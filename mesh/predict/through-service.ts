@@ -1,12 +1,23 @@
 /** A service that was asked for by name: its own addresses, or those of its endpoints. */
-import type { IpAddress } from '../address.ts';
+import type { IpAddress, SocketAddress } from '../address.ts';
 import type { Service } from '../model.ts';
 import { adviceFor } from './advice.ts';
 import type { PredictedCaller } from './callers.ts';
-import type { Destination } from './destinations.ts';
 import { ended, hop } from './ends.ts';
 import { counted, listed } from './lists.ts';
-import type { Hop } from './prediction.ts';
+import type { Hop, PredictedCase } from './prediction.ts';
+
+/** What the application would dial, and how the name led there. */
+export type Destination =
+  | {
+      readonly kind: 'dialled';
+      readonly targets: readonly SocketAddress[];
+      readonly service?: Service;
+      readonly hops: readonly Hop[];
+      readonly notes: readonly string[];
+    }
+  /** The path ends before anything is dialled. */
+  | { readonly kind: 'ends'; readonly end: PredictedCase; readonly hops: readonly Hop[] };
 
 /** A service and the addresses that DNS gives for its name: its own, or those of its endpoints. */
 export type NamedService = {

@@ -3,8 +3,8 @@
  * its identity, and that can be.
  */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
+import type { OutboundDecision } from '../decide/decision.ts';
 import { expectedIdentities } from '../decide/identities.ts';
-import type { OutboundDecision } from '../decide/outbound.ts';
 import { formatReason } from '../decide/reason.ts';
 import { HBONE_PORT } from '../decide/way.ts';
 import type { Workload } from '../model.ts';

@@ -1,6 +1,7 @@
 /** Every way that one connection may take: each decision that chance could make of it, by the functions that proxies decide with. */
 import { ipFamily, type SocketAddress } from '../address.ts';
-import { decideOutbound, type OutboundDecision } from '../decide/outbound.ts';
+import type { OutboundDecision } from '../decide/decision.ts';
+import { decideOutbound } from '../decide/outbound.ts';
 import { formatReason, type RouteReason } from '../decide/reason.ts';
 import type { Service, Workload } from '../model.ts';
 import type { View } from '../view/view.ts';

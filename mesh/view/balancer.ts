@@ -3,14 +3,11 @@
  * grouped by how near they are, and one random number picks. An endpoint that changes is moved within the groups at the next
  * pick; only when many changed are they laid out again.
  */
-import type { Service, ServicePort, Workload } from '../model.ts';
+import type { Service, Workload } from '../model.ts';
 import { Bucket, type Candidate, type Choice } from './bucket.ts';
 import { type Place, placeOf, rankFor } from './locality.ts';
-import { endpointPort, type LookupMode } from './ports.ts';
+import { type Endpoint, endpointPort, type LookupMode } from './ports.ts';
 import { put, take } from './sorted.ts';
-
-/** A workload behind a service, with its own port mapping. */
-export type Endpoint = { readonly workload: Workload; readonly ports: readonly ServicePort[] };
 
 /** Why an endpoint is not chosen, from the first reason to the last: of a service without any left, the last one is told. */
 const OBSTACLES = [

@@ -1,6 +1,8 @@
 /** Which port of an endpoint a port of its service means. */
-import type { Service, ServicePort } from '../model.ts';
-import type { Endpoint } from './balancer.ts';
+import type { Service, ServicePort, Workload } from '../model.ts';
+
+/** A workload behind a service, with its own port mapping. */
+export type Endpoint = { readonly workload: Workload; readonly ports: readonly ServicePort[] };
 
 /**
  * `standard`: the service must define the port. `waypoint`: on the way to a waypoint an endpoint that takes its traffic

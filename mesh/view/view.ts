@@ -6,8 +6,9 @@ import type { IpAddress } from '../address.ts';
 import { type Address, type Authorization, type Service, serviceKey, type Workload } from '../model.ts';
 import type { PolicyScope } from '../policy/scope.ts';
 import { AddressIndex } from './address-index.ts';
-import { Balancer, type Endpoint } from './balancer.ts';
+import { Balancer } from './balancer.ts';
 import { PolicyStore } from './policy-store.ts';
+import type { Endpoint } from './ports.ts';
 import { ServiceIndex } from './service-index.ts';
 
 export type ViewOptions = {
