@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { type TestHost, TestNet } from '../../test/support/netns.ts';
+import { eventually, type TestHost, TestNet } from '../../test/support/netns.ts';
 import { serviceRules } from './service-rules.ts';
 import type { Endpoint, EndpointSlice, Service } from './types.ts';
 
@@ -230,6 +230,8 @@ test('connections are spread over all endpoints', async () => {
     const socket = await pod.dial({ ip: '10.96.0.5', port: 80 }, { timeoutMs: 5_000 });
     socket.on('error', () => {}).destroy();
   }
+  const all = () => Object.values(counts).reduce((sum, count) => sum + count, 0);
+  await eventually('all 60 have been accepted', () => all() === 60);
   assert.ok(
     Object.values(counts).every((count) => count >= 5),
     JSON.stringify(counts),

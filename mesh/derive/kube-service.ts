@@ -17,8 +17,10 @@ import {
   text,
   texts,
 } from './read.ts';
-import type { ServiceWaypoint } from './service-waypoint.ts';
 import { ingressWish, NO_WAYPOINT, type WaypointWish, waypointWish } from './waypoint-wish.ts';
+
+/** The part of a service that comes of its waypoint. */
+export type ServiceWaypoint = Pick<Service, 'waypoint' | 'weightedWaypoints' | 'ingressUseWaypoint'>;
 
 export type KubeServicePort = {
   readonly name: string;

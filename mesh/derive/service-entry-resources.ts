@@ -4,8 +4,8 @@ import type { LoadBalancing, NetworkAddress, Service, ServicePort, Workload } fr
 import { serviceKey } from '../model.ts';
 import { balancingOf } from './balancing.ts';
 import type { EndpointFacts } from './endpoint.ts';
+import type { ServiceWaypoint } from './kube-service.ts';
 import { isRange, type ServiceEntryFacts, wantsAllocation } from './service-entry.ts';
-import type { ServiceWaypoint } from './service-waypoint.ts';
 import { endpointWorkload, namesOf } from './workload-entry.ts';
 import type { WorkloadSurroundings } from './workload-surroundings.ts';
 

@@ -1,12 +1,10 @@
 /** The waypoint part of a service, and of the conditions that its object gets (controller.md sections 1.10, 3.6). */
-import type { Service } from '../model.ts';
 import { gatewayAddress } from './gateway.ts';
+import type { ServiceWaypoint } from './kube-service.ts';
 import type { Condition } from './outputs.ts';
 import type { WaypointBinding } from './waypoints.ts';
 
 export const WAYPOINT_BOUND = 'istio.io/WaypointBound';
-
-export type ServiceWaypoint = Pick<Service, 'waypoint' | 'weightedWaypoints' | 'ingressUseWaypoint'>;
 
 /** `ingress`: whether ingress gateways are to send to the waypoint, where there is one. */
 export function serviceWaypoint(binding: WaypointBinding, network: string, ingress: boolean): ServiceWaypoint {
