@@ -203,13 +203,16 @@ test('a suggestion never takes the name of a policy that is there, and names tho
   assert.deepEqual(besides, ['shop/more']);
 });
 
+const SUCCESSOR = MESH.replace(
+  '{ name: cart, namespace: shop, labels: { app: cart },',
+  '{ name: cart-7c9d-new, namespace: shop, generateName: cart-7c9d-, labels: { app: cart, pod-template-hash: 7c9d }, ownerReferences: [{ apiVersion: apps/v1, kind: ReplicaSet, name: cart-7c9d, controller: true }],',
+);
+
 test('what a pod was called for before it was replaced counts for its successor', async () => {
-  const successor = MESH.replace(
-    '{ name: cart, namespace: shop, labels: { app: cart },',
-    '{ name: cart-7c9d-new, namespace: shop, generateName: cart-7c9d-, labels: { app: cart, pod-template-hash: 7c9d }, ownerReferences: [{ apiVersion: apps/v1, kind: ReplicaSet, name: cart-7c9d, controller: true }],',
-  );
-  const flows = { flows: [seen('shop/web', 'cart-5b5b-old', 8080, 'allow'), seen('shop/web', 'gone', 80, 'allow')] };
-  const { out } = await ambit({ 'mesh.yaml': successor }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
+  const flows = {
+    flows: [seen('shop/web', 'cart-5b5b8d9f4-x2x4z', 8080, 'allow'), seen('shop/web', 'gone', 80, 'allow')],
+  };
+  const { out } = await ambit({ 'mesh.yaml': SUCCESSOR }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
   const { suggestions, gone } = JSON.parse(out);
   assert.deepEqual(
     suggestions[0]?.rules.map((rule: { principal: string }) => rule.principal),
@@ -220,6 +223,39 @@ test('what a pod was called for before it was replaced counts for its successor'
     ['Kubernetes//Pod/shop/gone'],
   );
 });
+
+const CART = `
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop, labels: { istio.io/dataplane-mode: ambient } }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: cart, namespace: shop }
+spec:
+  selector: { matchLabels: { app: cart } }
+  template: { metadata: { labels: { app: cart } }, spec: { serviceAccountName: cart } }
+`;
+
+const strangers = ['cart-db-1', 'cart-db-x2x4z', 'cart-db-5b5b8d9f4-x2x4z', 'cart-debug', 'cart-job', 'cart-db'];
+for (const stranger of strangers) {
+  test(`what ${stranger} was called for, which is gone, opens nothing for cart`, async () => {
+    const flows = { flows: [seen('shop/ops', stranger, 5432, 'allow')] };
+    const { out } = await ambit({ 'mesh.yaml': SUCCESSOR }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
+    const { suggestions, gone } = JSON.parse(out);
+    assert.deepEqual([suggestions, gone.length], [[], 1]);
+  });
+}
+
+for (const replaced of ['cart-5b5b8d9f4-x2x4z', 'cart-29371200-x2x4z', 'cart-x2x4z', 'cart-2']) {
+  test(`what ${replaced} was called for counts for the cart of a folder of manifests`, async () => {
+    const flows = { flows: [seen('shop/web', replaced, 8080, 'allow')] };
+    const { out } = await ambit({ 'mesh.yaml': CART }, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });
+    const { suggestions, gone } = JSON.parse(out);
+    assert.deepEqual(suggestions[0]?.policy.spec.selector, { matchLabels: { app: 'cart' } });
+    assert.deepEqual(gone, []);
+  });
+}
 
 test('a pod that is only called in plaintext is told to stay open', async () => {
   const flows = { flows: [seen('192.0.2.7', 'ledger', 9000, 'allow')] };

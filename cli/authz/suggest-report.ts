@@ -19,7 +19,7 @@ export function describeSuggestions(
       'Not allowed by these, though allowed today: callers without an identity. Enrol them, or add their addresses:',
       callers,
     ),
-    ...section('Denied today, and by these as well:', found.denied.map(describeFlow)),
+    ...section('Denied today, and no evidence for a rule:', found.denied.map(describeFlow)),
     ...section(
       'Nobody with an identity was seen to call these, so they are left open. To close them: a policy without rules:',
       found.open,

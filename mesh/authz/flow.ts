@@ -46,25 +46,30 @@ export function identityOf({ source }: SeenFlow): SpiffeId | undefined {
 }
 
 /**
- * The pod that a flow reached. Where it has been replaced since: another endpoint of the service, or another pod of the same
- * owner, which policies select alike.
+ * The pod that a flow reached. Where it has been replaced since: another pod of the same owner, which policies select alike, or
+ * else an endpoint of the service by whose name it was called.
  */
 export function reached({ view }: MeshModel, { destination, service }: SeenFlow): Workload | undefined {
   const known = view.workloadByUid(destination);
   if (known !== undefined) return known;
   const [, , kind, namespace, pod = ''] = destination.split('/');
   if (kind !== 'Pod') return undefined;
+  const owner = GENERATED.exec(pod)?.[1];
+  for (const workload of owner === undefined ? [] : view.workloads()) {
+    if (workload.namespace === namespace && workload.workloadName === owner) return workload;
+  }
   const named = view.serviceByKey(service);
   const [endpoint] = named === undefined ? [] : view.endpoints(named);
-  if (endpoint !== undefined && endpoint.workload.namespace === namespace) return endpoint.workload;
-  for (const workload of view.workloads()) {
-    if (workload.namespace !== namespace || workload.name === workload.workloadName) continue;
-    const { workloadName: owner } = workload;
-    // `OWNER-x2x`, or `OWNER-7c9d-x2x` where a ReplicaSet stands between.
-    if (pod.startsWith(`${owner}-`) && /^[a-z0-9]+(-[a-z0-9]+)?$/.test(pod.slice(owner.length + 1))) return workload;
-  }
-  return undefined;
+  return endpoint !== undefined && endpoint.workload.namespace === namespace ? endpoint.workload : undefined;
 }
+
+/**
+ * The owner that a generated pod name begins with: `OWNER-HASH-x2x4z` of a Deployment, `OWNER-MINUTE-x2x4z` of a CronJob,
+ * `OWNER-x2x4z`, `OWNER-0` of a StatefulSet. Kubernetes writes hashes and suffixes without vowels, y, 0, 1 and 3
+ * (apimachinery, util/rand). Nothing looser: evidence of `cart-db-1` must never open `cart`.
+ */
+const GENERATED =
+  /^(.+?)(?:-(?:[bcdf-hj-np-tv-xz24-9]{6,10}|\d{8,10})-[bcdf-hj-np-tv-xz24-9]{5}|-[bcdf-hj-np-tv-xz24-9]{5}|-\d+)$/;
 
 /** Undefined: the workload, or the source, is none that could be judged any more. */
 export function judgeFlow(model: MeshModel, flow: SeenFlow): FlowVerdict | undefined {
