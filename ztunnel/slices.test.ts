@@ -50,6 +50,25 @@ test('work that gives way rests while connections carry traffic, and still comes
   assert.equal(log.length, 12);
 });
 
+test('work gives way for a second and no longer, however busy connections are', async () => {
+  let nowMs = 0;
+  let turns = 0;
+  const log: string[] = [];
+  const starts: number[] = [];
+  const traffic = () => {
+    starts.push(log.length);
+    turns += 1;
+    return turns; // never quiet
+  };
+  await inSlices(steps(log, 4_000), () => (nowMs += 0.5), traffic);
+  const lengths = starts
+    .slice(1)
+    .map((at, i) => at - (starts[i] ?? 0))
+    .filter((length) => length > 0);
+  assert.ok(lengths.includes(2), 'short slices while it gives way');
+  assert.ok((lengths.at(-2) ?? 0) > 4, 'whole ones afterwards');
+});
+
 test('what the work throws in a later slice reaches who waits for it', async () => {
   let nowMs = 0;
   function* failing(): Generator<void, void> {

@@ -6,12 +6,14 @@ const SLICE_MS = 4;
 /** Beside connections that carry traffic, work that can wait takes a fifth of the time, in pieces that none of them feels. */
 const SHORT_SLICE_MS = 1;
 const REST_MS = 4;
+/** Then it goes on as if nobody else were there: what waits behind it may be a policy. */
+const GIVES_WAY_MS = 1_000;
 
 /**
  * Runs work that yields wherever it may be interrupted. What fits into one slice is done at once, without a promise; the
  * rest follows a slice per turn. `now` is in milliseconds and monotonic. With `traffic`, a count of what connections did so far,
- * the work gives way to them: whenever it grew, the next slice is short and comes after a rest. Throws, or rejects, with what
- * the work throws.
+ * the work gives way to them for a second at most: whenever it grew, the next slice is short and comes after a rest. Throws, or
+ * rejects, with what the work throws.
  */
 export function inSlices<T>(work: Generator<void, T>, now: () => number, traffic?: () => number): T | Promise<T> {
   const first = slice(work, now, SLICE_MS);
@@ -20,9 +22,10 @@ export function inSlices<T>(work: Generator<void, T>, now: () => number, traffic
 
 async function inTurns<T>(work: Generator<void, T>, now: () => number, traffic = () => 0): Promise<T> {
   let seen = traffic();
+  const patientUntil = now() + GIVES_WAY_MS;
   for (;;) {
     await nextTurn();
-    const gaveWay = traffic() !== seen;
+    const gaveWay = traffic() !== seen && now() < patientUntil;
     if (gaveWay) await sleep(REST_MS);
     seen = traffic();
     const result = slice(work, now, gaveWay ? SHORT_SLICE_MS : SLICE_MS);
