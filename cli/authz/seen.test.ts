@@ -8,7 +8,7 @@ import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { CliError } from '../errors.ts';
 import { parseObjects } from '../model/load-files.ts';
-import { buildProgram, runProgram } from '../program.ts';
+import { memoryCluster, ambit as run } from '../test-support.ts';
 
 const pod = (name: string, namespace: string, ip: string) => `
 apiVersion: v1
@@ -50,30 +50,16 @@ const FLOWS = [
 
 type Asked = { readonly cluster?: Cluster; readonly flows?: unknown };
 
+/** Runs `ambit authz ARGS`; `@NAME` is a file of a folder made for this run. */
 async function ambit(files: Readonly<Record<string, string>>, args: readonly string[], o: Asked = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ambit-seen-'));
-  const out: string[] = [];
-  const said: string[] = [];
-  let code = 0;
   try {
     const all = { 'mesh.yaml': MESH, 'flows.json': JSON.stringify(o.flows ?? { dropped: 0, flows: FLOWS }), ...files };
     for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text);
-    const context = {
-      out: (text: string) => void out.push(text),
-      say: (line: string) => void said.push(line),
-      cluster: () => {
-        if (o.cluster === undefined) throw new CliError('nothing may be contacted');
-        return o.cluster;
-      },
-      setExitCode: (to: number) => {
-        code = to;
-      },
-    };
-    const program = buildProgram(context, { out: context.out, err: context.say });
     const at = (arg: string) => (arg.startsWith('@') ? join(folder, arg.slice(1)) : arg);
-    const status = await runProgram(program, ['authz', ...args.map(at)], context.say);
+    const { code, out, said } = await run(['authz', ...args.map(at)], o.cluster);
     const strip = (text: string) => text.replaceAll(`${folder}/`, '');
-    return { out: strip(out.join('\n')), said: strip(said.join('\n')), status: status || code };
+    return { out: strip(out), said: strip(said), status: code };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -127,20 +113,20 @@ test('a live mesh is asked for its objects and every ledger, and a silent node i
     metadata: { name, namespace: 'istio-system', labels: { app: 'ztunnel' } },
     spec: { nodeName: `node-of-${name}` },
   });
-  const cluster = {
-    list: async (type: { kind: string }, options: { labelSelector?: string } = {}) => {
-      if (options.labelSelector === 'app=ztunnel') return [ztunnel('a'), ztunnel('b')];
-      return objects.filter(({ kind }) => kind === type.kind);
-    },
-    podHttp: async ({ name }: { name: string }) => {
-      if (name === 'b') throw new CliError('connection refused');
+  const cluster = memoryCluster([...objects, ztunnel('a'), ztunnel('b')], {
+    podHttp: (request) => {
+      if (request.includes('/b:')) throw new CliError('connection refused');
       return JSON.stringify({ dropped: 0, flows: FLOWS });
     },
-  } as unknown as Cluster;
+  });
   const { out, said, status } = await ambit({ 'new.yaml': ONLY_WEB }, ['diff', '-f', '@new.yaml'], { cluster });
   assert.equal(status, 1);
   assert.match(out, /2 would be cut/);
   assert.match(said, /node node-of-b did not answer \(connection refused\): what only it has seen is missing/);
+
+  const suggested = await ambit({}, ['suggest', 'shop'], { cluster });
+  assert.match(suggested.out, /# node node-of-b did not answer/);
+  assert.equal(suggested.status, 1, 'evidence is missing');
 });
 
 test('suggested policies are YAML that allows what was seen and allowed, each rule with its evidence', async () => {

@@ -15,7 +15,7 @@ const HELP = `
 One ALLOW policy for each application of the namespace that was called, a rule for each caller with the ports it used. The answer is YAML:
 review it, try it (istio.io/dry-run), apply it. Nothing is applied by this command.
 
-Exit codes: 0 done, 2 no answer: wrong use, or nothing to read.
+Exit codes: 0 done, 1 done without the evidence of a node that did not answer, 2 no answer: wrong use, or nothing to read.
 
 Examples:
   ambit authz suggest shop > policies.yaml
@@ -50,6 +50,7 @@ export function addAuthzSuggest(group: Command, context: CliContext): void {
         const notes = silentNote(silent);
         context.out(show(format, { ...found, diff, silent }, () => describeSuggestions(namespace, found, diff, notes)));
         for (const note of notes) context.say(note);
+        if (silent.length > 0) context.setExitCode(1);
       }, NO_ANSWER),
     );
 }

@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CliError } from '../errors.ts';
-import { buildProgram, runProgram } from '../program.ts';
+import { ambit } from '../test-support.ts';
 
 const OBJECTS = `
 apiVersion: v1
@@ -49,30 +48,15 @@ spec:
     - to: [{ operation: { methods: [GET] } }]
 `;
 
-/** Runs \`ambit authz test\` on these suites, with the objects given by -f. */
+/** Runs `ambit authz test` on these suites, with the objects given by -f. */
 async function run(suites: string, ...options: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'ambit-authz-'));
-  const out: string[] = [];
-  const said: string[] = [];
-  let code = 0;
   try {
     writeFileSync(join(folder, 'mesh.yaml'), OBJECTS);
     writeFileSync(join(folder, 'shop.authz-test.yaml'), suites);
-    const context = {
-      out: (text: string) => void out.push(text),
-      say: (line: string) => void said.push(line),
-      cluster: () => {
-        throw new CliError('nothing may be contacted');
-      },
-      setExitCode: (to: number) => {
-        code = to;
-      },
-    };
-    const program = buildProgram(context, { out: context.out, err: context.say });
-    const args = ['authz', 'test', folder, '-f', join(folder, 'mesh.yaml'), ...options];
-    const status = await runProgram(program, args, context.say);
+    const { code, out, said } = await ambit(['authz', 'test', folder, '-f', join(folder, 'mesh.yaml'), ...options]);
     const strip = (text: string) => text.replaceAll(`${folder}/`, '');
-    return { out: strip(out.join('\n')), said: strip(said.join('\n')), status: status || code };
+    return { out: strip(out), said: strip(said), status: code };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -117,19 +101,9 @@ Not enforced at L4, so no test can touch:
 });
 
 test('the sample in samples/ holds, and leaves no rule untried', async () => {
-  const root = join(import.meta.dirname, '../..');
-  const out: string[] = [];
-  const context = {
-    out: (text: string) => void out.push(text),
-    say: (line: string) => void out.push(line),
-    cluster: () => {
-      throw new CliError('nothing may be contacted');
-    },
-    setExitCode: (to: number) => assert.fail(`exit code ${to}: ${out.join('\n')}`),
-  };
-  const program = buildProgram(context, { out: context.out, err: context.say });
-  const args = ['authz', 'test', join(root, 'samples/policy-tests'), '--fail-untested'];
-  assert.equal(await runProgram(program, args, context.say), 0, out.join('\n'));
+  const samples = join(import.meta.dirname, '../../samples/policy-tests');
+  const { code, out, said } = await ambit(['authz', 'test', samples, '--fail-untested']);
+  assert.equal(code, 0, `${out}\n${said}`);
 });
 
 test('with --fail-untested a rule that decides no test fails the run', async () => {

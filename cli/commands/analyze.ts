@@ -3,7 +3,7 @@ import { type Finding, findings, reaches, SEVERITIES, type Severity } from '../.
 import { type Loaded, loadFolder, loadLive } from '../analyze/load.ts';
 import { codeList, codeTable, located, report } from '../analyze/report.ts';
 import { parseSuppression } from '../analyze/suppress.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, gather } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { readLedgers } from '../flows.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
@@ -38,8 +38,6 @@ In a live mesh the ztunnels are asked whom they have seen; nodes that do not ans
 
 Exit codes: 0 nothing as bad as --failure-threshold, 1 something is, or the mesh could not be read, 2 wrong use.`;
 
-const collect = (value: string, all: readonly string[]) => [...all, value];
-
 export function addAnalyze(program: Command, context: CliContext): void {
   program
     .command('analyze')
@@ -55,7 +53,7 @@ export function addAnalyze(program: Command, context: CliContext): void {
     .option('-n, --namespace <name>', 'only findings about this namespace and what is in it')
     .option('-A, --all-namespaces', 'findings about every namespace (the default)', false)
     .option('-o, --output <format>', 'short, json or yaml', 'short')
-    .option('-S, --suppress <code>', 'leave findings out: CODE, or CODE=KIND NAME.NAMESPACE (repeatable)', collect, [])
+    .option('-S, --suppress <code>', 'leave findings out: CODE, or CODE=KIND NAME.NAMESPACE (repeatable)', gather, [])
     .addOption(
       new Option('--failure-threshold <severity>', 'exit with 1 from this severity on')
         .choices(SEVERITIES)
