@@ -243,6 +243,22 @@ for (const replaced of ['cart-5b5b8d9f4-x2x4z', 'cart-29371200-x2x4z', 'cart-x2x
   });
 }
 
+test('an endpoint of a ServiceEntry is no pod, and no policy is suggested or missed for it', async () => {
+  const entry = `---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: payments, namespace: shop }
+spec:
+  hosts: [pay.example.com]
+  ports: [{ name: https, number: 443, protocol: TLS }]
+  resolution: STATIC
+  endpoints: [{ address: 192.0.2.10 }]
+`;
+  const { out } = await ambit({ 'mesh.yaml': MESH + entry }, ['suggest', 'shop', ...OFFLINE, '-o', 'json']);
+  const { unlabelled, open } = JSON.parse(out);
+  assert.deepEqual([unlabelled, open], [[], ['shop/ledger', 'shop/web']]);
+});
+
 test('a pod that is only called in plaintext is told to stay open', async () => {
   const flows = { flows: [seen('192.0.2.7', 'ledger', 9000, 'allow')] };
   const { out } = await ambit({}, ['suggest', 'shop', ...OFFLINE, '-o', 'json'], { flows });

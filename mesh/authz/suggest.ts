@@ -52,7 +52,7 @@ export function suggestPolicies(model: MeshModel, namespace: string, flows: read
   const byDestination = Map.groupBy(flows, (flow) => reached(model, flow)?.uid ?? '');
   const gone = (byDestination.get('') ?? []).filter(({ destination }) => destination.split('/')[3] === namespace);
   for (const workload of [...model.view.workloads()].sort((a, b) => (a.uid < b.uid ? -1 : 1))) {
-    if (workload.namespace !== namespace) continue;
+    if (workload.namespace !== namespace || !labels.has(workload.name)) continue; // machines and endpoints of others are no pods
     const name = `${namespace}/${workload.name}`;
     const seen = byDestination.get(workload.uid) ?? [];
     const allowed = seen.filter(({ verdict }) => verdict === 'allow');
