@@ -28,6 +28,7 @@ const coreMayImport: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['config'],
   identity: [],
   hbone: ['identity', 'net', 'telemetry'],
+  http: ['hbone', 'net'],
   xds: ['identity', 'telemetry', 'net'],
   zds: ['net'],
   kube: ['config', 'telemetry'],

@@ -1,0 +1,22 @@
+/** The wall of HTTP: messages and bodies, whatever version carries them. */
+export { BodyRelay, bodyOf, NO_BODY, readBody } from './body.ts';
+export { HeaderFields } from './header-fields.ts';
+export { HttpError, type HttpErrorKind } from './http-error.ts';
+export {
+  type Body,
+  type BodyEvents,
+  type BodySink,
+  type ClientCall,
+  type ClientConnection,
+  type ClientOptions,
+  type ClientRequest,
+  DEFAULT_LIMITS,
+  type Handler,
+  type HttpLimits,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpVersion,
+  type Refusal,
+  type ServerConnection,
+  type ServerOptions,
+} from './message.ts';
