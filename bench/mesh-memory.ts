@@ -2,9 +2,10 @@
  * What a view costs to hold and to fill, by workloads: heap and resident memory after a collection, the time to
  * apply pushes, and how long one holds up the loop. `sh scripts/node.sh --expose-gc bench/mesh-memory.ts [WORKLOADS…]`
  */
+
+import { FakeClock } from '../core/time/index.ts';
 import { ADDRESS_TYPE, AUTHORIZATION_TYPE, encodeAddress, encodeAuthorization } from '../core/xds/index.ts';
 import { type Address, EMPTY_MATCH, mustParseIp, type ServicePort, View } from '../mesh/index.ts';
-import { FakeClock } from '../ztunnel/fake-clock.ts';
 import { MeshState } from '../ztunnel/mesh-state.ts';
 
 const SERVICES = 5_000;

@@ -25,12 +25,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const coreMayImport: Readonly<Record<string, readonly string[]>> = {
   net: [],
   config: [],
+  time: [],
   telemetry: ['config'],
   identity: [],
   hbone: ['identity', 'net', 'telemetry'],
   http: ['hbone', 'net'],
   xds: ['identity', 'telemetry', 'net'],
   zds: ['net'],
+  certificates: ['hbone', 'identity', 'telemetry', 'time'],
   kube: ['config', 'telemetry'],
 };
 

@@ -3,6 +3,7 @@
  * then discovery; only after the first full picture of the mesh the CNI agent, so that no pod is served with an empty view.
  */
 import { readFile } from 'node:fs/promises';
+import { CertificateManager, RevocationFile } from '../core/certificates/index.ts';
 import { NetnsRef, SeqpacketConnection } from '../core/net/index.ts';
 import {
   type HttpEndpoint,
@@ -13,12 +14,10 @@ import {
   readinessRoute,
   serveHttp,
 } from '../core/telemetry/index.ts';
+import { systemClock } from '../core/time/index.ts';
 import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent, type DeltaHandlers } from '../core/xds/index.ts';
 import { MeshError, type SpiffeId, View } from '../mesh/index.ts';
 import { adminRoutes } from './admin/admin.ts';
-import { CertificateManager } from './certificates/manager.ts';
-import { RevocationFile } from './certificates/revocation-file.ts';
-import { systemClock } from './clock.ts';
 import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';

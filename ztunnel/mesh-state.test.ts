@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeClock } from '../core/time/index.ts';
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -8,7 +9,6 @@ import {
   type Rejection,
 } from '../core/xds/index.ts';
 import { type Address, type Authorization, evaluate, mustParseIp, View, type Workload } from '../mesh/index.ts';
-import { FakeClock } from './fake-clock.ts';
 import { MeshState } from './mesh-state.ts';
 
 function workload(overrides: Partial<Workload> = {}): Workload {

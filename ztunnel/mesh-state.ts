@@ -4,6 +4,7 @@
  */
 
 import { turnsSoFar } from '../core/net/index.ts';
+import type { Clock } from '../core/time/index.ts';
 import {
   ADDRESS_TYPE,
   AUTHORIZATION_TYPE,
@@ -28,7 +29,6 @@ import {
   type View,
   type Workload,
 } from '../mesh/index.ts';
-import type { Clock } from './clock.ts';
 import { inSlices } from './slices.ts';
 
 /** How long a pod waits for its own record. */

@@ -1,6 +1,8 @@
 /** The wall of the tunnel: HTTP/2 CONNECT over mutual TLS, and the legs that everything is relayed over. */
+export { type Baggage, formatBaggage, parseBaggage } from './baggage.ts';
 export { type Choice, chooseHbone, createHboneClient, createHboneServer } from './create.ts';
 export { HboneError, type HboneErrorCode } from './errors.ts';
+export { formatForwarded, formatTraceparent, forwardedHost, newTraceId, traceIdOf } from './forwarded.ts';
 export { connectInProcess, type InProcessCall } from './in-process.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';

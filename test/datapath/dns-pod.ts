@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { applyRules, planRules } from '../../cni/redirect/index.ts';
 import { listenTcp, openUdp, TcpListener, type UdpPeer, UdpSocket } from '../../core/net/index.ts';
 import { createLogger } from '../../core/telemetry/index.ts';
+import { systemClock } from '../../core/time/index.ts';
 import { type Address, type Service, View, type Workload } from '../../mesh/index.ts';
-import { systemClock } from '../../ztunnel/clock.ts';
 import {
   type Asking,
   type DnsConfig,

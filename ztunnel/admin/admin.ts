@@ -1,7 +1,8 @@
 /** What the ztunnel answers on localhost:15000. */
+
+import type { CertificateDump } from '../../core/certificates/index.ts';
 import { type HttpReply, type Logger, loggingRoute, type Route } from '../../core/telemetry/index.ts';
 import type { View } from '../../mesh/index.ts';
-import type { CertificateDump } from '../certificates/manager.ts';
 import type { ZtunnelConfig } from '../config.ts';
 import type { DataPlane } from '../threads/data-plane.ts';
 import type { PodDump } from '../zds/pod-table.ts';

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  formatBaggage,
+  formatForwarded,
+  formatTraceparent,
+  forwardedHost,
+  newTraceId,
+  parseBaggage,
+  traceIdOf,
+} from '../../core/hbone/index.ts';
 import { mustParseIp, parseSpiffeId, type Workload } from '../../mesh/index.ts';
-import { formatBaggage, parseBaggage } from './baggage.ts';
-import { formatForwarded, formatTraceparent, forwardedHost, newTraceId, traceIdOf } from './forwarded.ts';
 import { proxyHeader } from './proxy-header.ts';
 
 const at = (ip: string, port: number) => ({ ip: mustParseIp(ip), port });

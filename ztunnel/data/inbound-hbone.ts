@@ -1,5 +1,12 @@
 /** Streams of peers' tunnels on 15008: authority, policy, and on to the application. */
-import { type ConnectRequest, tcpLeg } from '../../core/hbone/index.ts';
+import {
+  type ConnectRequest,
+  formatBaggage,
+  forwardedHost,
+  parseBaggage,
+  tcpLeg,
+  traceIdOf,
+} from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideInboundHbone,
@@ -8,8 +15,6 @@ import {
   type InboundDecision,
   type Workload,
 } from '../../mesh/index.ts';
-import { formatBaggage, parseBaggage } from './baggage.ts';
-import { forwardedHost, traceIdOf } from './forwarded.ts';
 import { linkAborts } from './link-aborts.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext } from './observer.ts';

@@ -1,5 +1,5 @@
 /** Callers without a tunnel, captured on 15006: policy without an identity, and on to the application. */
-import { tcpLeg } from '../../core/hbone/index.ts';
+import { newTraceId, tcpLeg } from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideInboundPlaintext,
@@ -9,7 +9,6 @@ import {
   type InboundDecision,
   type Workload,
 } from '../../mesh/index.ts';
-import { newTraceId } from './forwarded.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
 import { type Captured, captured, dropEarly, type Pod } from './pod.ts';
 import { dialApplication } from './to-application.ts';

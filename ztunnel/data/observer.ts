@@ -2,7 +2,7 @@
  * What the data path tells about connections: the seam between it and metrics, access log, receipts and flow ledger. The data
  * path calls, the observer writes; nothing here may throw, wait or keep a view of payload.
  */
-import type { FloodKind } from '../../core/hbone/index.ts';
+import type { Baggage, FloodKind } from '../../core/hbone/index.ts';
 import type {
   ConnectionFacts,
   PolicyDecision,
@@ -12,7 +12,6 @@ import type {
   SpiffeId,
   Workload,
 } from '../../mesh/index.ts';
-import type { Baggage } from './baggage.ts';
 
 export type Direction = 'inbound' | 'outbound';
 

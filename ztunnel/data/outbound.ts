@@ -1,5 +1,14 @@
 /** From the application outwards: captured on 15001, decided by the view, carried by a tunnel or plain TCP. */
-import { connectInProcess, HboneError, type Leg, tcpLeg } from '../../core/hbone/index.ts';
+import {
+  connectInProcess,
+  formatBaggage,
+  formatForwarded,
+  formatTraceparent,
+  HboneError,
+  type Leg,
+  newTraceId,
+  tcpLeg,
+} from '../../core/hbone/index.ts';
 import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideOutbound,
@@ -14,8 +23,6 @@ import {
   spiffeId,
   type Workload,
 } from '../../mesh/index.ts';
-import { formatBaggage } from './baggage.ts';
-import { formatForwarded, formatTraceparent, newTraceId } from './forwarded.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext, ConnectionResult } from './observer.ts';
 import { type Captured, captured, dialFromPod, dropEarly, identityOf, materialOf, type Pod } from './pod.ts';

@@ -1,6 +1,7 @@
 /** From a pod's question to its answer: from the view at once, or from other name servers later. */
 import type { NetnsRef } from '../../core/net/index.ts';
 import { describeError } from '../../core/telemetry/index.ts';
+import type { Clock } from '../../core/time/index.ts';
 import {
   formatNameAnswer,
   randomSample,
@@ -10,7 +11,6 @@ import {
   type Workload,
   type WorkloadInfo,
 } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
 import { type Asked, askTcp, askUdp } from './ask.ts';
 import type { Budget } from './budget.ts';
 import type { DnsConfig } from './config.ts';

@@ -1,8 +1,8 @@
 /** One question to other name servers, from inside a pod's namespace. The first good answer counts; nobody is waited for long. */
 import { connectTcp, type NetnsRef, openUdp, UdpSocket } from '../../core/net/index.ts';
 import { describeError } from '../../core/telemetry/index.ts';
+import type { Clock } from '../../core/time/index.ts';
 import type { IpAddress } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
 import { DnsStream } from './stream.ts';
 import { answers, type Query, RCODE, rcodeOf, withId } from './wire.ts';
 

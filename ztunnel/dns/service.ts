@@ -2,8 +2,8 @@
 import { randomInt } from 'node:crypto';
 import type { NetnsRef } from '../../core/net/index.ts';
 import type { Logger } from '../../core/telemetry/index.ts';
+import type { Clock } from '../../core/time/index.ts';
 import type { View, Workload, WorkloadInfo } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
 import { Budget } from './budget.ts';
 import type { DnsConfig } from './config.ts';
 import type { DnsObserver } from './observer.ts';

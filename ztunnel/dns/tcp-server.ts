@@ -1,6 +1,6 @@
 /** The TCP side of a pod's DNS proxy: connections, each with several questions under way. */
 import type { TcpConnection } from '../../core/net/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../core/time/index.ts';
 import type { Answerer } from './answerer.ts';
 import { DnsStream } from './stream.ts';
 

@@ -1,8 +1,8 @@
 /** The numbers that the ztunnel shows, under the names that dashboards know. HELP says which may change. */
 import { readdirSync, readFileSync } from 'node:fs';
+import type { RevocationEvents } from '../../core/certificates/index.ts';
 import type { Counter, CounterFamily, Gauge, GaugeFamily, Registry } from '../../core/telemetry/index.ts';
 import type { DeltaEvent } from '../../core/xds/index.ts';
-import type { RevocationEvents } from '../certificates/revocation-file.ts';
 import type { Reporter } from '../data/index.ts';
 import type { PodCounters } from '../zds/pod-table.ts';
 import { SOURCE_LABELS, TCP_LABELS } from './labels.ts';

@@ -2,9 +2,9 @@
 import type { Revocations, TlsMaterial } from '../../core/hbone/index.ts';
 import type { NetnsRef } from '../../core/net/index.ts';
 import { FlowLedger, type Logger, type Receipt, Receipts, type Registry } from '../../core/telemetry/index.ts';
+import { systemClock } from '../../core/time/index.ts';
 import type { Rejection, Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
-import { systemClock } from '../clock.ts';
 import {
   type DataConfig,
   Hostnames,

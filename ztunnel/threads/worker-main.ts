@@ -1,10 +1,10 @@
 /** A thread that carries pods: its own loop, view, tunnels and numbers. What it knows and whom it serves comes from the main thread. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { RevocationFile } from '../../core/certificates/index.ts';
 import { keepLedger, NetnsRef } from '../../core/net/index.ts';
 import { createLogger, describeError, gathered, Registry } from '../../core/telemetry/index.ts';
+import { systemClock } from '../../core/time/index.ts';
 import { MeshError, View } from '../../mesh/index.ts';
-import { RevocationFile } from '../certificates/revocation-file.ts';
-import { systemClock } from '../clock.ts';
 import { MeshState } from '../mesh-state.ts';
 import type { ServedPod } from './data-plane.ts';
 import { Link } from './link.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { createLogger, Readiness } from '../../core/telemetry/index.ts';
+import { FakeClock, settle } from '../../core/time/index.ts';
 import { decodeResponse, encodeRequest, type ZdsRequest } from '../../core/zds/index.ts';
 import type { PodInfo, PodProxy } from '../data/index.ts';
-import { FakeClock, settle } from '../fake-clock.ts';
 import { PodTable } from './pod-table.ts';
 import { type AgentConnection, WorkloadManager } from './workload-manager.ts';
 

@@ -5,9 +5,9 @@
  */
 import { closeSync } from 'node:fs';
 import { describeError, type Logger, type ReadinessTask } from '../../core/telemetry/index.ts';
+import type { Clock } from '../../core/time/index.ts';
 import { decodeRequest, encodeHello, encodeResponse, type ZdsRequest } from '../../core/zds/index.ts';
 import { MeshError } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
 import type { PodNetns, PodTable } from './pod-table.ts';
 
 /** One connection to the agent: `SeqpacketConnection` of core/net is one. */

@@ -6,11 +6,12 @@
  *          |                       '--(failing and expired)--> unavailable --signed--> available
  *          '--failed--> unavailable: whoever asks is told at once, until the scheduled retry succeeds
  */
-import type { TlsMaterial } from '../../core/hbone/index.ts';
-import { generateKeyAndCsr } from '../../core/identity/index.ts';
-import { describeError, type Logger } from '../../core/telemetry/index.ts';
+
 import { MeshError, type SpiffeId } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
+import type { TlsMaterial } from '../hbone/index.ts';
+import { generateKeyAndCsr } from '../identity/index.ts';
+import { describeError, type Logger } from '../telemetry/index.ts';
+import type { Clock } from '../time/index.ts';
 import { type CertificateView, type CheckedChain, checkChain } from './chain.ts';
 import { type Priority, RequestQueue } from './request-queue.ts';
 import { refreshAt, retryAt } from './schedule.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CertificateAuthority, generateKeyAndCsr, inspectCertificate, parseCsr } from '../../core/identity/index.ts';
-import { createLogger } from '../../core/telemetry/index.ts';
 import { parseSpiffeId, type SpiffeId } from '../../mesh/index.ts';
-import { FakeClock, settle } from '../fake-clock.ts';
+import { CertificateAuthority, generateKeyAndCsr, inspectCertificate, parseCsr } from '../identity/index.ts';
+import { createLogger } from '../telemetry/index.ts';
+import { FakeClock, settle } from '../time/index.ts';
 import { checkChain } from './chain.ts';
 import { CertificateManager } from './manager.ts';
 import { RequestQueue } from './request-queue.ts';

@@ -1,8 +1,8 @@
 /** What the authority answered, checked before anything is done with it. */
 import { X509Certificate } from 'node:crypto';
-import type { TlsMaterial } from '../../core/hbone/index.ts';
-import { certificatesOf, inspectCertificate, keyMatches, toPem } from '../../core/identity/index.ts';
 import { MeshError, type SpiffeId } from '../../mesh/index.ts';
+import type { TlsMaterial } from '../hbone/index.ts';
+import { certificatesOf, inspectCertificate, keyMatches, toPem } from '../identity/index.ts';
 
 /** One certificate as `/config_dump` shows it. */
 export type CertificateView = {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { ancestryOf, certificatesOf } from '../../core/identity/index.ts';
-import { createLogger } from '../../core/telemetry/index.ts';
 import { TestCa } from '../../test/support/certificates.ts';
 import { ScratchDir } from '../../test/support/leftovers.ts';
 import { eventually } from '../../test/support/netns.ts';
-import { FakeClock } from '../fake-clock.ts';
+import { ancestryOf, certificatesOf } from '../identity/index.ts';
+import { createLogger } from '../telemetry/index.ts';
+import { FakeClock } from '../time/index.ts';
 import { RevocationFile } from './revocation-file.ts';
 
 const ca = await TestCa.create();

@@ -1,11 +1,11 @@
 /** The file of revocation lists (CRL_PATH): read at the start, read again when it changes. */
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Revocations } from '../../core/hbone/index.ts';
-import { type Ancestry, RevocationLists } from '../../core/identity/index.ts';
-import { describeError, type Logger } from '../../core/telemetry/index.ts';
 import { MeshError } from '../../mesh/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Revocations } from '../hbone/index.ts';
+import { type Ancestry, RevocationLists } from '../identity/index.ts';
+import { describeError, type Logger } from '../telemetry/index.ts';
+import type { Clock } from '../time/index.ts';
 
 /** ztunnel.md section 3.1: writers may take several steps. */
 const SETTLE_MS = 2_000;
