@@ -9,7 +9,7 @@ import {
   readinessRoute,
   serveHttp,
 } from '../core/telemetry/index.ts';
-import { ADDRESS_TYPE, AUTHORIZATION_TYPE, ResourceStore } from '../core/xds/index.ts';
+import { ADDRESS_TYPE, AUTHORIZATION_TYPE, ResourceStore, WAYPOINT_TYPE } from '../core/xds/index.ts';
 import { changedAuthority, loadRoot } from './authority/root.ts';
 import { Serving, servingNames } from './authority/serving.ts';
 import type { Clock } from './clock.ts';
@@ -89,6 +89,7 @@ export async function startController(config: ControllerConfig, deps: Controller
   const stores = {
     addresses: new ResourceStore(ADDRESS_TYPE),
     authorizations: new ResourceStore(AUTHORIZATION_TYPE),
+    waypoints: new ResourceStore(WAYPOINT_TYPE),
   };
   const derivation = stack.use(
     new Derivation({
@@ -152,7 +153,8 @@ export async function startController(config: ControllerConfig, deps: Controller
   };
   if (root.from === 'plugged-in') stack.defer(every(CERTIFICATE_CHECK_MS, clock, takeChangedAuthority));
   const derived = derivation.deriver;
-  const parts = { config, client, pods, stores, derived, clock, log, metrics };
+  const { waypoints } = derivation;
+  const parts = { config, client, pods, stores, derived, waypoints, clock, log, metrics };
   const services = controlPlaneServices({
     ...parts,
     authority: () => authority,

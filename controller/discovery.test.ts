@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { RESOURCES } from '../core/kube/index.ts';
+import { ADDRESS_TYPE, WAYPOINT_TYPE } from '../core/xds/index.ts';
 import { startMesh, until, ztunnelOn } from './test-mesh.ts';
 
 const policy = (name: string, labels: Record<string, string>) => ({
@@ -71,6 +72,62 @@ test('only trusted node proxies may subscribe, by their pod and not by what they
       assert.deepEqual(xds.seen, []);
     });
   }
+});
+
+test('a waypoint gets what it is told itself, and only the addresses that this names', async () => {
+  const gateway = (name: string) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { name, namespace: 'default' },
+    spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
+    status: { addresses: [{ type: 'Hostname', value: `${name}.default.svc.cluster.local` }] },
+  });
+  const service = (name: string, waypoint: string) => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'default', labels: { 'istio.io/use-waypoint': waypoint } },
+    spec: { selector: { app: name }, ports: [{ name: 'http', port: 80 }] },
+  });
+  await using mesh = await startMesh({}, (api) => {
+    for (const object of [gateway('w'), gateway('other'), service('mine', 'w'), service('theirs', 'other')]) {
+      api.put(object);
+    }
+  });
+  mesh.pod({ name: 'w-1', uid: 'w-1', labels: { 'gateway.networking.k8s.io/gateway-name': 'w' } });
+  mesh.pod({ name: 'mine-1', labels: { app: 'mine' }, ip: '10.244.1.7' });
+  mesh.pod({ name: 'theirs-1', labels: { app: 'theirs' }, ip: '10.244.1.8' });
+  mesh.tokens.set('w', { namespace: 'default', serviceAccount: 'default', pod: { name: 'w-1', uid: 'w-1' } });
+  const id = 'waypoint~10.0.0.9~w-1.default~default.svc.cluster.local';
+  const types = [{ typeUrl: WAYPOINT_TYPE }, { typeUrl: ADDRESS_TYPE, onDemand: true }];
+  const xds = mesh.xds({ token: 'w', id, types });
+  await xds.client.synced;
+  await until(() => xds.seen.includes('+Waypoint default/w'), 'itself');
+  await until(
+    () => xds.seen.includes('+Waypoint default/w/service/default/mine.default.svc.cluster.local'),
+    'its service',
+  );
+  await xds.client.demand(ADDRESS_TYPE, 'default/mine.default.svc.cluster.local');
+  await xds.client.demand(ADDRESS_TYPE, 'default/theirs.default.svc.cluster.local');
+  assert.deepEqual(xds.seen.toSorted(), [
+    '+Address Kubernetes//Pod/default/mine-1',
+    '+Address default/mine.default.svc.cluster.local',
+    '+Waypoint default/w',
+    '+Waypoint default/w/service/default/mine.default.svc.cluster.local',
+    '-Address default/theirs.default.svc.cluster.local',
+  ]);
+  mesh.pod({ name: 'mine-2', labels: { app: 'mine' }, ip: '10.244.1.9' });
+  await until(() => xds.seen.includes('+Address Kubernetes//Pod/default/mine-2'), 'a new endpoint, unasked');
+});
+
+test('a pod that serves no Gateway, and policies for a waypoint, are refused', async () => {
+  await using mesh = await startMesh();
+  mesh.pod({ name: 'w-1', uid: 'w-1', labels: { 'gateway.networking.k8s.io/gateway-name': 'w' } });
+  mesh.tokens.set('w', { namespace: 'default', serviceAccount: 'default', pod: { name: 'w-1', uid: 'w-1' } });
+  const id = 'waypoint~10.0.0.9~w-1.default~default.svc.cluster.local';
+  const types = [{ typeUrl: WAYPOINT_TYPE }];
+  assert.equal(await mesh.xds({ token: 'w', id, types }).refused(), status.PERMISSION_DENIED);
+  ztunnelOn(mesh, 'node-1');
+  assert.equal(await mesh.xds({ types }).refused(), status.PERMISSION_DENIED);
 });
 
 test('a changed mesh configuration reaches clients, and a changed one that is broken changes nothing', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { FakeApi } from '../core/kube/fake/index.ts';
 import { kubeClient, RESOURCES } from '../core/kube/index.ts';
 import { createLogger } from '../core/telemetry/index.ts';
-import { CaClient, DeltaClient, rpcStatus } from '../core/xds/index.ts';
+import { CaClient, DeltaClient, rpcStatus, type TypeSubscription } from '../core/xds/index.ts';
 import { causedBy, type KubeObject, MeshError } from '../mesh/index.ts';
 import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { parseConfig } from './config.ts';
@@ -30,7 +30,12 @@ export type TestMesh = AsyncDisposable & {
   readonly tokens: Map<string, TokenFacts>;
   pod(pod: PodSpec): KubeObject;
   ca(o: { readonly token?: string; readonly clusterId?: string; readonly impersonate?: boolean }): CaClient;
-  xds(o: { readonly token?: string; readonly metadata?: Record<string, string>; readonly id?: string }): XdsClient;
+  xds(o: {
+    readonly token?: string;
+    readonly metadata?: Record<string, string>;
+    readonly id?: string;
+    readonly types?: readonly TypeSubscription[];
+  }): XdsClient;
   logged(text: string | RegExp): Promise<void>;
 };
 
@@ -129,12 +134,18 @@ export async function startMesh(
       clients.push(ca);
       return ca;
     },
-    xds({ token = 'ztunnel', metadata = {}, id = 'ztunnel~10.0.0.9~z.istio-system~istio-system.svc.cluster.local' }) {
+    xds({
+      token = 'ztunnel',
+      metadata = {},
+      types,
+      id = 'ztunnel~10.0.0.9~z.istio-system~istio-system.svc.cluster.local',
+    }) {
       const seen: string[] = [];
       const refusal = Promise.withResolvers<number>();
       const xds = new DeltaClient({
         ...plane(token, 'Kubernetes'),
         node: { id, metadata },
+        ...(types && { types }),
         handlers: {
           onUpdate(typeUrl, update) {
             const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);

@@ -79,6 +79,15 @@ export {
   type MeshConfig,
   type OwnerReference,
 } from './kube-object.ts';
+export {
+  type GatewayConfig,
+  gatewayOfResource,
+  type PortConfig,
+  type ServiceConfig,
+  WAYPOINT_REVISION,
+  type WaypointResource,
+  type WorkloadConfig,
+} from './l7/model.ts';
 export { meshConfigMapName, readMeshConfig } from './mesh-config.ts';
 export {
   type Address,

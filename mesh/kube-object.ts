@@ -1,5 +1,6 @@
 /** The parts of Kubernetes objects that `derive` reads, and what it gives back. */
 import type { LabelSelector } from './derive/label-selector.ts';
+import type { WaypointResource } from './l7/model.ts';
 import type { Address, Authorization } from './model.ts';
 
 export type OwnerReference = {
@@ -98,5 +99,6 @@ export type ConditionChange = {
 export type Delta = {
   readonly addresses: { readonly upserted: readonly Address[]; readonly removed: readonly string[] };
   readonly authorizations: { readonly upserted: readonly Authorization[]; readonly removed: readonly string[] };
+  readonly waypoints: { readonly upserted: readonly WaypointResource[]; readonly removed: readonly string[] };
   readonly conditions: readonly ConditionChange[];
 };

@@ -19,6 +19,25 @@ export type Pods = Pick<PodIndex, 'get' | 'onNode'>;
 export function trustedNode(caller: Caller, trustedAccounts: ReadonlySet<string>, pods: Pods): NodeVerdict {
   const account = `${caller.namespace}/${caller.serviceAccount}`;
   if (!trustedAccounts.has(account)) return refused(`${account} is not a trusted node account`);
+  const pod = livePod(caller, pods);
+  if ('allowed' in pod) return pod;
+  return { allowed: true, final: true, node: pod.node, pod };
+}
+
+export type WaypointVerdict =
+  | { readonly allowed: true; readonly final: true /** `namespace/name` of its Gateway. */; readonly gateway: string }
+  | Denied;
+
+/** Whether the caller is a pod of a waypoint, and of which: by the very pod that its token is bound to, and that pod's label. */
+export function waypointPod(caller: Caller, pods: Pods): WaypointVerdict {
+  const pod = livePod(caller, pods);
+  if ('allowed' in pod) return pod;
+  if (pod.gateway === '') return denied(`pod ${pod.key} belongs to no Gateway`);
+  return { allowed: true, final: true, gateway: `${pod.namespace}/${pod.gateway}` };
+}
+
+/** The pod that the caller's token is bound to, as it is now. */
+function livePod(caller: Caller, pods: Pods): PodFacts | Denied {
   if (caller.pod === undefined) return refused('the token is not bound to a pod');
   const pod = pods.get(caller.namespace, caller.pod.name);
   if (pod === undefined) return denied(`pod ${caller.namespace}/${caller.pod.name} does not exist`);
@@ -26,7 +45,7 @@ export function trustedNode(caller: Caller, trustedAccounts: ReadonlySet<string>
   if (pod.serviceAccount !== caller.serviceAccount) return denied(`pod ${pod.key} runs as ${pod.serviceAccount}`);
   if (pod.terminal) return denied(`pod ${pod.key} has ended`);
   if (pod.node === '') return denied(`pod ${pod.key} is not on a node`);
-  return { allowed: true, final: true, node: pod.node, pod };
+  return pod;
 }
 
 export type ImpersonationVerdict =

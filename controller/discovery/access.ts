@@ -1,12 +1,29 @@
-/** Who may subscribe to what: wildcard workloads and policies only for the node proxies that we trust. */
+/**
+ * Who may subscribe to what: wildcard workloads and policies only for the node proxies that we trust; a waypoint gets what it is
+ * told itself, and the addresses that this names.
+ */
 import { type Metadata, status } from '@grpc/grpc-js';
-import { type Access, type ClientNode, RpcError } from '../../core/xds/index.ts';
+import { type Access, ADDRESS_TYPE, type ClientNode, RpcError, WAYPOINT_TYPE } from '../../core/xds/index.ts';
 import type { Address } from '../../mesh/index.ts';
 import { type AuthenticatorOptions, authenticate, type Caller } from '../authority/caller.ts';
-import { type NodeVerdict, trustedNode } from '../authority/trust.ts';
+import { type NodeVerdict, trustedNode, type WaypointVerdict, waypointPod } from '../authority/trust.ts';
 import type { PodIndex } from '../kube/pod-index.ts';
 
-export type Subscriber = { readonly caller: Caller; readonly node: NodeVerdict };
+export type Subscriber = {
+  readonly caller: Caller;
+  /** The node that it speaks for. */
+  readonly node: NodeVerdict;
+  /** The waypoint that it is, where it is no node proxy. */
+  readonly waypoint: WaypointVerdict | undefined;
+};
+
+/** What a waypoint may have, by the gateway's key. */
+export type WaypointScope = {
+  /** Whether the gateway exists. */
+  exists(gateway: string): boolean;
+  /** Whether something that the waypoint is told needs that address resource. */
+  needs(gateway: string, addressName: string): boolean;
+};
 
 export type AccessOptions = {
   readonly authenticator: AuthenticatorOptions;
@@ -18,18 +35,44 @@ export type AccessOptions = {
 /** Proves who opens a stream, and finds the node it speaks for. Throws RpcError UNAUTHENTICATED. */
 export async function subscriber(o: AccessOptions, metadata: Metadata, peer: string): Promise<Subscriber> {
   const caller = await authenticate(o.authenticator, metadata, peer);
+  const account = `${caller.namespace}/${caller.serviceAccount}`;
+  if (!o.trustedAccounts.has(account)) {
+    const waypoint = await o.pods.settle(() => waypointPod(caller, o.pods), o.informerLagMs);
+    return { caller, node: trustedNode(caller, o.trustedAccounts, o.pods), waypoint };
+  }
   const ask = () => trustedNode(caller, o.trustedAccounts, o.pods);
-  return { caller, node: await o.pods.settle(ask, o.informerLagMs) };
+  return { caller, node: await o.pods.settle(ask, o.informerLagMs), waypoint: undefined };
 }
 
 /** Throws RpcError INVALID_ARGUMENT for a client that does not say properly what it is. */
-export function access({ caller, node }: Subscriber, claimed: ClientNode): Access {
+export function access(
+  { caller, node, waypoint }: Subscriber,
+  typeUrl: string,
+  claimed: ClientNode,
+  scope: WaypointScope,
+): Access {
   const problem = nodeIdProblem(claimed.id);
   if (problem !== undefined) throw new RpcError(status.INVALID_ARGUMENT, problem);
   const lie = falseClaim(caller, claimed);
   if (lie !== undefined) return { kind: 'denied', reason: lie };
+  if (waypoint?.allowed) return waypointAccess(waypoint.gateway, typeUrl, scope);
   if (!node.allowed) return { kind: 'denied', reason: node.reason };
+  if (typeUrl === WAYPOINT_TYPE) return { kind: 'denied', reason: 'only a waypoint may ask what it is told' };
   return { kind: 'all' };
+}
+
+/** The scope is asked again for each resource: what a waypoint needs changes with what it is told. */
+function waypointAccess(gateway: string, typeUrl: string, scope: WaypointScope): Access {
+  if (!scope.exists(gateway)) return { kind: 'denied', reason: `there is no Gateway ${gateway}` };
+  const own = `${gateway}/`;
+  switch (typeUrl) {
+    case WAYPOINT_TYPE:
+      return { kind: 'only', allows: (name) => name === gateway || name.startsWith(own) };
+    case ADDRESS_TYPE:
+      return { kind: 'only', allows: (name) => scope.needs(gateway, name) };
+    default:
+      return { kind: 'denied', reason: `a waypoint may not ask for ${typeUrl}` };
+  }
 }
 
 /** For on-demand clients: the workloads of the node that their pod is on, whatever node they claim. */

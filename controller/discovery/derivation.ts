@@ -3,7 +3,9 @@ import { type Informer, objectKey } from '../../core/kube/index.ts';
 import { type MeshStores, publishDelta } from '../../core/xds/index.ts';
 import { type ConditionChange, type Delta, Deriver, type KubeObject, type MeshConfig } from '../../mesh/index.ts';
 import type { ControllerMetrics } from '../observe/metrics.ts';
+import type { WaypointScope } from './access.ts';
 import { Debounce, type Timers } from './debounce.ts';
+import { WaypointNeeds } from './waypoint-scope.ts';
 
 export type DerivationOptions = {
   readonly config: MeshConfig;
@@ -24,6 +26,7 @@ export class Derivation implements Disposable {
   readonly #deriver: Deriver;
   readonly #debounce: Debounce;
   /** Latest change of each object: what happened in between does not matter. */
+  readonly #waypoints = new WaypointNeeds(() => this.#deriver.addresses);
   readonly #pending = new Map<string, Change>();
   #started = false;
 
@@ -41,8 +44,13 @@ export class Derivation implements Disposable {
     });
   }
 
-  get deriver(): Pick<Deriver, 'addresses' | 'authorizations' | 'unboundPods'> {
+  get deriver(): Pick<Deriver, 'addresses' | 'authorizations' | 'unboundPods' | 'waypoints'> {
     return this.#deriver;
+  }
+
+  /** What waypoints may ask for. */
+  get waypoints(): WaypointScope {
+    return this.#waypoints;
   }
 
   follow(informer: Informer<KubeObject>): void {
@@ -86,9 +94,11 @@ export class Derivation implements Disposable {
   /** All within one turn of the loop: the discovery service sends what changed in it together, policies first. */
   #publish(delta: Delta): void {
     const { addresses, authorizations, conditions } = delta;
+    this.#waypoints.apply(delta.waypoints);
     publishDelta(this.#options.stores, delta);
     if (addresses.upserted.length + addresses.removed.length > 0) this.#options.metrics.pushed('wds');
     if (authorizations.upserted.length + authorizations.removed.length > 0) this.#options.metrics.pushed('wads');
+    if (delta.waypoints.upserted.length + delta.waypoints.removed.length > 0) this.#options.metrics.pushed('waypoint');
     if (conditions.length > 0) this.#options.onConditions(conditions);
   }
 }

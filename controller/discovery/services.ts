@@ -17,7 +17,7 @@ import type { Clock } from '../clock.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { PodIndex } from '../kube/pod-index.ts';
 import type { ControllerMetrics } from '../observe/metrics.ts';
-import { access, ownWorkloads, type Subscriber, subscriber } from './access.ts';
+import { access, ownWorkloads, type Subscriber, subscriber, type WaypointScope } from './access.ts';
 import type { GrpcService } from './grpc.ts';
 
 export type ServicesOptions = {
@@ -28,6 +28,7 @@ export type ServicesOptions = {
   readonly pods: PodIndex;
   readonly stores: MeshStores;
   readonly derived: Pick<Deriver, 'addresses'>;
+  readonly waypoints: WaypointScope;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ControllerMetrics;
@@ -70,9 +71,9 @@ function discoveryService(o: ServicesOptions, authenticator: AuthenticatorOption
   const options = { authenticator, pods: o.pods, trustedAccounts, informerLagMs };
   const log = o.log.scope('xds');
   return createDiscoveryService<Subscriber>({
-    stores: [o.stores.authorizations, o.stores.addresses], // in this order they travel
+    stores: [o.stores.authorizations, o.stores.waypoints, o.stores.addresses], // in this order they travel
     authenticate: (metadata, peer) => subscriber(options, metadata, peer),
-    authorize: (caller, _typeUrl, node) => access(caller, node),
+    authorize: (caller, typeUrl, node) => access(caller, typeUrl, node, o.waypoints),
     baseline: (caller, typeUrl) => (typeUrl === ADDRESS_TYPE ? ownWorkloads(caller, o.derived.addresses) : []),
     onNack: (_caller, typeUrl, message, node) => {
       o.metrics.rejected(typeUrl);

@@ -14,8 +14,11 @@ export type PodFacts = {
   readonly terminal: boolean;
   /** The CNI agent has redirected its traffic, or is about to. */
   readonly enrolled: boolean;
+  /** The Gateway that it serves, by its label; '' for most. */
+  readonly gateway: string;
 };
 
+const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
 const REDIRECTION = 'ambient.istio.io/redirection';
 const ENROLLED: ReadonlySet<string | undefined> = new Set(['enabled', 'pending']);
 
@@ -98,7 +101,7 @@ export class PodIndex {
 function podFacts(pod: KubeObject): PodFacts {
   const spec = (pod['spec'] ?? {}) as { readonly serviceAccountName?: string; readonly nodeName?: string };
   const status = (pod['status'] ?? {}) as { readonly phase?: string };
-  const { namespace = '', name, uid = '', annotations } = pod.metadata;
+  const { namespace = '', name, uid = '', annotations, labels } = pod.metadata;
   return {
     key: objectKey(pod),
     namespace,
@@ -108,5 +111,6 @@ function podFacts(pod: KubeObject): PodFacts {
     node: spec.nodeName ?? '',
     terminal: status.phase === 'Succeeded' || status.phase === 'Failed',
     enrolled: ENROLLED.has(annotations?.[REDIRECTION]),
+    gateway: labels?.[GATEWAY_NAME] ?? '',
   };
 }

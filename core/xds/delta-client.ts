@@ -106,6 +106,13 @@ export class DeltaClient implements AsyncDisposable {
     }
   }
 
+  /** Names that were demanded and are not wanted any more. */
+  release(typeUrl: string, names: Iterable<string>): void {
+    const subscription = this.#subscriptions.get(typeUrl);
+    if (subscription === undefined) return;
+    for (const name of names) this.#stream?.write(subscription.release(name));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new MeshError('XDS_CLIENT_CLOSED', 'the discovery client was closed');
     this.#stop.abort(closed);

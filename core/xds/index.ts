@@ -15,5 +15,6 @@ export { type MeshStores, publishDelta, setAddress, setAuthorization } from './p
 export { ResourceStore } from './resource-store.ts';
 export { resourceVersion } from './resource-version.ts';
 export { type ControlPlane, RpcError, rpcStatus } from './rpc.ts';
-export type { ReceivedResource, Rejection, Update } from './subscription.ts';
-export { ADDRESS_TYPE, AUTHORIZATION_TYPE, WORKLOAD_TYPE } from './type-urls.ts';
+export type { ReceivedResource, Rejection, TypeSubscription, Update } from './subscription.ts';
+export { ADDRESS_TYPE, AUTHORIZATION_TYPE, WAYPOINT_TYPE, WORKLOAD_TYPE } from './type-urls.ts';
+export { decodeWaypoint, encodeWaypoint } from './waypoint-codec.ts';

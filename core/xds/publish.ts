@@ -3,14 +3,24 @@ import { type Address, type Authorization, addressKey, authorizationKey, type De
 import { encodeAddress } from './address-codec.ts';
 import { encodeAuthorization } from './authorization-codec.ts';
 import type { ResourceStore } from './resource-store.ts';
+import { encodeWaypoint } from './waypoint-codec.ts';
 
-export type MeshStores = { readonly addresses: ResourceStore; readonly authorizations: ResourceStore };
+export type MeshStores = {
+  readonly addresses: ResourceStore;
+  readonly authorizations: ResourceStore;
+  readonly waypoints: ResourceStore;
+};
 
 /** Puts a delta into the stores. The order towards clients is the discovery service's business, not the caller's. */
-export function publishDelta(stores: MeshStores, delta: Pick<Delta, 'addresses' | 'authorizations'>): void {
+export function publishDelta(
+  stores: MeshStores,
+  delta: Pick<Delta, 'addresses' | 'authorizations' | 'waypoints'>,
+): void {
   for (const authorization of delta.authorizations.upserted) setAuthorization(stores.authorizations, authorization);
+  for (const resource of delta.waypoints.upserted) stores.waypoints.set(resource.name, encodeWaypoint(resource));
   for (const address of delta.addresses.upserted) setAddress(stores.addresses, address);
   for (const name of delta.addresses.removed) stores.addresses.delete(name);
+  for (const name of delta.waypoints.removed) stores.waypoints.delete(name);
   for (const name of delta.authorizations.removed) stores.authorizations.delete(name);
 }
 

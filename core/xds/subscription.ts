@@ -69,6 +69,13 @@ export class Subscription {
     return { request, answered: demand.promise };
   }
 
+  /** No longer wants a name that was demanded. What it stood for is kept until the caller drops it. */
+  release(name: string): DeltaRequest {
+    this.#answer(name);
+    this.#held.delete(name);
+    return create(DeltaDiscoveryRequestSchema, { typeUrl: this.typeUrl, resourceNamesUnsubscribe: [name] });
+  }
+
   /** What a response says, and what is wrong with it before anybody has decoded its resources. */
   receive(response: DeltaDiscoveryResponse): { readonly update: Update; readonly rejected: readonly Rejection[] } {
     const upserted: ReceivedResource[] = [];

@@ -46,6 +46,7 @@ export class Addresses {
     EndpointSlice: (key) => this.#slice(key),
     WorkloadEntry: (key) => this.#workloadEntry(key),
     ServiceEntry: (key) => this.#serviceEntry(key),
+    Gateway: () => [], // its pods and its Service are objects of their own
   };
 
   constructor(parts: AddressParts) {

@@ -9,8 +9,8 @@ import type { ServiceFacts } from './kube-service.ts';
 import type { ServiceEntryFacts } from './service-entry.ts';
 import { GATEWAY_NAME_LABEL } from './waypoints.ts';
 
-/** The kinds whose objects become addresses. */
-export type OwnerKind = 'Pod' | 'Service' | 'EndpointSlice' | 'WorkloadEntry' | 'ServiceEntry';
+/** The kinds whose objects become addresses, or tell waypoints something. */
+export type OwnerKind = 'Pod' | 'Service' | 'EndpointSlice' | 'WorkloadEntry' | 'ServiceEntry' | 'Gateway';
 export type Mark = (kind: OwnerKind, key: string) => void;
 
 export function followDependents(inputs: Inputs, hosts: Hosts, mark: Mark): void {
@@ -65,7 +65,10 @@ export function followDependents(inputs: Inputs, hosts: Hosts, mark: Mark): void
       for (const host of entry.hosts) for (const other of inputs.entriesByHost.of(host)) markEntry(other);
     }
   });
-  inputs.gateways.follow(({ key }) => markUsers(key));
+  inputs.gateways.follow(({ key }) => {
+    mark('Gateway', key);
+    markUsers(key);
+  });
   inputs.gatewayClasses.follow(({ key }) => {
     for (const gateway of inputs.gatewaysByClass.of(key)) markUsers(gateway.key);
   });

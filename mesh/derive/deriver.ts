@@ -3,6 +3,7 @@
  * comes out equal to before is not sent.
  */
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
+import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
@@ -23,6 +24,7 @@ import type { Reading } from './read.ts';
 import { isOfRevision } from './revision.ts';
 import { readServiceEntry } from './service-entry.ts';
 import { WAYPOINT_BOUND } from './service-waypoint.ts';
+import { WaypointResources } from './waypoint-resources.ts';
 import { Waypoints } from './waypoints.ts';
 import { readWorkloadEntry } from './workload-entry.ts';
 
@@ -43,6 +45,7 @@ export class Deriver {
   readonly #discovered: Discovered;
   readonly #policies: Policies;
   readonly #addresses: Addresses;
+  readonly #waypointResources: WaypointResources;
   readonly #notes: ReadonlyMap<string, Note>;
   readonly #dirty: Readonly<Record<OwnerKind, Set<string>>> = {
     Pod: new Set(),
@@ -50,6 +53,7 @@ export class Deriver {
     EndpointSlice: new Set(),
     WorkloadEntry: new Set(),
     ServiceEntry: new Set(),
+    Gateway: new Set(),
   };
 
   constructor(config: MeshConfig) {
@@ -66,6 +70,7 @@ export class Deriver {
     const waypoints = new Waypoints(inputs);
     const policies = this.#policies;
     this.#addresses = new Addresses({ config: current, inputs, outputs, hosts, memberships, waypoints, policies });
+    this.#waypointResources = new WaypointResources({ config: current, inputs, hosts, waypoints });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     this.#notes = new Map<string, Note>([
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
@@ -89,6 +94,11 @@ export class Deriver {
 
   get authorizations(): ReadonlyMap<string, Authorization> {
     return this.#outputs.authorizations.held;
+  }
+
+  /** What waypoints are told, by resource name. */
+  get waypoints(): ReadonlyMap<string, WaypointResource> {
+    return this.#outputs.waypoints.held;
   }
 
   /** An object is new or changed. Kinds that do not matter here change nothing; bad input yields a condition, never throws. */
@@ -171,18 +181,23 @@ export class Deriver {
   }
 
   #everything(): void {
-    const { pods, services, slices, workloadEntries, serviceEntries } = this.#inputs;
+    const { pods, services, slices, workloadEntries, serviceEntries, gateways } = this.#inputs;
     for (const key of pods.keys()) this.#dirty.Pod.add(key);
     for (const key of services.keys()) this.#dirty.Service.add(key);
     for (const key of slices.keys()) this.#dirty.EndpointSlice.add(key);
     for (const key of workloadEntries.keys()) this.#dirty.WorkloadEntry.add(key);
     for (const key of serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
+    for (const key of gateways.keys()) this.#dirty.Gateway.add(key);
   }
 
   #derive(): Delta {
     this.#policies.derive();
     for (const kind of Object.keys(this.#dirty) as OwnerKind[]) {
-      for (const key of this.#dirty[kind]) this.#outputs.addresses.set(`${kind} ${key}`, this.#addresses.of[kind](key));
+      for (const key of this.#dirty[kind]) {
+        const owner = `${kind} ${key}`;
+        this.#outputs.addresses.set(owner, this.#addresses.of[kind](key));
+        this.#outputs.waypoints.set(owner, this.#waypointResources.of[kind](key));
+      }
       this.#dirty[kind].clear();
     }
     return this.#outputs.take();

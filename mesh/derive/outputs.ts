@@ -1,5 +1,6 @@
 /** Everything derived so far, and what changed since somebody last asked. */
 import type { ConditionChange, Delta, KubeMetadata, KubeObjectRef } from '../kube-object.ts';
+import type { WaypointResource } from '../l7/model.ts';
 import { type Address, type Authorization, addressKey, authorizationKey } from '../model.ts';
 import { isEqual } from './equal.ts';
 import { getOrAdd } from './selector.ts';
@@ -70,6 +71,7 @@ class Resources<T> {
 export class Outputs {
   readonly addresses = new Resources<Address>(addressKey);
   readonly authorizations = new Resources<Authorization>(authorizationKey);
+  readonly waypoints = new Resources<WaypointResource>(({ name }) => name);
   /** By object, then by type. */
   readonly #conditions = new Map<string, Map<string, ConditionChange>>();
   #changes: ConditionChange[] = [];
@@ -105,7 +107,12 @@ export class Outputs {
   take(): Delta {
     const conditions = this.#changes;
     this.#changes = [];
-    return { addresses: this.addresses.take(), authorizations: this.authorizations.take(), conditions };
+    return {
+      addresses: this.addresses.take(),
+      authorizations: this.authorizations.take(),
+      waypoints: this.waypoints.take(),
+      conditions,
+    };
   }
 }
 

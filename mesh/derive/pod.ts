@@ -1,6 +1,6 @@
 /** Pods: what derivation reads of them, and the workload that one becomes. */
 import { type IpAddress, parseIp } from '../address.ts';
-import type { KubeObject } from '../kube-object.ts';
+import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import type { Workload } from '../model.ts';
 import { fields, type Labels, labelsOf, list, portNumber, text } from './read.ts';
 import { type Tunnel, tunnelOf } from './tunnel.ts';
@@ -60,7 +60,7 @@ export function podWorkload(pod: PodFacts, around: WorkloadSurroundings): Worklo
   if (pod.addresses === undefined) return undefined;
   const { config } = around;
   return {
-    uid: `${config.clusterId}//Pod/${pod.key}`,
+    uid: podUid(pod, config),
     name: pod.name,
     namespace: pod.namespace,
     addresses: pod.addresses,
@@ -114,4 +114,9 @@ function portsOf(spec: Readonly<Record<string, unknown>>): ReadonlyMap<string, n
     }
   }
   return ports;
+}
+
+/** The resource name of a pod's workload. */
+export function podUid({ key }: Pick<PodFacts, 'key'>, { clusterId }: Pick<MeshConfig, 'clusterId'>): string {
+  return `${clusterId}//Pod/${key}`;
 }

@@ -1,5 +1,5 @@
 /** WorkloadEntries: machines outside of Kubernetes as workloads (controller.md section 1.7). */
-import type { KubeObject } from '../kube-object.ts';
+import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import type { Workload } from '../model.ts';
 import { type EndpointFacts, readEndpoint } from './endpoint.ts';
 import { type ConditionTarget, conditionTarget } from './outputs.ts';
@@ -58,7 +58,7 @@ function isHealthy(object: KubeObject): boolean {
 }
 
 export function entryWorkload(entry: WorkloadEntryFacts, around: WorkloadSurroundings): Workload {
-  const uid = `${around.config.clusterId}/networking.istio.io/WorkloadEntry/${entry.key}`;
+  const uid = workloadEntryUid(entry, around.config);
   return { ...endpointWorkload(entry.endpoint, around), uid, ...namesOf(entry, entry.labels) };
 }
 
@@ -103,4 +103,12 @@ export function namesOf({ name, namespace, workloadName, healthy, tunnel }: Name
     nativeTunnel: tunnel === 'NATIVE',
     status: healthy ? 'HEALTHY' : 'UNHEALTHY',
   } as const;
+}
+
+/** The resource name of an entry's workload. */
+export function workloadEntryUid(
+  { key }: Pick<WorkloadEntryFacts, 'key'>,
+  { clusterId }: Pick<MeshConfig, 'clusterId'>,
+): string {
+  return `${clusterId}/networking.istio.io/WorkloadEntry/${key}`;
 }

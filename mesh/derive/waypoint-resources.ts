@@ -1,0 +1,118 @@
+/** From gateways, and from what is bound to them, to what each waypoint is told. */
+import type { MeshConfig } from '../kube-object.ts';
+import type { PortConfig, WaypointResource } from '../l7/model.ts';
+import type { AppProtocol } from '../model.ts';
+import type { OwnerKind } from './dependents.ts';
+import type { GatewayFacts } from './gateway.ts';
+import type { Hosts } from './hosts.ts';
+import type { Inputs } from './inputs.ts';
+import { hostnameOf } from './kube-service.ts';
+import { podUid } from './pod.ts';
+import type { WaypointWish } from './waypoint-wish.ts';
+import type { WaypointBinding, Waypoints } from './waypoints.ts';
+import { workloadEntryUid } from './workload-entry.ts';
+
+export type WaypointResourceParts = {
+  readonly config: () => MeshConfig;
+  readonly inputs: Inputs;
+  readonly hosts: Hosts;
+  readonly waypoints: Waypoints;
+};
+
+/** What a resource of this revision asks of its reader. */
+const MIN_REVISION = 1;
+
+export class WaypointResources {
+  readonly #parts: WaypointResourceParts;
+  /** By kind of the object: what the one with this key lets waypoints know, now. */
+  readonly of: Readonly<Record<OwnerKind, (key: string) => readonly WaypointResource[]>> = {
+    Pod: (key) => this.#pod(key),
+    Service: (key) => this.#service(key),
+    EndpointSlice: () => [],
+    WorkloadEntry: (key) => this.#workloadEntry(key),
+    ServiceEntry: (key) => this.#serviceEntry(key),
+    Gateway: (key) => this.#gateway(key),
+  };
+
+  constructor(parts: WaypointResourceParts) {
+    this.#parts = parts;
+  }
+
+  #gateway(key: string): readonly WaypointResource[] {
+    const gateway = this.#parts.inputs.gateways.get(key);
+    if (gateway === undefined) return [];
+    const { trustDomain, trustDomainAliases } = this.#parts.config();
+    const { namespace, name } = gateway;
+    const trustDomains = [trustDomain, ...trustDomainAliases];
+    return [{ minRevision: MIN_REVISION, name: key, gateway: { namespace, name, trustDomains } }];
+  }
+
+  #service(key: string): readonly WaypointResource[] {
+    const service = this.#parts.inputs.services.get(key);
+    if (service === undefined) return [];
+    const { namespace, waypoint } = service;
+    const binding = this.#parts.waypoints.bind({ namespace, waypoint, traffic: 'service' });
+    const served = { namespace, ports: service.ports.filter(({ isTcp }) => isTcp) };
+    const hostname = hostnameOf(service, this.#parts.config());
+    return gatewaysOf(binding).map((gateway) => this.#serviceResource(gateway, served, hostname));
+  }
+
+  #serviceEntry(key: string): readonly WaypointResource[] {
+    const { inputs, hosts, waypoints } = this.#parts;
+    const entry = inputs.serviceEntries.get(key);
+    if (entry === undefined) return [];
+    const isPrivate = hosts.visibilityOf(entry) === 'NAMESPACE';
+    const { namespace, waypoint } = entry;
+    const binding = waypoints.bind({ namespace, waypoint, traffic: 'service', isPrivate });
+    const served = hosts.servedBy(entry);
+    return gatewaysOf(binding).flatMap((gateway) => served.map((host) => this.#serviceResource(gateway, entry, host)));
+  }
+
+  #serviceResource(
+    gateway: GatewayFacts,
+    { namespace, ports }: { readonly namespace: string; readonly ports: readonly DeclaredPort[] },
+    hostname: string,
+  ): WaypointResource {
+    return {
+      minRevision: MIN_REVISION,
+      name: `${gateway.key}/service/${namespace}/${hostname}`,
+      service: { namespace, hostname, ports: ports.map(portConfig), references: [`${namespace}/${hostname}`] },
+    };
+  }
+
+  #pod(key: string): readonly WaypointResource[] {
+    const { inputs, waypoints, config } = this.#parts;
+    const pod = inputs.pods.get(key);
+    if (pod?.addresses === undefined || waypoints.served(pod.namespace, pod.labels)) return [];
+    return this.#workload(pod.namespace, pod.waypoint, podUid(pod, config()));
+  }
+
+  #workloadEntry(key: string): readonly WaypointResource[] {
+    const { inputs, config } = this.#parts;
+    const entry = inputs.workloadEntries.get(key);
+    if (entry === undefined) return [];
+    return this.#workload(entry.namespace, entry.waypoint, workloadEntryUid(entry, config()));
+  }
+
+  #workload(namespace: string, waypoint: WaypointWish | undefined, uid: string): readonly WaypointResource[] {
+    const binding = this.#parts.waypoints.bind({ namespace, waypoint, traffic: 'workload' });
+    return gatewaysOf(binding).map(({ key }) => ({
+      minRevision: MIN_REVISION,
+      name: `${key}/workload/${uid}`,
+      workload: { uid },
+    }));
+  }
+}
+
+type DeclaredPort = { readonly port: number; readonly appProtocol: AppProtocol };
+
+function portConfig({ port, appProtocol }: DeclaredPort): PortConfig {
+  return { port, protocol: appProtocol };
+}
+
+/** The waypoint, and the one that is being tried beside it. */
+function gatewaysOf(binding: WaypointBinding): readonly GatewayFacts[] {
+  if (binding.kind !== 'bound') return [];
+  const { gateway, canary } = binding;
+  return canary?.kind === 'canary' ? [gateway, canary.gateway] : [gateway];
+}

@@ -1,0 +1,45 @@
+/**
+ * What the controller tells a waypoint, beside the addresses of the mesh: plain data, in just the JSON form of the messages of
+ * `core/xds/proto/ambit/waypoint/v1`, which has the rule for versions.
+ */
+import type { AppProtocol } from '../model.ts';
+
+/** What this code can read; see `min_revision` in the schema. */
+export const WAYPOINT_REVISION = 1;
+
+export type WaypointResource = {
+  readonly minRevision: number;
+  /** `<namespace>/<gateway>`, then `/service/<namespace>/<hostname>` or `/workload/<uid>`. */
+  readonly name: string;
+  readonly gateway?: GatewayConfig;
+  readonly service?: ServiceConfig;
+  readonly workload?: WorkloadConfig;
+};
+
+export type GatewayConfig = {
+  readonly namespace: string;
+  readonly name: string;
+  /** The trust domain, then its aliases. */
+  readonly trustDomains: readonly string[];
+};
+
+export type ServiceConfig = {
+  readonly namespace: string;
+  readonly hostname: string;
+  readonly ports: readonly PortConfig[];
+  /** Keys of the services whose addresses it needs, its own among them. */
+  readonly references: readonly string[];
+};
+
+export type PortConfig = {
+  readonly port: number;
+  readonly protocol: AppProtocol;
+};
+
+export type WorkloadConfig = { readonly uid: string };
+
+/** The gateway that a resource is for: the first two parts of its name. */
+export function gatewayOfResource(name: string): string {
+  const slash = name.indexOf('/', name.indexOf('/') + 1);
+  return slash < 0 ? name : name.slice(0, slash);
+}
