@@ -268,16 +268,15 @@ test('a ServiceEntry gets addresses, and a waypoint counts from the moment that 
   const shown = await lab.kubectl(['get', 'se', 'e', '-n', 'default']);
   assert.match(shown.stdout, /HOSTS +LOCATION +RESOLUTION +AGE\ne +\["api.example.com"\] +DNS/);
 
-  await apply(GATEWAY_CRD);
-  // The new kind is served a moment after its definition is taken.
-  await admin.patch(RESOURCES.ServiceEntry, { name: 'e', namespace: 'default' }, 'merge', {
-    metadata: { labels: { x: 'y' } },
-  });
-  const crd = await lab.kubectl(['wait', '--for=condition=Established', 'crd/gateways.gateway.networking.k8s.io']);
-  assert.equal(crd.code, 0, crd.stderr);
   await apply(`{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: w, namespace: default},
-    spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]},
-    status: {addresses: [{type: Hostname, value: w.default.svc.cluster.local}]}}`);
+    spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}}`);
+  await admin.patch(
+    RESOURCES.Gateway,
+    { name: 'w', namespace: 'default' },
+    'merge',
+    { status: { addresses: [{ type: 'Hostname', value: 'w.default.svc.cluster.local' }] } },
+    { subresource: 'status' },
+  );
   const after = await become((o) => bound(o) === 'WaypointAccepted', 'the waypoint is found');
   assert.deepEqual(addressesOf(after), addressesOf(entry), 'its addresses stay');
   const bad = await lab.kubectl(
@@ -288,11 +287,3 @@ test('a ServiceEntry gets addresses, and a waypoint counts from the moment that 
   assert.match(bad.stderr, /hostname cannot be wildcard/);
   assert.match(bad.stderr, /NONE mode cannot set endpoints/);
 });
-
-/** As much of Gateway API as the test needs; without subresource, so that one object carries its status. */
-const GATEWAY_CRD = `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition,
-  metadata: {name: gateways.gateway.networking.k8s.io, annotations: {api-approved.kubernetes.io: unapproved for tests}},
-  spec: {group: gateway.networking.k8s.io, scope: Namespaced,
-    names: {kind: Gateway, listKind: GatewayList, plural: gateways, singular: gateway},
-    versions: [{name: v1, served: true, storage: true,
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}`;

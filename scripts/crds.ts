@@ -1,32 +1,52 @@
-/** Writes manifests/10-crds.yaml from the schemas in core/kube; with --check says whether the file is fresh. */
+/** Writes the definitions among the manifests from the schemas in core/kube; with --check says whether the files are fresh. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import {
   AUTHORIZATION_POLICY_CRD,
+  GATEWAY_CLASS_CRD,
+  GATEWAY_CRD,
+  GRPC_ROUTE_CRD,
+  HTTP_ROUTE_CRD,
   PEER_AUTHENTICATION_CRD,
+  REFERENCE_GRANT_CRD,
+  REQUEST_AUTHENTICATION_CRD,
   SERVICE_ENTRY_CRD,
+  TCP_ROUTE_CRD,
+  TLS_ROUTE_CRD,
   WORKLOAD_ENTRY_CRD,
-} from '../core/kube/index.ts';
-import type { KubeObject } from '../mesh/index.ts';
+} from '../core/kube/crds/index.ts';
 
-const FILE = join(import.meta.dirname, '../manifests/10-crds.yaml');
+/** Those of Gateway API stand apart: many clusters have their own. */
+const FILES = {
+  '10-crds.yaml': [
+    AUTHORIZATION_POLICY_CRD,
+    PEER_AUTHENTICATION_CRD,
+    REQUEST_AUTHENTICATION_CRD,
+    SERVICE_ENTRY_CRD,
+    WORKLOAD_ENTRY_CRD,
+  ],
+  '11-gateway-api-crds.yaml': [
+    GATEWAY_CLASS_CRD,
+    GATEWAY_CRD,
+    HTTP_ROUTE_CRD,
+    GRPC_ROUTE_CRD,
+    TCP_ROUTE_CRD,
+    TLS_ROUTE_CRD,
+    REFERENCE_GRANT_CRD,
+  ],
+};
 
-const owned = (crd: KubeObject) => ({
-  ...crd,
-  metadata: { ...crd.metadata, labels: { ...crd.metadata.labels, 'app.kubernetes.io/part-of': 'ambit' } },
-});
-
-const text = [
-  '# Made by scripts/crds.ts from the schemas in core/kube; change those.\n',
-  [AUTHORIZATION_POLICY_CRD, PEER_AUTHENTICATION_CRD, SERVICE_ENTRY_CRD, WORKLOAD_ENTRY_CRD]
-    .map((crd) => stringify(owned(crd), { lineWidth: 120, aliasDuplicateObjects: false }))
-    .join('---\n'),
-].join('');
-
-if (!process.argv.includes('--check')) {
-  writeFileSync(FILE, text);
-} else if (readFileSync(FILE, 'utf8') !== text) {
-  console.error('manifests/10-crds.yaml is stale: run sh scripts/node.sh scripts/crds.ts');
-  process.exit(1);
+for (const [name, crds] of Object.entries(FILES)) {
+  const path = join(import.meta.dirname, '../manifests', name);
+  const text = [
+    '# Made by scripts/crds.ts from the schemas in core/kube; change those.\n',
+    crds.map((crd) => stringify(crd, { lineWidth: 120, aliasDuplicateObjects: false })).join('---\n'),
+  ].join('');
+  if (!process.argv.includes('--check')) {
+    writeFileSync(path, text);
+  } else if (readFileSync(path, 'utf8') !== text) {
+    console.error(`manifests/${name} is stale: run sh scripts/node.sh scripts/crds.ts`);
+    process.exitCode = 1;
+  }
 }

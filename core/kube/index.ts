@@ -1,4 +1,4 @@
-/** The Kubernetes API: a client, informers, streams into pods, and the schemas of our custom resources. */
+/** The Kubernetes API: a client, informers, streams into pods. */
 export {
   type DeleteOptions,
   KubeClient,
@@ -11,18 +11,7 @@ export {
   type WriteOptions,
 } from './client.ts';
 export { type Connection, type ConnectionOptions, type ConnectionSource, connectionSource } from './connection.ts';
-export {
-  AUTHORIZATION_POLICY_CRD,
-  type AuthorizationPolicySpec,
-  authorizationPolicySpec,
-} from './crds/authorization-policy.ts';
-export {
-  PEER_AUTHENTICATION_CRD,
-  type PeerAuthenticationSpec,
-  peerAuthenticationSpec,
-} from './crds/peer-authentication.ts';
-export { SERVICE_ENTRY_CRD, type ServiceEntrySpec, serviceEntrySpec } from './crds/service-entry.ts';
-export { WORKLOAD_ENTRY_CRD, type WorkloadEntrySpec, workloadEntrySpec } from './crds/workload-entry.ts';
+export { bundleVersion, isPublishedBundle } from './gateway-bundle.ts';
 export { type DeleteHandler, Informer, type InformerOptions, type SetHandler } from './informer.ts';
 export { isConflict, isGone, isNotFound, KubeError, type StatusDetails } from './kube-error.ts';
 export { groupPath, knownType, objectKey, RESOURCES, type ResourceType, resourcePath } from './resource-type.ts';

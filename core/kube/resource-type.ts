@@ -58,10 +58,16 @@ export const RESOURCES = {
   ),
   AuthorizationPolicy: type('security.istio.io/v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   PeerAuthentication: type('security.istio.io/v1', 'PeerAuthentication', 'peerauthentications'),
+  RequestAuthentication: type('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),
   ServiceEntry: type('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
   WorkloadEntry: type('networking.istio.io/v1', 'WorkloadEntry', 'workloadentries'),
   Gateway: type('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
   GatewayClass: type('gateway.networking.k8s.io/v1', 'GatewayClass', 'gatewayclasses', CLUSTER),
+  HTTPRoute: type('gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes'),
+  GRPCRoute: type('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpcroutes'),
+  TCPRoute: type('gateway.networking.k8s.io/v1', 'TCPRoute', 'tcproutes'),
+  TLSRoute: type('gateway.networking.k8s.io/v1', 'TLSRoute', 'tlsroutes'),
+  ReferenceGrant: type('gateway.networking.k8s.io/v1', 'ReferenceGrant', 'referencegrants'),
 } as const;
 
 /** The type in our table, or undefined. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
-import { targetRef, text, textList, workloadSelector } from './shared.ts';
+import { ONE_ATTACHMENT, targetRef, text, textList, workloadSelector } from './shared.ts';
 
 const MAX_RULES = 512;
 const MAX_TARGETS = 16;
@@ -92,12 +92,7 @@ export const authorizationPolicySpec = z
       .describe('The policy matches when any rule does. ALLOW without rules allows nothing.'),
   })
   .describe('Whom the policy is about, what a match means, and what matches.')
-  .meta(
-    cel({
-      rule: '(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) ? 1 : 0) <= 1',
-      message: 'only one of targetRefs or selector can be set',
-    }),
-  );
+  .meta(cel(ONE_ATTACHMENT));
 
 export type AuthorizationPolicySpec = z.infer<typeof authorizationPolicySpec>;
 

@@ -3,11 +3,19 @@ import { test } from 'node:test';
 import {
   AUTHORIZATION_POLICY_CRD,
   authorizationPolicySpec,
+  GATEWAY_CLASS_CRD,
+  GATEWAY_CRD,
+  GRPC_ROUTE_CRD,
+  HTTP_ROUTE_CRD,
   PEER_AUTHENTICATION_CRD,
   peerAuthenticationSpec,
+  REFERENCE_GRANT_CRD,
+  REQUEST_AUTHENTICATION_CRD,
   SERVICE_ENTRY_CRD,
+  TCP_ROUTE_CRD,
+  TLS_ROUTE_CRD,
   WORKLOAD_ENTRY_CRD,
-} from '../index.ts';
+} from './index.ts';
 
 type Schema = { readonly [word: string]: unknown };
 
@@ -23,10 +31,17 @@ const at = (schema: Schema, ...path: string[]): Schema =>
 for (const [crd, ...older] of [
   [AUTHORIZATION_POLICY_CRD, 'v1beta1'],
   [PEER_AUTHENTICATION_CRD, 'v1beta1'],
+  [REQUEST_AUTHENTICATION_CRD, 'v1beta1'],
+  [GATEWAY_CLASS_CRD, 'v1beta1'],
+  [GATEWAY_CRD, 'v1beta1'],
+  [HTTP_ROUTE_CRD, 'v1beta1'],
+  [GRPC_ROUTE_CRD],
+  [TCP_ROUTE_CRD],
+  [TLS_ROUTE_CRD],
   [SERVICE_ENTRY_CRD, 'v1beta1', 'v1alpha3'],
   [WORKLOAD_ENTRY_CRD, 'v1beta1', 'v1alpha3'],
 ] as const) {
-  test(`${crd.metadata.name} serves v1 (stored) and ${older.join(', ')} with one schema and a status of its own`, () => {
+  test(`${crd.metadata.name} serves ${['v1 (stored)', ...older].join(', ')} with one schema and a status of its own`, () => {
     const versions = versionsOf(crd);
     assert.deepEqual(
       versions.map((v) => [v['name'], v['served'], v['storage'], v['subresources']]),
@@ -34,11 +49,26 @@ for (const [crd, ...older] of [
     );
     for (const version of versions) assert.deepEqual(version['schema'], versions[0]?.['schema']);
   });
+}
 
+for (const crd of [
+  AUTHORIZATION_POLICY_CRD,
+  PEER_AUTHENTICATION_CRD,
+  REQUEST_AUTHENTICATION_CRD,
+  SERVICE_ENTRY_CRD,
+  WORKLOAD_ENTRY_CRD,
+  GATEWAY_CLASS_CRD,
+  GATEWAY_CRD,
+  HTTP_ROUTE_CRD,
+  GRPC_ROUTE_CRD,
+  TCP_ROUTE_CRD,
+  TLS_ROUTE_CRD,
+  REFERENCE_GRANT_CRD,
+]) {
   test(`${crd.metadata.name} has a structural schema`, () => {
     const problems: string[] = [];
     const WORDS =
-      /^(type|format|description|properties|items|additionalProperties|required|enum|pattern|(min|max)(Items|Length|Properties)?(imum)?|anyOf|x-kubernetes-(validations|int-or-string|preserve-unknown-fields|list-type|list-map-keys))$/;
+      /^(type|format|description|default|properties|items|additionalProperties|required|enum|pattern|(min|max)(Items|Length|Properties)?(imum)?|anyOf|x-kubernetes-(validations|int-or-string|preserve-unknown-fields|list-type|list-map-keys|map-type))$/;
     const walk = (schema: Schema, path: string): void => {
       const anyType = schema['x-kubernetes-int-or-string'] === true;
       if (!anyType && typeof schema['type'] !== 'string') problems.push(`${path}: no type`);

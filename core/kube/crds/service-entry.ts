@@ -1,6 +1,6 @@
 /** ServiceEntry: a service that Kubernetes does not know (crds.md section 7). */
 import { z } from 'zod';
-import { AGE, customResourceDefinition } from './definition.ts';
+import { AGE, column, customResourceDefinition } from './definition.ts';
 import { endpoint, port } from './endpoint.ts';
 import { cel } from './openapi.ts';
 import { textList } from './shared.ts';
@@ -103,9 +103,6 @@ export const serviceEntrySpec = z
   );
 
 export type ServiceEntrySpec = z.infer<typeof serviceEntrySpec>;
-
-const column = (name: string, jsonPath: string, description: string) =>
-  ({ name, type: 'string', jsonPath, description }) as const;
 
 export const SERVICE_ENTRY_CRD = customResourceDefinition({
   group: 'networking.istio.io',

@@ -1,6 +1,6 @@
 /** Pieces that the kinds of the security group share (crds.md section 1.3). */
 import { z } from 'zod';
-import { cel } from './openapi.ts';
+import { type CelRule, cel } from './openapi.ts';
 
 const MAX_LABELS = 4096;
 
@@ -52,6 +52,12 @@ export const targetRef = z
       .meta(cel({ rule: 'self.size() == 0', message: 'cross namespace referencing is not currently supported' })),
   })
   .describe('The one service or gateway that this policy is about, in place of a selector; a waypoint enforces it.');
+
+/** A policy names what it is about in one way only. */
+export const ONE_ATTACHMENT: CelRule = {
+  rule: '(has(self.selector) ? 1 : 0) + (has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) ? 1 : 0) <= 1',
+  message: 'only one of targetRefs or selector can be set',
+};
 
 const intOrString = z.union([z.int(), z.string()]).meta({ 'x-kubernetes-int-or-string': true });
 const time = () => text().optional().meta({ format: 'date-time' });
