@@ -1,7 +1,10 @@
+import { bundleVersion, isPublishedBundle } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import { OWNER, OWNER_LABEL } from './bundle.ts';
 
-export const isOurs = (object: KubeObject): boolean => object.metadata.labels?.[OWNER_LABEL] === OWNER;
+/** Our label stays on a definition over which somebody has applied the published one: that one is not ours any more. */
+export const isOurs = (object: KubeObject): boolean =>
+  object.metadata.labels?.[OWNER_LABEL] === OWNER && !isPublishedBundle(object);
 
 const nameOf = (object: KubeObject) =>
   `${object.kind} ${object.metadata.namespace === undefined ? '' : `${object.metadata.namespace}/`}${object.metadata.name}`;
@@ -23,7 +26,8 @@ export type Step =
 
 /**
  * Decides for one object of the bundle. Others' objects are never overwritten: a namespace may belong to somebody else,
- * a CRD of somebody else is used as it is when it serves the version we need, anything else stops the installation.
+ * a CRD of somebody else is used as it is when it serves the version we need (those of Gateway API always), anything else stops
+ * the installation.
  */
 export function planStep(wanted: KubeObject, present: KubeObject | undefined): Step {
   if (present === undefined) return { do: 'create', object: wanted };
@@ -33,6 +37,8 @@ export function planStep(wanted: KubeObject, present: KubeObject | undefined): S
       return { do: 'keep', object: wanted, note: 'exists already; used as it is' };
     case 'CustomResourceDefinition': {
       const versions = crdVersions(present);
+      if (bundleVersion(wanted) !== undefined)
+        return { do: 'keep', object: wanted, note: noteOfBundle(present, versions) };
       return versions.split(', ').includes('v1')
         ? { do: 'keep', object: wanted, note: `belongs to another installation (versions ${versions}); used as it is` }
         : {
@@ -48,6 +54,12 @@ export function planStep(wanted: KubeObject, present: KubeObject | undefined): S
         note: `exists and is not Ambit's (no label ${OWNER_LABEL}=${OWNER}): is another mesh installed here?`,
       };
   }
+}
+
+/** Gateway API is everybody's: it is used as it is, and what it lacks is said. */
+function noteOfBundle(present: KubeObject, versions: string): string {
+  const bundle = `is of Gateway API ${bundleVersion(present) ?? 'of an unknown version'} (versions ${versions}); used as it is`;
+  return versions.split(', ').includes('v1') ? bundle : `${bundle}, but v1 is needed: its objects have no effect`;
 }
 
 /** One line for a refusal or a note: `Deployment istio-system/istiod exists and is not Ambit's …`. */
