@@ -29,7 +29,7 @@ const coreMayImport: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['config'],
   identity: [],
   hbone: ['identity', 'net', 'telemetry'],
-  http: ['hbone', 'net'],
+  http: ['hbone', 'net', 'time'],
   xds: ['identity', 'telemetry', 'net'],
   zds: ['net'],
   certificates: ['hbone', 'identity', 'telemetry', 'time'],

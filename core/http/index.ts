@@ -1,5 +1,6 @@
 /** The wall of HTTP: messages and bodies, whatever version carries them. */
 export { BodyRelay, bodyOf, NO_BODY, readBody } from './body.ts';
+export { Deadline, Deadlines, threadDeadlines } from './deadlines.ts';
 export { HeaderFields } from './header-fields.ts';
 export { HttpError, type HttpErrorKind } from './http-error.ts';
 export {
