@@ -152,6 +152,34 @@ export {
   type Question,
 } from './predict/question.ts';
 export { describeMiss } from './predict/words.ts';
+export { type CompiledRegex, compileRegex, type Regex } from './regex/regex.ts';
+export {
+  type Cors,
+  DEFAULT_RETRY,
+  type DirectResponse,
+  type Header,
+  type HeaderModifier,
+  type HttpAction,
+  type HttpBackend,
+  type HttpMatch,
+  type HttpRouteEntry,
+  type HttpRouteTable,
+  type Mirror,
+  type NamedMatch,
+  type PathMatch,
+  type PathRewrite,
+  type PortRoutes,
+  type Redirect,
+  type RetryCondition,
+  type RetryPolicy,
+  type Rewrite,
+  type StringMatch as RouteStringMatch,
+  type TcpBackend,
+  type TcpRouteTable,
+  type TcpRule,
+} from './route/model.ts';
+export { type Headers, queryParam, type RequestFacts, splitTarget } from './route/request-facts.ts';
+export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';
