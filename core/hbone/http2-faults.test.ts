@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestCa } from '../../test/support/certificates.ts';
+import { FLAG, FRAME, frame, numberFrame } from '../h2/index.ts';
 import { Stand } from './contract-stand.ts';
 import { http2FloodKind } from './http2-faults.ts';
 import { createHboneClient, createHboneServer, type FloodKind } from './index.ts';
-import { FLAG, FRAME, frame, numberFrame } from './plane/frames.ts';
 import { GREETING, say } from './plane/raw-peer.ts';
 
 const ca = await TestCa.create('cluster.local');

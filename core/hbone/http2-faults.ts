@@ -1,5 +1,5 @@
 /** What `node:http2` says of a peer that breaks the rules, in the words that the plane has for it. */
-import type { FloodKind } from './plane/faults.ts';
+import type { FloodKind } from '../h2/index.ts';
 
 /** nghttp2.h, `nghttp2_error`: Node passes the number on as `errno`. */
 const OF_NGHTTP2: Readonly<Record<number, FloodKind>> = {

@@ -1,4 +1,6 @@
 /** The wall of the tunnel: HTTP/2 CONNECT over mutual TLS, and the legs that everything is relayed over. */
+
+export type { FloodKind } from '../h2/index.ts';
 export { type Baggage, formatBaggage, parseBaggage } from './baggage.ts';
 export { type Choice, chooseHbone, createHboneClient, createHboneServer } from './create.ts';
 export { HboneError, type HboneErrorCode } from './errors.ts';
@@ -6,7 +8,6 @@ export { formatForwarded, formatTraceparent, forwardedHost, newTraceId, traceIdO
 export { connectInProcess, type InProcessCall } from './in-process.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';
-export type { FloodKind } from './plane/faults.ts';
 export { RevocationGate, type Standing } from './revocation-gate.ts';
 export { tcpLeg } from './tcp-leg.ts';
 export {

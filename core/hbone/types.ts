@@ -1,10 +1,10 @@
 /** The tunnel as its users see it: open a stream to an authority, accept streams. Implementations stand behind this. */
 import type { SocketAddress, SpiffeId } from '../../mesh/index.ts';
+import type { FloodKind } from '../h2/index.ts';
 import type { Ancestry } from '../identity/index.ts';
 import type { TcpConnection } from '../net/index.ts';
 import type { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
-import type { FloodKind } from './plane/faults.ts';
 
 /** One identity's key and certificates, as it is at a moment; a renewed certificate is a new object. */
 export type TlsMaterial = {

@@ -1,5 +1,6 @@
 /** Opens tunnels on the plane: one TLS link and one HTTP/2 connection for each place of the pool. */
 import type { SpiffeId } from '../../../mesh/index.ts';
+import { DEFAULT_H2_LIMITS, H2 } from '../../h2/index.ts';
 import { type HeaderField, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { PooledClient, type PooledTunnel } from '../pool.ts';
@@ -7,9 +8,7 @@ import { RevocationGate, type Standing } from '../revocation-gate.ts';
 import { NotProcessed } from '../tunnel.ts';
 import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, OpenOptions } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
-import { H2 } from './faults.ts';
 import { plainFields, pseudo } from './fields.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
 import type { PlaneStream } from './stream.ts';
 
@@ -107,7 +106,7 @@ class PlaneTunnel implements PooledTunnel {
       role: 'client',
       wire: link,
       settings,
-      limits: DEFAULT_LIMITS,
+      limits: DEFAULT_H2_LIMITS,
       events: {
         ready: settled,
         request: () => {}, // only servers are asked

@@ -1,10 +1,20 @@
 /** Both sides of a connection in one hand, for the tests of what goes over it. */
+
+import {
+  type ConnectionFault,
+  DEFAULT_H2_LIMITS,
+  encodeHeaders,
+  FLAG,
+  type FloodKind,
+  FRAME,
+  type FrameHeader,
+  FrameReader,
+  frame,
+  type H2Limits,
+  settingsFrame,
+} from '../../h2/index.ts';
 import { DEFAULT_SETTINGS, type HboneSettings } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
-import type { ConnectionFault, FloodKind } from './faults.ts';
-import { FLAG, FRAME, type FrameHeader, FrameReader, frame, settingsFrame } from './frames.ts';
-import { encodeHeaders } from './hpack.ts';
-import { DEFAULT_LIMITS, type PlaneLimits } from './limits.ts';
 import type { PlaneStream } from './stream.ts';
 
 export const CONNECT = encodeHeaders([
@@ -36,7 +46,7 @@ export class Bench implements Disposable {
 
   constructor(
     role: 'client' | 'server' = 'server',
-    limits = DEFAULT_LIMITS,
+    limits = DEFAULT_H2_LIMITS,
     settings = DEFAULT_SETTINGS,
     hasPreface = true,
   ) {
@@ -86,7 +96,7 @@ export class Bench implements Disposable {
     if (role === 'server' && hasPreface) this.connection.feed(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
   }
 
-  static ready(role?: 'client' | 'server', limits?: PlaneLimits, settings?: HboneSettings): Bench {
+  static ready(role?: 'client' | 'server', limits?: H2Limits, settings?: HboneSettings): Bench {
     const bench = new Bench(role, limits, settings);
     bench.connection.feed(settingsFrame([]));
     bench.connection.feed(frame(FRAME.SETTINGS, FLAG.ACK, 0));

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  DEFAULT_H2_LIMITS,
+  encodeHeaders,
+  FLAG,
+  type FloodKind,
+  FRAME,
+  frame,
+  goawayFrame,
+  H2,
+  numberFrame,
+  SETTING,
+  settingsFrame,
+} from '../../h2/index.ts';
 import { Recorder } from '../leg-contract.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { Bench, CONNECT } from './connection-bench.ts';
-import { type FloodKind, H2 } from './faults.ts';
-import { FLAG, FRAME, frame, goawayFrame, numberFrame, SETTING, settingsFrame } from './frames.ts';
-import { encodeHeaders } from './hpack.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
 
 describe('a connection ends with GOAWAY when the peer breaks the rules', () => {
   const overflow = numberFrame(FRAME.WINDOW_UPDATE, 0, 2 ** 31 - 1);
@@ -66,7 +75,7 @@ describe('a connection ends with GOAWAY when the peer breaks the rules', () => {
   });
 
   it('more DATA than the connection was granted', () => {
-    using bench = Bench.ready('server', DEFAULT_LIMITS, { ...DEFAULT_SETTINGS, connectionWindowBytes: 65_535 });
+    using bench = Bench.ready('server', DEFAULT_H2_LIMITS, { ...DEFAULT_SETTINGS, connectionWindowBytes: 65_535 });
     bench.connect(1).feed(frame(FRAME.DATA, 0, 1, Buffer.alloc(65_536)));
     assert.equal(bench.goaway(), H2.FLOW_CONTROL_ERROR);
   });
@@ -303,7 +312,7 @@ describe('flow control', () => {
     const seen = new Recorder();
     stream.deliver(seen);
     assert.equal(stream.write(Buffer.alloc(100_000)), false);
-    bench.nowMs = DEFAULT_LIMITS.stallMs - 1;
+    bench.nowMs = DEFAULT_H2_LIMITS.stallMs - 1;
     t.mock.timers.tick(DEFAULT_SETTINGS.pingIntervalMs);
     assert.equal(bench.resetOf(1), undefined);
     bench.nowMs += 1;

@@ -1,13 +1,19 @@
 /** Streams of one connection among themselves: who stalls, stalls alone, and costs what was granted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  DEFAULT_H2_LIMITS,
+  FIRST_WINDOW_BYTES,
+  FRAME,
+  frame,
+  HeldBytes,
+  numberFrame,
+  SETTING,
+  settingsFrame,
+} from '../../h2/index.ts';
 import { Recorder } from '../leg-contract.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { Bench } from './connection-bench.ts';
-import { FIRST_WINDOW_BYTES } from './flow-window.ts';
-import { FRAME, frame, numberFrame, SETTING, settingsFrame } from './frames.ts';
-import { HeldBytes } from './held-bytes.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
 import type { PlaneStream } from './stream.ts';
 
 const { maxConcurrentStreams } = DEFAULT_SETTINGS;
@@ -73,7 +79,7 @@ describe('receiving', () => {
     }
     for (let round = 0; round < 3; round++) for (const id of ids) peer.send(id, 1 << 30);
     assert.ok(bench.connection.heldBytes > 48 << 20, `${bench.connection.heldBytes}`);
-    assert.ok(bench.connection.heldBytes <= DEFAULT_LIMITS.heldBytes, `${bench.connection.heldBytes}`);
+    assert.ok(bench.connection.heldBytes <= DEFAULT_H2_LIMITS.heldBytes, `${bench.connection.heldBytes}`);
     assert.equal(bench.isOver, false);
   });
 
@@ -110,7 +116,7 @@ describe('receiving', () => {
       stream.end(); // both directions are over: nothing but what is unread remains
     }
     assert.equal(bench.connection.streamCount, 0);
-    const most = DEFAULT_LIMITS.heldBytes + DEFAULT_SETTINGS.connectionWindowBytes;
+    const most = DEFAULT_H2_LIMITS.heldBytes + DEFAULT_SETTINGS.connectionWindowBytes;
     assert.ok(bench.connection.heldBytes <= most, `${bench.connection.heldBytes}`);
     for (const stream of unread) stream.reset('cancel');
     assert.equal(bench.connection.heldBytes, 0);

@@ -4,14 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  DEFAULT_H2_LIMITS,
+  encodeHeaders,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  frame,
+  H2,
+  numberFrame,
+  randomness,
+  settingsFrame,
+} from '../../h2/index.ts';
 import { HeaderDecoder } from '../../net/index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { type ConnectionEvents, PlaneConnection, type Wire } from './connection.ts';
-import { H2 } from './faults.ts';
-import { FLAG, FRAME, FRAME_HEADER_BYTES, frame, numberFrame, settingsFrame } from './frames.ts';
-import { encodeHeaders } from './hpack.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
-import { randomness } from './randomness.ts';
 import type { PlaneStream } from './stream.ts';
 
 type Random = (below: number) => number;
@@ -44,7 +51,7 @@ function connect(role: 'client' | 'server', wire: Wire, events: Partial<Connecti
   return new PlaneConnection({
     role,
     settings: DEFAULT_SETTINGS,
-    limits: DEFAULT_LIMITS,
+    limits: DEFAULT_H2_LIMITS,
     wire,
     events: { ready: () => {}, request: () => {}, over: () => {}, ...events },
   });

@@ -1,9 +1,9 @@
 /** Peers that say what they like: bytes over mutual TLS, for the tests of servers and clients. */
 import { once } from 'node:events';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { FLAG, FRAME, type FrameHeader, FrameReader, frame, settingsFrame } from '../../h2/index.ts';
 import type { Stand } from '../contract-stand.ts';
 import type { TlsMaterial } from '../types.ts';
-import { FLAG, FRAME, type FrameHeader, FrameReader, frame, settingsFrame } from './frames.ts';
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 export const ACK = frame(FRAME.SETTINGS, FLAG.ACK, 0);

@@ -3,14 +3,22 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { mustParseIp } from '../../../mesh/index.ts';
 import { TestCa } from '../../../test/support/certificates.ts';
+import {
+  encodeHeaders,
+  FLAG,
+  FRAME,
+  frame,
+  goawayFrame,
+  H2,
+  numberFrame,
+  SETTING,
+  settingsFrame,
+} from '../../h2/index.ts';
 import { connectTcp, type HeaderField } from '../../net/index.ts';
 import { Stand } from '../contract-stand.ts';
 import { createHboneClient, createHboneServer } from '../index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { Bench, CONNECT } from './connection-bench.ts';
-import { H2 } from './faults.ts';
-import { FLAG, FRAME, frame, goawayFrame, numberFrame, SETTING, settingsFrame } from './frames.ts';
-import { encodeHeaders } from './hpack.ts';
 import { ACK, answerWith, GREETING, PREFACE, type Sight, say } from './raw-peer.ts';
 
 const DONE = FLAG.END_HEADERS;

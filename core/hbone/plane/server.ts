@@ -1,5 +1,6 @@
 /** Accepts tunnels on the plane. */
 import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
+import { DEFAULT_H2_LIMITS } from '../../h2/index.ts';
 import { type HeaderField, KernelError, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { type Ends, Handshake } from '../handshake.ts';
@@ -15,7 +16,6 @@ import {
 } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
 import { plainFields, pseudo } from './fields.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
 import type { PlaneStream } from './stream.ts';
 
@@ -142,7 +142,7 @@ class PlaneServer implements HboneServer {
       role: 'server',
       wire: link,
       settings: this.#settings,
-      limits: DEFAULT_LIMITS,
+      limits: DEFAULT_H2_LIMITS,
       events: {
         ready: () => handshake.succeed(),
         request: (stream, fields) =>

@@ -1,10 +1,9 @@
 /** One CONNECT stream as a leg. */
+
+import { H2, type H2Stream, HeldBytes, type ReceiveWindow } from '../../h2/index.ts';
 import type { HeaderField } from '../../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from '../leg.ts';
 import { LegGate } from '../leg-gate.ts';
-import { H2 } from './faults.ts';
-import type { ReceiveWindow } from './flow-window.ts';
-import { HeldBytes } from './held-bytes.ts';
 
 /** What a stream needs of its connection. */
 export type StreamCarrier = {
@@ -47,7 +46,7 @@ export type StreamListener = {
  * The two directions end separately; the stream is over on the wire when both have, or when one side resets. What the
  * reader has not taken by then is still delivered, unless it was a reset.
  */
-export class PlaneStream implements Leg {
+export class PlaneStream implements Leg, H2Stream {
   readonly id: number;
   readonly closed: Promise<void>;
   /** What the peer lets us send. */
@@ -143,6 +142,22 @@ export class PlaneStream implements Leg {
   }
 
   // What the connection calls.
+
+  takes(bytes: number): boolean {
+    return this.receiveWindow.take(bytes);
+  }
+
+  releaseWindow(): void {
+    this.receiveWindow.release();
+  }
+
+  brokeRules(): void {
+    this.connectionLost('cancel');
+  }
+
+  cutStalled(): void {
+    this.reset('cancel');
+  }
 
   receiveHead(fields: readonly HeaderField[], isLast: boolean): void {
     this.isAnswered = true;

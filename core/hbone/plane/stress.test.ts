@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { mustParseIp } from '../../../mesh/index.ts';
 import { TestCa } from '../../../test/support/certificates.ts';
+import { randomness } from '../../h2/index.ts';
 import { connectTcp, listenTcp, localAddress, type TcpConnection, TcpListener } from '../../net/index.ts';
 import {
   type ConnectRequest,
@@ -19,7 +20,6 @@ import {
   type TlsMaterial,
 } from '../index.ts';
 import { eventually } from '../leg-contract.ts';
-import { randomness } from './randomness.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

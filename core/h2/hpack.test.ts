@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import { HeaderDecoder, type HeaderField } from '../net/index.ts';
 import { encodeHeaders } from './hpack.ts';
 
 const LIMITS = { maxListBytes: 65_536, maxFields: 128 };

@@ -1,14 +1,23 @@
 /** Header blocks: put together from HEADERS and CONTINUATION (RFC 9113 section 4.3), and decoded within bounds. */
-import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import type { DecodeLimits } from '../net/index.ts';
 import { ConnectionFault, H2 } from './faults.ts';
 import { FLAG, type FrameHeader } from './frames.ts';
-import type { PlaneLimits } from './limits.ts';
+import type { H2Limits } from './limits.ts';
 
-export type HeaderBlock = {
+/** One connection's decoder, with the table that all its header blocks share. */
+export interface BlockDecoder<F> extends Disposable {
+  /** Decodes a complete block. `too-large`: to its end, but not kept. `bomb`: beyond use. `malformed`: the table is unknown now. */
+  decode(
+    block: Buffer,
+    limits: DecodeLimits,
+  ): { readonly kind: 'fields'; readonly fields: readonly F[] } | { readonly kind: 'too-large' | 'bomb' | 'malformed' };
+}
+
+export type HeaderBlock<F> = {
   readonly streamId: number;
   readonly endStream: boolean;
   /** `too-large`: beyond what we said that we take. The table is in step all the same. */
-  readonly fields: readonly HeaderField[] | 'too-large';
+  readonly fields: readonly F[] | 'too-large';
 };
 
 type Pending = {
@@ -23,13 +32,14 @@ type Pending = {
 const PRIORITY_BYTES = 5;
 
 /** One direction of a connection has at most one block under way: nothing may come between its frames. */
-export class HeaderBlocks implements Disposable {
-  readonly #limits: PlaneLimits;
+export class HeaderBlocks<F> implements Disposable {
+  readonly #limits: H2Limits;
   readonly #maxListBytes: number;
-  readonly #decoder = new HeaderDecoder();
+  readonly #decoder: BlockDecoder<F>;
   #pending: Pending | undefined;
 
-  constructor(limits: PlaneLimits, maxListBytes: number) {
+  constructor(decoder: BlockDecoder<F>, limits: H2Limits, maxListBytes: number) {
+    this.#decoder = decoder;
     this.#limits = limits;
     this.#maxListBytes = maxListBytes;
   }
@@ -40,7 +50,7 @@ export class HeaderBlocks implements Disposable {
   }
 
   /** HEADERS. The block, once it is complete. @throws ConnectionFault */
-  begin(f: FrameHeader, payload: Buffer): HeaderBlock | undefined {
+  begin(f: FrameHeader, payload: Buffer): HeaderBlock<F> | undefined {
     const skip = (f.flags & FLAG.PRIORITY) === 0 ? 0 : PRIORITY_BYTES;
     if (payload.length < skip) throw new ConnectionFault(H2.FRAME_SIZE_ERROR, 'HEADERS without room for its priority');
     const endStream = (f.flags & FLAG.END_STREAM) !== 0;
@@ -49,7 +59,7 @@ export class HeaderBlocks implements Disposable {
   }
 
   /** CONTINUATION of the block under way. @throws ConnectionFault */
-  continue(f: FrameHeader, part: Buffer): HeaderBlock | undefined {
+  continue(f: FrameHeader, part: Buffer): HeaderBlock<F> | undefined {
     const pending = this.#pending;
     if (pending === undefined) return undefined; // the connection has refused it
     pending.continuations += 1;
@@ -64,7 +74,7 @@ export class HeaderBlocks implements Disposable {
     this.#decoder[Symbol.dispose]();
   }
 
-  #add(pending: Pending, f: FrameHeader, part: Buffer): HeaderBlock | undefined {
+  #add(pending: Pending, f: FrameHeader, part: Buffer): HeaderBlock<F> | undefined {
     pending.parts.push(part);
     pending.bytes += part.length;
     if (pending.bytes > this.#limits.headerBlockBytes) {
@@ -76,7 +86,7 @@ export class HeaderBlocks implements Disposable {
     return { streamId, endStream, fields: this.#decode(parts.length === 1 ? part : Buffer.concat(parts)) };
   }
 
-  #decode(block: Buffer): HeaderBlock['fields'] {
+  #decode(block: Buffer): HeaderBlock<F>['fields'] {
     const decoded = this.#decoder.decode(block, {
       maxListBytes: this.#maxListBytes,
       maxFields: this.#limits.headerFields,

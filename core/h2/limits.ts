@@ -4,7 +4,7 @@ import { ConnectionFault, type FloodKind, H2 } from './faults.ts';
 /** So many at once, and then so many a second. */
 export type Rate = { readonly burst: number; readonly perSecond: number };
 
-export type PlaneLimits = {
+export type H2Limits = {
   /** Streams that the peer opened and reset before they were answered: each has cost us a decision (CVE-2023-44487). */
   readonly earlyResets: Rate;
   /** PING, SETTINGS, PRIORITY, GOAWAY, unknown frames, and DATA without a byte or an end: legal, and good for nothing in numbers. */
@@ -29,7 +29,7 @@ export type PlaneLimits = {
  * Resets: applications abort connections in bursts, and each crosses as one. Control frames: a peer pings every ten seconds.
  * Stalls: as long as an idle connection may live (design: one hour), since a slow reader is legal and costs little.
  */
-export const DEFAULT_LIMITS: PlaneLimits = {
+export const DEFAULT_H2_LIMITS: H2Limits = {
   earlyResets: { burst: 1_000, perSecond: 200 },
   controlFrames: { burst: 1_000, perSecond: 100 },
   malformedStreams: { burst: 100, perSecond: 10 },

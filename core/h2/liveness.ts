@@ -1,12 +1,14 @@
 /** Whether the peer still answers: PINGs in the rhythm of the settings, and its word that it has our SETTINGS. */
-import type { HboneSettings } from '../types.ts';
+import type { H2Settings } from './connection.ts';
 import { ConnectionFault, H2 } from './faults.ts';
 
 export type LivenessOptions = {
-  readonly settings: HboneSettings;
+  readonly settings: H2Settings;
   /** Milliseconds, never going back. */
   readonly now: () => number;
-  /** Sends a PING with this payload of 8 bytes. Called once each interval, which is a good time for other rounds, too. */
+  /** Called once each interval: a good time to look around. */
+  readonly round: () => void;
+  /** Sends a PING with this payload of 8 bytes. */
   readonly ping: (payload: Buffer) => void;
   /** No answer to a PING in time. */
   readonly dead: () => void;
@@ -60,6 +62,8 @@ export class Liveness {
       this.#o.fault(new ConnectionFault(H2.SETTINGS_TIMEOUT, 'our SETTINGS were never acknowledged'));
       return;
     }
+    this.#o.round();
+    if (settings.pingTimeoutMs === 0) return void this.#later();
     this.#sent = (this.#sent + 1) >>> 0;
     this.#awaitsPong = true;
     this.#timer = setTimeout(() => this.#o.dead(), settings.pingTimeoutMs);
