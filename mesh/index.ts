@@ -43,6 +43,7 @@ export {
   decideOutbound,
   ILLEGAL_PORTS,
   type OutboundFlow,
+  reachEndpoint,
 } from './decide/outbound.ts';
 export { formatReason, type RouteReason } from './decide/reason.ts';
 export { HBONE_PORT, type Resolution, resolved } from './decide/way.ts';

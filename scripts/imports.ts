@@ -26,6 +26,7 @@ const coreMayImport: Readonly<Record<string, readonly string[]>> = {
   net: [],
   config: [],
   time: [],
+  hostnames: [],
   telemetry: ['config'],
   identity: [],
   h2: ['net'],

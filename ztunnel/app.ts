@@ -2,7 +2,6 @@
  * The ztunnel as one thing that starts and stops. Order of the start: readiness, metrics and admin first, so that it can be asked;
  * then discovery; only after the first full picture of the mesh the CNI agent, so that no pod is served with an empty view.
  */
-import { readFile } from 'node:fs/promises';
 import { CertificateManager, RevocationFile } from '../core/certificates/index.ts';
 import { NetnsRef, SeqpacketConnection } from '../core/net/index.ts';
 import {
@@ -15,10 +14,10 @@ import {
   serveHttp,
 } from '../core/telemetry/index.ts';
 import { systemClock } from '../core/time/index.ts';
-import { CaClient, type ControlPlane, DeltaClient, type DeltaEvent, type DeltaHandlers } from '../core/xds/index.ts';
+import { CaClient, controlPlane, DeltaClient, type DeltaEvent, type DeltaHandlers } from '../core/xds/index.ts';
 import { MeshError, type SpiffeId, View } from '../mesh/index.ts';
 import { adminRoutes } from './admin/admin.ts';
-import type { ControlPlaneConfig, ZtunnelConfig } from './config.ts';
+import type { ZtunnelConfig } from './config.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';
 import { podMetrics, processMetrics, revocationMetrics, xdsMetrics } from './observe/metrics.ts';
@@ -56,7 +55,9 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
   const registry = new Registry();
   processMetrics(registry, 'ztunnel', config.version);
 
-  const ca = resources.use(new CaClient({ ...controlPlane(config, config.ca), impersonate: config.mode === 'shared' }));
+  const ca = resources.use(
+    new CaClient({ ...controlPlane(config.ca, config.token, config.clusterId), impersonate: config.mode === 'shared' }),
+  );
   const certificates = resources.use(
     new CertificateManager({
       signer: ca,
@@ -203,7 +204,7 @@ function discoveryClient(
   if (config.xds === undefined) return undefined;
   const scoped = log.scope('xds');
   return new DeltaClient({
-    ...controlPlane(config, config.xds),
+    ...controlPlane(config.xds, config.token, config.clusterId),
     node: nodeInfo(config),
     handlers,
     onEvent: (event) => {
@@ -244,25 +245,6 @@ function logDiscovery(log: Logger, event: DeltaEvent): void {
     default:
       event satisfies never;
   }
-}
-
-function controlPlane(config: ZtunnelConfig, plane: ControlPlaneConfig): ControlPlane {
-  const { roots } = plane;
-  const { token } = config;
-  return {
-    address: plane.address,
-    rootCertificate: async () => {
-      if (roots.kind === 'system') return 'system';
-      return roots.kind === 'inline' ? Buffer.from(roots.pem) : readFile(roots.path);
-    },
-    token: async () => {
-      if (token.kind === 'none') return undefined;
-      return token.kind === 'text' ? token.token : readFile(token.path, 'utf8');
-    },
-    clusterId: config.clusterId,
-    headers: plane.headers,
-    ...(plane.altHostname !== undefined && { altHostname: plane.altHostname }),
-  };
 }
 
 async function dialAgent(path: string): Promise<SeqpacketConnection> {

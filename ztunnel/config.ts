@@ -20,6 +20,7 @@ import {
   secret,
 } from '../core/config/index.ts';
 import { describeError } from '../core/telemetry/index.ts';
+import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, withScheme } from '../core/xds/index.ts';
 import { type DataConfig, defaultDataConfig } from './data/index.ts';
 import { type DnsConfig, dnsConfig } from './dns/index.ts';
 import { workerThreads } from './threads/count.ts';
@@ -118,24 +119,6 @@ const NOT_BUILT: Readonly<Record<string, readonly string[]>> = {
   COMPLIANCE_POLICY: [],
 };
 
-/** Roots to trust: the runtime's own, a file that is read at every connection, or the text itself. */
-export type RootSource =
-  | { readonly kind: 'system' }
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'inline'; readonly pem: string };
-
-export type TokenSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'text'; readonly token: string }
-  | { readonly kind: 'none' };
-
-export type ControlPlaneConfig = {
-  readonly address: string;
-  readonly roots: RootSource;
-  readonly altHostname: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-};
-
 export type WorkloadInfo = { readonly name: string; readonly namespace: string; readonly serviceAccount: string };
 
 export type ZtunnelConfig = {
@@ -186,7 +169,6 @@ export type ConfigInput = {
 };
 
 const MESH_FILE = './etc/istio/config/mesh';
-const TOKEN_FILE = './var/run/secrets/tokens/istio-token';
 
 /** Throws `CONFIG_INVALID` with every problem. */
 export function parseConfig({ env, readFile, cpus = availableParallelism() }: ConfigInput): ZtunnelConfig {
@@ -398,24 +380,6 @@ function headersOf(env: Env, prefix: string, problems: string[]): Readonly<Recor
     else headers[name] = value;
   }
   return headers;
-}
-
-function withScheme(address: string): string {
-  return address.includes('://') ? address : `https://${address}`;
-}
-
-/** Unlike the reference, a path stays a path when there is no file yet: it may be mounted later. */
-function rootSource(text: string): RootSource {
-  if (text === 'SYSTEM') return { kind: 'system' };
-  if (text.includes('-----BEGIN')) return { kind: 'inline', pem: text };
-  return { kind: 'file', path: text };
-}
-
-function tokenSource(text: string | undefined, readFile: ConfigInput['readFile']): TokenSource {
-  if (text === undefined) {
-    return readFile(TOKEN_FILE) === undefined ? { kind: 'none' } : { kind: 'file', path: TOKEN_FILE };
-  }
-  return readFile(text) === undefined ? { kind: 'text', token: text } : { kind: 'file', path: text };
 }
 
 function stripPrefix(error: unknown): string {

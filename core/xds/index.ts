@@ -8,6 +8,15 @@ export {
   certificateServiceDefinition,
   createCertificateService,
 } from './certificate-service.ts';
+export {
+  type ControlPlaneConfig,
+  controlPlane,
+  type RootSource,
+  rootSource,
+  type TokenSource,
+  tokenSource,
+  withScheme,
+} from './control-plane.ts';
 export { DeltaClient, type DeltaEvent, type DeltaHandlers, type NodeInfo } from './delta-client.ts';
 export { createDiscoveryService, type DiscoveryService } from './discovery-service.ts';
 export type { Access, ClientNode } from './discovery-session.ts';

@@ -2,7 +2,7 @@
  * Where does a connection of a captured pod go? The order of the questions is that of ztunnel's outbound path, so that both
  * can stand in for each other.
  */
-import { formatSocketAddress, isLoopback, type SocketAddress } from '../address.ts';
+import { formatSocketAddress, type IpAddress, isLoopback, type SocketAddress } from '../address.ts';
 import type { GatewayAddress, Service, Workload } from '../model.ts';
 import type { Candidate } from '../view/bucket.ts';
 import type { View } from '../view/view.ts';
@@ -107,12 +107,24 @@ function toService(q: Question, service: Service): OutboundDecision {
 }
 
 function toEndpoint(q: Question, endpoint: Candidate, service: Service | undefined): OutboundDecision {
-  const { workload, targetPort: port } = endpoint;
+  const { workload } = endpoint;
   // Traffic to a pod's own address uses the pod's waypoint, unless it is the waypoint that calls.
   if (q.addressed === undefined && workload.waypoint !== undefined) {
     const isReturning = isBehindGateway(q.view, workload.waypoint, q.source, q.from.ip);
     if (!isReturning) return throughWaypoint(q, workload.waypoint, workload, service);
   }
+  return reachEndpoint(endpoint, service, q.originalDst.ip);
+}
+
+/**
+ * The last hop, to an endpoint that was chosen: what a ztunnel does without a waypoint, and a waypoint always. Of its addresses
+ * the one wished for is taken if it has it, else one of that family.
+ */
+export function reachEndpoint(
+  { workload, targetPort: port }: Candidate,
+  service: Service | undefined,
+  wish: IpAddress,
+): OutboundDecision {
   const isPlain = workload.tunnelProtocol === 'NONE';
   const way: Way = {
     destination: workload,
@@ -123,5 +135,5 @@ function toEndpoint(q: Question, endpoint: Candidate, service: Service | undefin
     via: isPlain ? 'plain' : 'direct',
     because: { code: isPlain ? 'not-in-mesh' : 'speaks-hbone', workload },
   };
-  return follow(way, q.originalDst.ip);
+  return follow(way, wish);
 }

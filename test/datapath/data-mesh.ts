@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { applyRules, planRules } from '../../cni/redirect/index.ts';
+import { Hostnames, type LookUp } from '../../core/hostnames/index.ts';
 import {
   type Authorization,
   EMPTY_MATCH,
@@ -18,9 +19,7 @@ import {
   type DataConfig,
   defaultDataConfig,
   type EarlyDeny,
-  Hostnames,
   type LiveCounters,
-  type LookUp,
   NodePods,
   type PodProxy,
   type PodProxyDeps,

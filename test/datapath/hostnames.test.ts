@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { LookUp } from '../../ztunnel/data/index.ts';
+import type { LookUp } from '../../core/hostnames/index.ts';
 import { eventually, needsRoot } from '../support/netns.ts';
 import { DataMesh, exchange } from './data-mesh.ts';
 

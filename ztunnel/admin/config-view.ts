@@ -1,6 +1,8 @@
 /** The configuration as `/config_dump` and the start-up line show it: the reference's keys, and never a token. */
+
+import type { ControlPlaneConfig, RootSource } from '../../core/xds/index.ts';
 import { ILLEGAL_PORTS } from '../../mesh/index.ts';
-import type { ControlPlaneConfig, RootSource, ZtunnelConfig } from '../config.ts';
+import type { ZtunnelConfig } from '../config.ts';
 import type { DnsConfig } from '../dns/index.ts';
 import type { Json } from './mesh-dump.ts';
 

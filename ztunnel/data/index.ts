@@ -1,6 +1,4 @@
 /** The wall of the data path: the rest of the ztunnel imports from here. */
-export { Hostnames, type LookUp } from './hostnames.ts';
-export { type NameServer, openNameServer } from './name-server.ts';
 export { NodePods } from './node-pods.ts';
 export type {
   ConnectionContext,

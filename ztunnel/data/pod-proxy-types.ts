@@ -1,8 +1,9 @@
 /** What a pod's proxy needs and what it offers: the other half of the seam with the rest of the ztunnel. */
+
 import type { HboneImplementation, Revocations, TlsMaterial } from '../../core/hbone/index.ts';
+import type { Hostnames } from '../../core/hostnames/index.ts';
 import { DEFAULT_KEEPALIVE, type KeepAlive, type NetnsRef } from '../../core/net/index.ts';
 import type { SpiffeId, View, Workload } from '../../mesh/index.ts';
-import type { Hostnames } from './hostnames.ts';
 import type { NodePods } from './node-pods.ts';
 import type { ConnectionInfo, ConnectionObserver } from './observer.ts';
 

@@ -1,19 +1,13 @@
 /** Carries pods in the calling thread: all of them when there is one thread, else those of one worker. */
+
 import type { Revocations, TlsMaterial } from '../../core/hbone/index.ts';
+import { Hostnames, openNameServer } from '../../core/hostnames/index.ts';
 import type { NetnsRef } from '../../core/net/index.ts';
 import { FlowLedger, type Logger, type Receipt, Receipts, type Registry } from '../../core/telemetry/index.ts';
 import { systemClock } from '../../core/time/index.ts';
 import type { Rejection, Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
-import {
-  type DataConfig,
-  Hostnames,
-  NodePods,
-  openNameServer,
-  type PodInfo,
-  type PodProxy,
-  startPodProxy,
-} from '../data/index.ts';
+import { type DataConfig, NodePods, type PodInfo, type PodProxy, startPodProxy } from '../data/index.ts';
 import { type DnsConfig, DnsService, type ServedDns } from '../dns/index.ts';
 import type { MeshState } from '../mesh-state.ts';
 import { DnsReporter, dnsMetrics } from '../observe/dns-observer.ts';
