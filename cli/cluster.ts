@@ -27,6 +27,8 @@ export interface Cluster {
     path: string,
     method?: 'GET' | 'POST',
   ): Promise<string>;
+  /** The namespace that the kubeconfig's context names; `default` when it names none. */
+  namespace(): Promise<string>;
   /** Version of the API server, for example v1.35.0. */
   version(): Promise<string>;
 }

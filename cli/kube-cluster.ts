@@ -29,6 +29,7 @@ export function kubeCluster(options: ClusterOptions): Cluster & AsyncDisposable 
       await asked(client.delete(type, name, namespace, { propagationPolicy: 'Background' }));
     },
     podHttp: (pod, port, path, method = 'GET') => asked(podHttp(client, pod, port, path, method)),
+    namespace: () => asked(client.namespace()),
     version: async () =>
       ((await asked(client.raw({ method: 'GET', path: '/version' }))) as { gitVersion: string }).gitVersion,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),

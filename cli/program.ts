@@ -8,6 +8,7 @@ import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
 import { addUninstall } from './commands/uninstall.ts';
 import { addVersion } from './commands/version.ts';
+import { addWaypoint } from './commands/waypoint.ts';
 import { addWhy } from './commands/why.ts';
 import { addZtunnelConfig } from './commands/ztunnel-config.ts';
 import type { CliContext } from './context.ts';
@@ -46,6 +47,7 @@ export function buildProgram(
     addAnalyze,
     addWhy,
     addAuthz,
+    addWaypoint,
     addZtunnelConfig,
     addVersion,
   ];

@@ -8,7 +8,7 @@ import { buildProgram, runProgram } from './program.ts';
 /** Answers requests to a pod, given as `namespace/name:port/path`; throws for a pod that does not answer. */
 export type PodAnswers = (request: string) => string;
 
-/** Objects in memory; `patch` changes labels only, and `changed` sees the cluster after each. */
+/** Objects in memory; `patch` changes labels only, and `changed` sees the cluster after it and after `apply`. */
 export function memoryCluster(
   initial: readonly KubeObject[],
   o: {
@@ -41,7 +41,13 @@ export function memoryCluster(
           (fieldSelector === undefined || fieldSelector === `metadata.name=${metadata.name}`)
         );
       }),
-    apply: async (object) => object,
+    apply: async (object, { dryRun = false } = {}) => {
+      if (dryRun) return object;
+      const key = keyOf(object.kind, object.metadata.name, object.metadata.namespace);
+      objects.set(key, { ...objects.get(key), ...object });
+      o.changed?.(objects);
+      return object;
+    },
     patch: async (type, name, namespace, body) => {
       const key = keyOf(type.kind, name, namespace);
       const object = objects.get(key);
@@ -58,6 +64,7 @@ export function memoryCluster(
       if (o.podHttp === undefined) throw new CliError('connection refused');
       return o.podHttp(`${pod.namespace}/${pod.name}:${port}${path}`);
     },
+    namespace: async () => 'default',
     version: async () => 'v1.35.0',
   };
 }

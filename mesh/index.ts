@@ -59,6 +59,7 @@ export type { LabelSelector } from './derive/label-selector.ts';
 export type { RuleReading } from './derive/policy-rules.ts';
 export type { PolicyStatus } from './derive/policy-status.ts';
 export { isOfRevision } from './derive/revision.ts';
+export { type WaypointWish, waypointWish, wishedGateways } from './derive/waypoint-wish.ts';
 export {
   formatNameAnswer,
   type NameAnswer,
