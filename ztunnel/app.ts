@@ -2,7 +2,7 @@
  * The ztunnel as one thing that starts and stops. Order of the start: readiness, metrics and admin first, so that it can be asked;
  * then discovery; only after the first full picture of the mesh the CNI agent, so that no pod is served with an empty view.
  */
-import { CertificateManager, RevocationFile } from '../core/certificates/index.ts';
+import { CertificateManager, RevocationFile, revocationMetrics } from '../core/certificates/index.ts';
 import { NetnsRef, SeqpacketConnection } from '../core/net/index.ts';
 import {
   type HttpEndpoint,
@@ -20,7 +20,7 @@ import { adminRoutes } from './admin/admin.ts';
 import type { ZtunnelConfig } from './config.ts';
 import { MeshState } from './mesh-state.ts';
 import { nodeInfo } from './node-info.ts';
-import { podMetrics, processMetrics, revocationMetrics, xdsMetrics } from './observe/metrics.ts';
+import { podMetrics, processMetrics, xdsMetrics } from './observe/metrics.ts';
 import type { DataPlane, ServedPod } from './threads/data-plane.ts';
 import { LocalDataPlane } from './threads/local.ts';
 import { WorkerDataPlane } from './threads/workers.ts';

@@ -25,7 +25,13 @@ export function trustedNode(caller: Caller, trustedAccounts: ReadonlySet<string>
 }
 
 export type WaypointVerdict =
-  | { readonly allowed: true; readonly final: true /** `namespace/name` of its Gateway. */; readonly gateway: string }
+  | {
+      readonly allowed: true;
+      readonly final: true;
+      /** `namespace/name` of its Gateway. */
+      readonly gateway: string;
+      readonly pod: PodFacts;
+    }
   | Denied;
 
 /** Whether the caller is a pod of a waypoint, and of which: by the very pod that its token is bound to, and that pod's label. */
@@ -33,7 +39,7 @@ export function waypointPod(caller: Caller, pods: Pods): WaypointVerdict {
   const pod = livePod(caller, pods);
   if ('allowed' in pod) return pod;
   if (pod.gateway === '') return denied(`pod ${pod.key} belongs to no Gateway`);
-  return { allowed: true, final: true, gateway: `${pod.namespace}/${pod.gateway}` };
+  return { allowed: true, final: true, gateway: `${pod.namespace}/${pod.gateway}`, pod };
 }
 
 /** The pod that the caller's token is bound to, as it is now. */

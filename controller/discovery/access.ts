@@ -55,21 +55,26 @@ export function access(
   if (problem !== undefined) throw new RpcError(status.INVALID_ARGUMENT, problem);
   const lie = falseClaim(caller, claimed);
   if (lie !== undefined) return { kind: 'denied', reason: lie };
-  if (waypoint?.allowed) return waypointAccess(waypoint.gateway, typeUrl, scope);
+  if (waypoint?.allowed) return waypointAccess(waypoint, typeUrl, scope);
   if (!node.allowed) return { kind: 'denied', reason: node.reason };
   if (typeUrl === WAYPOINT_TYPE) return { kind: 'denied', reason: 'only a waypoint may ask what it is told' };
   return { kind: 'all' };
 }
 
 /** The scope is asked again for each resource: what a waypoint needs changes with what it is told. */
-function waypointAccess(gateway: string, typeUrl: string, scope: WaypointScope): Access {
+function waypointAccess(
+  { gateway, pod }: Extract<WaypointVerdict, { allowed: true }>,
+  typeUrl: string,
+  scope: WaypointScope,
+): Access {
   if (!scope.exists(gateway)) return { kind: 'denied', reason: `there is no Gateway ${gateway}` };
   const own = `${gateway}/`;
+  const itself = `//Pod/${pod.key}`; // where it is: what it prefers endpoints by
   switch (typeUrl) {
     case WAYPOINT_TYPE:
       return { kind: 'only', allows: (name) => name === gateway || name.startsWith(own) };
     case ADDRESS_TYPE:
-      return { kind: 'only', allows: (name) => scope.needs(gateway, name) };
+      return { kind: 'only', allows: (name) => scope.needs(gateway, name) || name.endsWith(itself) };
     default:
       return { kind: 'denied', reason: `a waypoint may not ask for ${typeUrl}` };
   }

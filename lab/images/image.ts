@@ -20,7 +20,7 @@ export type Image = Readonly<z.infer<typeof schema>> & {
   readonly root: string | undefined;
 };
 
-const BUILT_IN = ['ambit/ztunnel', 'ambit/controller', 'ambit/cni', 'ambit/samples'] as const;
+const BUILT_IN = ['ambit/ztunnel', 'ambit/waypoint', 'ambit/controller', 'ambit/cni', 'ambit/samples'] as const;
 export const builtInImages: readonly string[] = BUILT_IN;
 
 /** `registry/ambit/ztunnel:dev@sha256:…` without tag and digest: the lab has one of each name. */

@@ -1,6 +1,5 @@
 /** The numbers that the ztunnel shows, under the names that dashboards know. HELP says which may change. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { RevocationEvents } from '../../core/certificates/index.ts';
 import type { Counter, CounterFamily, Gauge, GaugeFamily, Registry } from '../../core/telemetry/index.ts';
 import type { DeltaEvent } from '../../core/xds/index.ts';
 import type { Reporter } from '../data/index.ts';
@@ -86,18 +85,6 @@ export function podMetrics(registry: Registry): PodCounters {
     pending: (count) => pending.set(count),
     started: () => started.inc(),
     stopped: () => stopped.inc(),
-  };
-}
-
-export function revocationMetrics(registry: Registry): RevocationEvents {
-  const loads = registry.counter('ambit_crl_loads', 'Attempts to read the revocation lists (unstable).', ['result']);
-  const listed = registry.gauge('ambit_crl_revoked_certificates', 'Certificates on the lists in force (unstable).');
-  return {
-    loaded: ({ size }) => {
-      loads.labels(['loaded']).inc();
-      listed.labels([]).set(size);
-    },
-    failed: () => loads.labels(['failed']).inc(),
   };
 }
 

@@ -1,0 +1,119 @@
+/** What is done with requests and connections, made once for each service port when its configuration changes. */
+import type { AppProtocol, GatewayConfig, ServiceConfig } from '../mesh/index.ts';
+import type { Destination } from './dispatch.ts';
+import type { Exchange, Next, Target } from './exchange.ts';
+import { reply } from './reply.ts';
+import type { Source } from './source.ts';
+import type { Told, ToldChange } from './told.ts';
+
+/** All that a chain is made of. */
+export type ChainConfig = {
+  readonly gateway: GatewayConfig | undefined;
+  /** Undefined: for workloads that are called by their own address. */
+  readonly service: ServiceConfig | undefined;
+  /** Of the service; 0 for workloads: any. */
+  readonly port: number;
+  readonly protocol: AppProtocol;
+};
+
+/** For requests. What is in `handle` changes; a connection asks at each request. */
+export type HttpChain = { handle: Next };
+
+export type TcpVerdict =
+  | { readonly kind: 'allow'; readonly because: string }
+  | { readonly kind: 'deny'; readonly because: string };
+
+/** For connections that nobody reads requests from. */
+export type TcpRules = {
+  /** Asked when a connection comes, and again for those that are open when something changes. */
+  admit(source: Source, destination: Served): TcpVerdict;
+  /** Where it goes: what was called, unless a route says otherwise. Undefined: nowhere. */
+  target(source: Source, called: Target): Target | undefined;
+};
+export type TcpChain = { rules: TcpRules };
+
+/** What can be served. */
+export type Served = Exclude<Destination, { kind: 'none' }>;
+
+export type ChainBuilders = {
+  readonly http: (config: ChainConfig) => Next;
+  readonly tcp: (config: ChainConfig) => TcpRules;
+};
+
+type Held<Chain> = Map<string, { readonly service: string | undefined; readonly port: number; readonly chain: Chain }>;
+
+export class Chains {
+  readonly #told: Told;
+  readonly #builders: ChainBuilders;
+  readonly #http: Held<HttpChain> = new Map();
+  readonly #tcp: Held<TcpChain> = new Map();
+
+  constructor(told: Told, builders: ChainBuilders) {
+    this.#told = told;
+    this.#builders = builders;
+  }
+
+  http(served: Served): HttpChain {
+    const key = keyOf(served);
+    const held = this.#http.get(key);
+    if (held !== undefined) return held.chain;
+    const config = configOf(this.#told, serviceOf(served), portOf(served));
+    const chain = { handle: config === undefined ? gone : this.#builders.http(config) };
+    this.#http.set(key, { service: serviceOf(served), port: portOf(served), chain });
+    return chain;
+  }
+
+  tcp(served: Served): TcpChain {
+    const key = keyOf(served);
+    const held = this.#tcp.get(key);
+    if (held !== undefined) return held.chain;
+    const config = configOf(this.#told, serviceOf(served), portOf(served));
+    const chain = { rules: config === undefined ? NOTHING : this.#builders.tcp(config) };
+    this.#tcp.set(key, { service: serviceOf(served), port: portOf(served), chain });
+    return chain;
+  }
+
+  /** Makes again what depends on the change. A service that is gone answers 503, also on connections that are open. */
+  changed({ services, gateway }: ToldChange): void {
+    const concerns = (service: string | undefined) => gateway || (service !== undefined && services.has(service));
+    for (const { service, port, chain } of this.#http.values()) {
+      if (!concerns(service)) continue;
+      const config = configOf(this.#told, service, port);
+      chain.handle = config === undefined ? gone : this.#builders.http(config);
+    }
+    for (const { service, port, chain } of this.#tcp.values()) {
+      if (!concerns(service)) continue;
+      const config = configOf(this.#told, service, port);
+      chain.rules = config === undefined ? NOTHING : this.#builders.tcp(config);
+    }
+  }
+}
+
+function configOf(told: Told, service: string | undefined, port: number): ChainConfig | undefined {
+  const { gateway } = told;
+  if (gateway === undefined) return undefined; // we are not told ourselves what we are
+  if (service === undefined) return { gateway, service: undefined, port: 0, protocol: 'UNKNOWN' };
+  const known = told.service(service);
+  if (known?.kind !== 'told') return undefined;
+  const declared = known.config.ports.find((p) => p.port === port);
+  return declared && { gateway, service: known.config, port, protocol: declared.protocol };
+}
+
+/** A security decision that can not be made is a denial. */
+const gone: Next = (x: Exchange) => reply(x, { status: 503, flags: 'NC', details: 'cluster_not_found' });
+const NOTHING: TcpRules = {
+  admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
+  target: () => undefined,
+};
+
+function serviceOf(served: Served): string | undefined {
+  return served.kind === 'service' ? `${served.config.namespace}/${served.config.hostname}` : undefined;
+}
+
+function portOf(served: Served): number {
+  return served.kind === 'service' ? served.port : 0;
+}
+
+function keyOf(served: Served): string {
+  return served.kind === 'service' ? `${serviceOf(served)}:${served.port}` : '';
+}

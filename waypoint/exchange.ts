@@ -1,0 +1,91 @@
+/** One request on its way through the layers: what is known of it, and what they find out. */
+import type { Body, HttpError, HttpRequest, HttpResponse } from '../core/http/index.ts';
+import type { IpAddress, Service, Workload } from '../mesh/index.ts';
+import type { Source } from './source.ts';
+
+/** What was called: fixed for a stream of the tunnel, and made once for all its requests. */
+export type Called = {
+  readonly kind: 'service' | 'workload';
+  /** Undefined for a workload that was called by its own address. */
+  readonly service: Service | undefined;
+  readonly workload: Workload | undefined;
+  /** Of the service, or of the workload. */
+  readonly port: number;
+  /** What the client dialled; for policies that name destination addresses. */
+  readonly ip: IpAddress | undefined;
+};
+
+/** An endpoint that a request was sent to. */
+export type SentTo = { readonly workload: Workload; readonly port: number };
+
+export class Exchange {
+  readonly request: HttpRequest;
+  readonly source: Source;
+  readonly called: Called;
+  /** Milliseconds, monotonic. */
+  readonly startedAt: number;
+  /** The path that policies and routes match: normalised, without query. The request's own until a layer has normalised it. */
+  path: string;
+  /** Of the rule that was chosen, for the log: `default` where there are no routes. */
+  routeName = 'default';
+  /** Where this request is to be sent: what was called, until a route says otherwise. */
+  target: Target;
+  /** One of the letters of waypoint.md section 1.13, for the log; '' when all went well. */
+  flags = '';
+  details = '';
+  /** Endpoints that this request was sent to, in order; the last one answered. */
+  readonly sent: SentTo[] = [];
+  /** When the request went to the last of them. */
+  sentAt = 0;
+  /** Why policy let it through or not, in words; for log, tap and receipts. */
+  because = '';
+  receipt: string | undefined;
+  /** The request's body as it is to be sent: a layer may have put itself between. */
+  body: Body;
+  #onAbort: ((error: HttpError) => void) | undefined;
+  /** What other layers leave for later ones and for the log. Keys are those layers' own symbols. */
+  readonly notes = new Map<symbol, unknown>();
+
+  constructor(request: HttpRequest, source: Source, called: Called, target: Target, now: number) {
+    this.request = request;
+    this.source = source;
+    this.called = called;
+    this.target = target;
+    this.startedAt = now;
+    this.body = request.body;
+    const query = request.target.indexOf('?');
+    this.path = query < 0 ? request.target : request.target.slice(0, query);
+  }
+
+  get aborted(): HttpError | undefined {
+    return this.request.aborted;
+  }
+
+  /** Calls back when the caller goes away; the latest listener counts, since one attempt follows the other. */
+  onAbort(listener: (error: HttpError) => void): void {
+    const isFirst = this.#onAbort === undefined;
+    this.#onAbort = listener;
+    if (isFirst) this.request.onAbort((error) => this.#onAbort?.(error));
+  }
+}
+
+/** Where a request shall go: a service of the mesh, or one workload. */
+export type Target =
+  | {
+      readonly kind: 'service';
+      /** `namespace/hostname`. */
+      readonly service: string;
+      readonly port: number;
+    }
+  | { readonly kind: 'workload'; readonly uid: string; readonly port: number };
+
+/** Answers a request. Rejects with HttpError for what went wrong with the upstream; the outermost layers make an answer of it. */
+export type Next = (x: Exchange) => HttpResponse | Promise<HttpResponse>;
+
+/** A feature: sees the request before the layers inside it, and the response after them. Composed at configuration change. */
+export type Layer = (next: Next) => Next;
+
+/** The first layer is outermost. */
+export function stack(layers: readonly Layer[], leaf: Next): Next {
+  return layers.reduceRight((next, layer) => layer(next), leaf);
+}

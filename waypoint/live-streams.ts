@@ -1,0 +1,67 @@
+/** All that is open, so that it can be judged again, drained and cut. */
+import type { ServerConnection } from '../core/http/index.ts';
+
+/** A connection that is carried as it is. */
+export type LiveTcp = {
+  /** By the policies of now. */
+  readonly isAllowed: () => boolean;
+  readonly cut: () => void;
+};
+
+export class LiveStreams {
+  readonly #http = new Set<ServerConnection>();
+  readonly #tcp = new Set<LiveTcp>();
+  #isDraining = false;
+  #emptied: (() => void) | undefined;
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  get size(): number {
+    return this.#http.size + this.#tcp.size;
+  }
+
+  add(connection: ServerConnection): void {
+    this.#http.add(connection);
+    if (this.#isDraining) connection.drain();
+    void connection.closed.then(() => {
+      this.#http.delete(connection);
+      this.#looked();
+    });
+  }
+
+  /** Disposing says that it has ended. */
+  addTcp(live: LiveTcp): Disposable {
+    this.#tcp.add(live);
+    return {
+      [Symbol.dispose]: () => {
+        this.#tcp.delete(live);
+        this.#looked();
+      },
+    };
+  }
+
+  /** Policies have changed. (Requests are judged one by one as they come.) */
+  reevaluate(): void {
+    for (const live of [...this.#tcp]) if (!live.isAllowed()) live.cut();
+  }
+
+  /** Nothing new; what is under way has until the deadline, and is cut then. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const connection of [...this.#http]) connection.drain();
+    if (this.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#emptied = resolve;
+    const timer = setTimeout(resolve, deadlineMs);
+    await promise;
+    clearTimeout(timer);
+    for (const connection of [...this.#http]) connection.cut();
+    for (const live of [...this.#tcp]) live.cut();
+  }
+
+  #looked(): void {
+    if (this.size === 0) this.#emptied?.();
+  }
+}

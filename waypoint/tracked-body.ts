@@ -1,0 +1,64 @@
+/** A body that is watched on its way: how many bytes, and when and how it ended. */
+import type { Body, BodyEvents, HeaderFields, HttpError } from '../core/http/index.ts';
+
+export type BodyEnd = {
+  readonly error: HttpError | undefined;
+  readonly trailers: HeaderFields | undefined;
+};
+
+export class TrackedBody implements Body, BodyEvents {
+  bytes = 0;
+  readonly #body: Body;
+  readonly #over: (end: BodyEnd) => void;
+  #to: BodyEvents | undefined;
+  #isOver = false;
+
+  /** `over` is told once: at the end, at a failure, or when nobody wants the rest (then without an error). */
+  constructor(body: Body, over: (end: BodyEnd) => void) {
+    this.#body = body;
+    this.#over = over;
+  }
+
+  get length(): number | undefined {
+    return this.#body.length;
+  }
+
+  deliver(to: BodyEvents): void {
+    this.#to = to;
+    this.#body.deliver(this);
+  }
+
+  pause(): void {
+    this.#body.pause();
+  }
+
+  resume(): void {
+    this.#body.resume();
+  }
+
+  cancel(): void {
+    this.#body.cancel();
+    this.#finish(undefined, undefined);
+  }
+
+  data(view: Uint8Array): void {
+    this.bytes += view.length;
+    this.#to?.data(view);
+  }
+
+  end(trailers: HeaderFields | undefined): void {
+    this.#finish(undefined, trailers);
+    this.#to?.end(trailers);
+  }
+
+  failed(error: HttpError): void {
+    this.#finish(error, undefined);
+    this.#to?.failed(error);
+  }
+
+  #finish(error: HttpError | undefined, trailers: HeaderFields | undefined): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#over({ error, trailers });
+  }
+}
