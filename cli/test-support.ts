@@ -37,7 +37,8 @@ export function memoryCluster(
         const [key = '', value] = (labelSelector ?? '').split('=');
         return (
           (namespace === undefined || metadata.namespace === namespace) &&
-          (labelSelector === undefined || metadata.labels?.[key] === value) &&
+          (labelSelector === undefined ||
+            (value === undefined ? metadata.labels?.[key] !== undefined : metadata.labels?.[key] === value)) &&
           (fieldSelector === undefined || fieldSelector === `metadata.name=${metadata.name}`)
         );
       }),

@@ -9,6 +9,7 @@ import { readiness } from '../install/readiness.ts';
 import { validationProblem, validatorName } from '../install/validation.ts';
 import { parseOutputFormat, render } from '../output.ts';
 import { formatTable } from '../table.ts';
+import { type WaypointStatus, waypointOverview } from '../waypoint/overview.ts';
 
 export type MeshStatus = {
   readonly components: readonly {
@@ -20,6 +21,7 @@ export type MeshStatus = {
     healthy: boolean;
   }[];
   readonly namespaces: readonly ({ readonly name: string } & Record<PodEnrolment, number>)[];
+  readonly waypoints: readonly WaypointStatus[];
   readonly problems: readonly string[];
 };
 
@@ -28,8 +30,9 @@ export function addStatus(program: Command, context: CliContext): void {
     .command('status')
     .summary('is the mesh healthy, and who is in it')
     .description(
-      `Shows the components, the namespaces with pods in the mesh, and everything that is not as it should be: pods that should be enrolled
-and are not, and policies that are not enforced as written. Exit code 1 when there is a problem.`,
+      `Shows everything that is not as it should be (pods that should be enrolled and are not, waypoints that do not serve, policies that
+are not enforced as written), then the components, the namespaces with pods in the mesh, and the waypoints with who uses them. Exit
+code 1 when there is a problem.`,
     )
     .option('-n, --namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
     .option('-o, --output <format>', 'short, json or yaml', 'short')
@@ -59,10 +62,11 @@ async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStat
     components.push({ name, kind, ready, wanted, image: imageOf(object), healthy: complete });
   }
   const namespaces = await enrolmentByNamespace(cluster, problems);
-  problems.push(...(await policyProblems(cluster)));
+  const { waypoints, problems: ofWaypoints } = await waypointOverview(cluster);
+  problems.push(...ofWaypoints, ...(await policyProblems(cluster)));
   const validator = await cluster.get(RESOURCES.ValidatingWebhookConfiguration, validatorName(namespace));
   problems.push(...[validationProblem(validator)].filter((problem) => problem !== undefined));
-  return { components, namespaces, problems };
+  return { components, namespaces, waypoints, problems };
 }
 
 function imageOf(object: KubeObject): string {
@@ -121,26 +125,37 @@ async function policyProblems(cluster: Cluster): Promise<string[]> {
   return problems;
 }
 
-function describe(status: MeshStatus): string {
+/** More users than this are counted. */
+const MAX_USERS = 3;
+
+/** Problems stand where they are seen first. */
+function describe({ components, namespaces, waypoints, problems }: MeshStatus): string {
   const parts: string[] = [];
-  if (status.components.length > 0) {
-    const rows = status.components.map((c) => [c.name, `${c.ready}/${c.wanted}`, c.image]);
+  if (problems.length > 0) {
+    const lines = problems.map((problem) => `  ${problem}`);
+    parts.push([`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}:`, ...lines].join('\n'));
+  }
+  if (components.length > 0) {
+    const rows = components.map((c) => [c.name, `${c.ready}/${c.wanted}`, c.image]);
     parts.push(formatTable(['COMPONENT', 'READY', 'IMAGE'], rows));
   }
-  if (status.namespaces.length > 0) {
-    parts.push(
-      formatTable(
-        ['NAMESPACE', 'IN THE MESH', 'PENDING', 'MISSING', 'LEAVING', 'OUTSIDE'],
-        status.namespaces.map((n) => [n.name, ...[n.enrolled, n.pending, n.missing, n.leaving, n.outside].map(String)]),
-      ),
-    );
-  } else {
-    parts.push('No pod is in the mesh. Try: kubectl label namespace NAMESPACE istio.io/dataplane-mode=ambient');
-  }
   parts.push(
-    status.problems.length === 0
-      ? 'No problems found. For mistakes in policies, labels and services: ambit analyze'
-      : `${status.problems.length} ${status.problems.length === 1 ? 'problem' : 'problems'}:\n${status.problems.map((p) => `  ${p}`).join('\n')}`,
+    namespaces.length === 0
+      ? 'No pod is in the mesh. Try: ambit enroll NAMESPACE'
+      : formatTable(
+          ['NAMESPACE', 'IN THE MESH', 'PENDING', 'MISSING', 'LEAVING', 'OUTSIDE'],
+          namespaces.map((n) => [n.name, ...[n.enrolled, n.pending, n.missing, n.leaving, n.outside].map(String)]),
+        ),
   );
+  if (waypoints.length > 0) {
+    const rows = waypoints.map(({ namespace, name, trafficType, programmed, ready, wanted, usedBy }) => {
+      const users = usedBy.slice(0, MAX_USERS).join(', ') || '(nobody)';
+      const more = usedBy.length > MAX_USERS ? ` and ${usedBy.length - MAX_USERS} more` : '';
+      return [`${namespace}/${name}`, trafficType, programmed ? 'yes' : 'no', `${ready}/${wanted}`, `${users}${more}`];
+    });
+    parts.push(formatTable(['WAYPOINT', 'FOR', 'PROGRAMMED', 'READY', 'USED BY'], rows));
+  }
+  if (problems.length === 0)
+    parts.push('No problems found. For mistakes in policies, labels and services: ambit analyze');
   return parts.join('\n\n');
 }

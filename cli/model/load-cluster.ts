@@ -1,7 +1,8 @@
 /** Everything of a live cluster that the mesh looks at. */
-import { isNotFound, RESOURCES, type ResourceType } from '../../core/kube/index.ts';
+import { RESOURCES, type ResourceType } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
+import { ifServed } from '../if-served.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 
 const KINDS: readonly ResourceType[] = [
@@ -24,14 +25,5 @@ export async function loadCluster(cluster: Cluster, namespace = DEFAULT_NAMESPAC
     ...KINDS.map((kind) => cluster.list(kind)),
     cluster.list(RESOURCES.ConfigMap, { namespace, fieldSelector: 'metadata.name=istio' }),
   ];
-  return (await Promise.all(lists.map(orNothing))).flat();
-}
-
-async function orNothing(list: Promise<readonly KubeObject[]>): Promise<readonly KubeObject[]> {
-  try {
-    return await list;
-  } catch (error) {
-    if (error instanceof Error && isNotFound(error.cause)) return [];
-    throw error;
-  }
+  return (await Promise.all(lists.map(ifServed))).flat();
 }

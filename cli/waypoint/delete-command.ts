@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { isNotFound, RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
+import { RESOURCES } from '../../core/kube/index.ts';
 import type { Cluster } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
-import { CliError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
+import { ifServed } from '../if-served.ts';
 import { parseOutputFormat, show } from '../output.ts';
 import { type Waypoint, waypointsIn } from './gateways.ts';
 import { removalWarning } from './removal.ts';
@@ -66,15 +66,9 @@ async function remove(context: CliContext, names: readonly string[], options: Op
 
 async function warningsOf(cluster: Cluster, going: readonly Waypoint[]): Promise<readonly string[]> {
   if (going.length === 0) return [];
-  const [users, policies] = await Promise.all([waypointUsers(cluster), authorizationPolicies(cluster)]);
+  const [users, policies] = await Promise.all([
+    waypointUsers(cluster),
+    ifServed(cluster.list(RESOURCES.AuthorizationPolicy)),
+  ]);
   return going.flatMap((one) => removalWarning(one, users.get(`${one.namespace}/${one.name}`) ?? [], policies) ?? []);
-}
-
-async function authorizationPolicies(cluster: Cluster): Promise<readonly KubeObject[]> {
-  try {
-    return await cluster.list(RESOURCES.AuthorizationPolicy);
-  } catch (error) {
-    if (error instanceof CliError && isNotFound(error.cause)) return [];
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
 /** Who asks for a waypoint, by labels. */
-import { isNotFound, RESOURCES } from '../../core/kube/index.ts';
+import { RESOURCES } from '../../core/kube/index.ts';
 import { formatRef, type KubeObject, type ObjectRef, waypointWish, wishedGateways } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { isLive } from '../enrolment.ts';
-import { CliError } from '../errors.ts';
+import { ifServed } from '../if-served.ts';
 
 const HOLDERS = [
   RESOURCES.Namespace,
@@ -18,7 +18,7 @@ export type Users = ReadonlyMap<string, readonly ObjectRef[]>;
 
 /** Objects that name a waypoint themselves; of a namespace, everything in it that names no other. */
 export async function waypointUsers(cluster: Cluster): Promise<Users> {
-  const lists = await Promise.all(HOLDERS.map((kind) => orNothing(cluster.list(kind))));
+  const lists = await Promise.all(HOLDERS.map((kind) => ifServed(cluster.list(kind))));
   return usersAmong(lists.flat());
 }
 
@@ -45,13 +45,4 @@ export function listUsers(users: readonly ObjectRef[] = []): string | undefined 
   return names.length <= NAMED
     ? names.join(', ')
     : `${names.slice(0, NAMED - 1).join(', ')} and ${names.length - NAMED + 1} more`;
-}
-
-async function orNothing(list: Promise<readonly KubeObject[]>): Promise<readonly KubeObject[]> {
-  try {
-    return await list;
-  } catch (error) {
-    if (error instanceof CliError && isNotFound(error.cause)) return [];
-    throw error;
-  }
 }
