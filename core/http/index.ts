@@ -3,6 +3,8 @@ export { BodyRelay, bodyOf, NO_BODY, readBody } from './body.ts';
 export { Deadline, Deadlines, threadDeadlines } from './deadlines.ts';
 export { HeaderFields } from './header-fields.ts';
 export { HttpError, type HttpErrorKind } from './http-error.ts';
+export { connectHttp1 } from './http1/client.ts';
+export { serveHttp1 } from './http1/server.ts';
 export {
   type Body,
   type BodyEvents,
