@@ -155,6 +155,17 @@ export {
 } from './predict/question.ts';
 export { describeMiss } from './predict/words.ts';
 export { type CompiledRegex, compileRegex, type Regex } from './regex/regex.ts';
+export { addPermission, type CorsCheck, type CorsDecision, compileCors } from './route/cors.ts';
+export type { RouteKind, ServiceRef } from './route/derive/facts.ts';
+export type { RoutedBinding, RoutedService, Surroundings as RouteSurroundings } from './route/derive/resolve.ts';
+export { type NotedKind, Routes } from './route/derive/routes.ts';
+export {
+  ROUTE_CONTROLLER,
+  type RouteCondition,
+  type RouteParentStatus,
+  type RouteStatus,
+} from './route/derive/status.ts';
+export { modifyHeaders } from './route/header-modifier.ts';
 export {
   type Cors,
   DEFAULT_RETRY,
@@ -181,6 +192,8 @@ export {
   type TcpRule,
 } from './route/model.ts';
 export { type Headers, queryParam, type RequestFacts, splitTarget } from './route/request-facts.ts';
+export { hostOf, redirectLocation, rewritePath, rewriteTarget } from './route/rewrite.ts';
+export { isMirrored, pickByWeight } from './route/share.ts';
 export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
