@@ -27,6 +27,13 @@ export interface Cluster {
     path: string,
     method?: 'GET' | 'POST',
   ): Promise<string>;
+  /** The lines of an answer of a pod that goes on until it ends or `signal` aborts. Throws as `podHttp` does. */
+  podLines(
+    pod: { readonly namespace: string; readonly name: string },
+    port: number,
+    path: string,
+    signal: AbortSignal,
+  ): AsyncIterable<string>;
   /** The namespace that the kubeconfig's context names; `default` when it names none. */
   namespace(): Promise<string>;
   /** Version of the API server, for example v1.35.0. */

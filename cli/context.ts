@@ -7,6 +7,10 @@ export type CliContext = {
   readonly say: (line: string) => void;
   /** Connects when first asked. Throws CliError when no cluster is configured. */
   readonly cluster: () => Cluster;
+  /** Aborts when somebody presses ctrl-c, which from the first call on is the command's to heed; a second one ends the process. */
+  readonly interrupted: () => AbortSignal;
+  /** Whether `out` is a terminal, where colours help. */
+  readonly isTerminal: boolean;
   readonly setExitCode: (code: number) => void;
 };
 

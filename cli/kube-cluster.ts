@@ -3,7 +3,7 @@ import { type KubeClient, KubeError, kubeClient } from '../core/kube/index.ts';
 import { causedBy, MeshError } from '../mesh/index.ts';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
-import { requestOver } from './http-over.ts';
+import { linesOver, requestOver } from './http-over.ts';
 
 const FIELD_MANAGER = 'ambit';
 const POD_HTTP_DEADLINE_MS = 15_000;
@@ -29,6 +29,7 @@ export function kubeCluster(options: ClusterOptions): Cluster & AsyncDisposable 
       await asked(client.delete(type, name, namespace, { propagationPolicy: 'Background' }));
     },
     podHttp: (pod, port, path, method = 'GET') => asked(podHttp(client, pod, port, path, method)),
+    podLines: (pod, port, path, signal) => podLines(client, pod, port, path, signal),
     namespace: () => asked(client.namespace()),
     version: async () =>
       ((await asked(client.raw({ method: 'GET', path: '/version' }))) as { gitVersion: string }).gitVersion,
@@ -49,6 +50,21 @@ async function podHttp(
     return await requestOver(stream, { method, path, signal });
   } finally {
     stream.destroy();
+  }
+}
+
+async function* podLines(
+  client: KubeClient,
+  pod: { readonly namespace: string; readonly name: string },
+  port: number,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const connecting = AbortSignal.any([signal, AbortSignal.timeout(POD_HTTP_DEADLINE_MS)]);
+  try {
+    yield* linesOver(await client.portForward(pod.namespace, pod.name, port, connecting), { path, signal });
+  } catch (error) {
+    if (!signal.aborted) throw translate(error);
   }
 }
 

@@ -19,6 +19,12 @@ const context: CliContext = {
     connected ??= kubeCluster({ kubeconfig, context: name, env: process.env });
     return connected;
   },
+  interrupted: () => {
+    const controller = new AbortController();
+    process.once('SIGINT', () => controller.abort());
+    return controller.signal;
+  },
+  isTerminal: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
   setExitCode: (code) => {
     exitCode = code;
   },

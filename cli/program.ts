@@ -6,6 +6,7 @@ import { addEnroll } from './commands/enroll.ts';
 import { addInstall } from './commands/install.ts';
 import { addLab } from './commands/lab.ts';
 import { addStatus } from './commands/status.ts';
+import { addTap } from './commands/tap.ts';
 import { addUninstall } from './commands/uninstall.ts';
 import { addVersion } from './commands/version.ts';
 import { addWaypoint } from './commands/waypoint.ts';
@@ -48,6 +49,7 @@ export function buildProgram(
     addWhy,
     addAuthz,
     addWaypoint,
+    addTap,
     addZtunnelConfig,
     addVersion,
   ];

@@ -13,6 +13,7 @@ export function memoryCluster(
   initial: readonly KubeObject[],
   o: {
     readonly podHttp?: PodAnswers;
+    readonly podLines?: Cluster['podLines'];
     /** Plurals that this cluster does not serve. */
     readonly unserved?: readonly string[];
     readonly changed?: (objects: Map<string, KubeObject>) => void;
@@ -65,6 +66,10 @@ export function memoryCluster(
       if (o.podHttp === undefined) throw new CliError('connection refused');
       return o.podHttp(`${pod.namespace}/${pod.name}:${port}${path}`);
     },
+    podLines: (pod, port, path, signal) => {
+      if (o.podLines === undefined) throw new CliError('connection refused');
+      return o.podLines(pod, port, path, signal);
+    },
     namespace: async () => 'default',
     version: async () => 'v1.35.0',
   };
@@ -72,13 +77,22 @@ export function memoryCluster(
 
 export type Answer = { readonly code: number; readonly out: string; readonly said: string };
 
-/** Runs `ambit ARGS`. Without a cluster, asking for one fails the command. */
-export async function ambit(args: readonly string[], cluster?: Cluster): Promise<Answer> {
+/** Runs `ambit ARGS`. Without a cluster, asking for one fails the command. `out` is told of each answer as it comes. */
+export async function ambit(
+  args: readonly string[],
+  cluster?: Cluster,
+  terminal: { readonly interrupted?: AbortSignal; readonly isTerminal?: boolean; readonly out?: () => void } = {},
+): Promise<Answer> {
   const [out, said]: [string[], string[]] = [[], []];
   let exitCode = 0;
   const program = buildProgram(
     {
-      out: (text) => void out.push(text),
+      out: (text) => {
+        out.push(text);
+        terminal.out?.();
+      },
+      interrupted: () => terminal.interrupted ?? new AbortController().signal,
+      isTerminal: terminal.isTerminal ?? false,
       say: (line) => void said.push(line),
       cluster: () => {
         if (cluster === undefined) throw new CliError('no cluster is configured');

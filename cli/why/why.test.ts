@@ -75,6 +75,8 @@ async function ambit(
       {
         out: (text) => out.push(`${text}\n`),
         say: (line) => err.push(`${line}\n`),
+        interrupted: () => new AbortController().signal,
+        isTerminal: false,
         setExitCode: (code) => {
           exitCode = code;
         },
