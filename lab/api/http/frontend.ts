@@ -162,7 +162,7 @@ export class Frontend {
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     // The client broke off in the middle of its own request: nobody is left to answer.
-    if (request.destroyed && !(error instanceof ApiStatusError)) return;
+    if (request.destroyed && !request.complete && !(error instanceof ApiStatusError)) return;
     const status = this.#status(`${request.method} ${request.url}`, error);
     if (response.headersSent) {
       response.destroy(); // a stream that broke: the client sees it end early and asks again

@@ -300,3 +300,10 @@ test('managedFields of a body are taken as given, and [{}] forgets them', () => 
   const reset = { ...first, metadata: { ...metadata, managedFields: [{}] } };
   assert.deepEqual(ownersOf(trackUpdate(CONFIG_MAP, first, reset, { manager: 'x', now: LATER })), {});
 });
+
+test('the last label goes, and the object keeps its name', () => {
+  const made = serverSideApply(CONFIG_MAP, undefined, configMap({ a: '1' }, { labels: { x: 'y' } }), options('m'));
+  const { managedFields: _, ...metadata } = serverSideApply(CONFIG_MAP, made, configMap({ a: '1' }), options('m'))
+    .metadata as JsonObject;
+  assert.deepEqual(metadata, { name: 'c' });
+});

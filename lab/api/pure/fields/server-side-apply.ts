@@ -3,7 +3,7 @@ import { ApiStatusError, badRequest, conflict } from '../status-error.ts';
 import { type Cause, isObject, type Json, type JsonObject, type ResourceInfo } from '../types.ts';
 import { applyMerge, removeAbandoned } from './apply-merge.ts';
 import { compare, fieldsOf } from './compare.ts';
-import { difference, EMPTY, type FieldSet, intersection, paths, union } from './field-set.ts';
+import { difference, EMPTY, type FieldSet, fieldSet, intersection, LEAF, nameStep, paths, union } from './field-set.ts';
 import {
   isSameManager,
   type ManagedEntry,
@@ -26,6 +26,9 @@ export type ApplyOptions = {
   readonly now: Date;
   readonly subresource?: string;
 };
+
+/** Nobody owns the object's name and what the server writes: they stay when the last label goes. */
+const METADATA: FieldSet = fieldSet(false, [[nameStep('metadata'), LEAF]]);
 
 /**
  * The object after the apply; `current` undefined creates it. The result keeps the current metadata that servers write
@@ -59,7 +62,7 @@ export function serverSideApply(
   if (!o.force) refuseConflicts(others, losses);
   const remaining = others.map((entry, i) => ({ ...entry, fields: difference(entry.fields, losses[i] ?? EMPTY) }));
 
-  const othersOwn = remaining.reduce<FieldSet>((all, entry) => union(all, entry.fields), EMPTY);
+  const othersOwn = remaining.reduce<FieldSet>((all, entry) => union(all, entry.fields), METADATA);
   const result = removeAbandoned(merged, topology, own?.fields ?? EMPTY, saidFields, othersOwn) as JsonObject;
   const managedFields = writeManagedFields([...remaining, withFields(key, own, saidFields, o.now)]);
   const { managedFields: _old, ...metadata } = isObject(result.metadata) ? result.metadata : {};
