@@ -38,6 +38,10 @@ const SCHEMA = z.object({
   PILOT_ENABLE_IP_AUTOALLOCATE: envBoolean(true),
   PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: envText(DEFAULT_RANGES[4]),
   PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: envText(DEFAULT_RANGES[6]),
+  /** Whether Gateways of our class become waypoints; without, somebody else runs them. */
+  PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER: envBoolean(true),
+  /** What waypoints run. */
+  AMBIT_WAYPOINT_IMAGE: envText('ambit/waypoint:0.1.0'),
   ENABLE_LEADER_ELECTION: envBoolean(true),
   KUBECONFIG: envOptionalText(),
   AMBIT_CLUSTER_DOMAIN: envText('cluster.local'),
@@ -71,6 +75,8 @@ export type ControllerConfig = {
   readonly writesStatus: boolean;
   /** ServiceEntries without an address get one of each range for each host; empty: they get none. */
   readonly allocationRanges: readonly Cidr[];
+  readonly deploysWaypoints: boolean;
+  readonly waypointImage: string;
   readonly electsLeader: boolean;
   readonly kubeconfig: string | undefined;
   readonly ports: {
@@ -125,6 +131,8 @@ export function parseConfig(env: Env): ControllerConfig {
     debounceMaxMs: e.PILOT_DEBOUNCE_MAX,
     writesStatus: e.AMBIENT_ENABLE_STATUS,
     allocationRanges,
+    deploysWaypoints: e.PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER,
+    waypointImage: e.AMBIT_WAYPOINT_IMAGE,
     electsLeader: e.ENABLE_LEADER_ELECTION,
     kubeconfig: e.KUBECONFIG,
     ports: {

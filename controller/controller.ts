@@ -25,6 +25,7 @@ import { MeshSettings } from './mesh-settings.ts';
 import { debugRoutes } from './observe/debug.ts';
 import { controllerMetrics } from './observe/metrics.ts';
 import { VERSION } from './version.ts';
+import { startWaypoints } from './waypoints/start.ts';
 import { startWebhook } from './webhook/webhook.ts';
 import { Writers } from './writers.ts';
 
@@ -106,7 +107,24 @@ export async function startController(config: ControllerConfig, deps: Controller
   for (const informer of everything) derivation.follow(informer);
   for (const informer of everything) stack.use(informer.start());
   await Promise.all(everything.map((informer) => informer.synced));
-  await mesh.follow((changed) => derivation.reconfigure(changed));
+  const deployed = config.deploysWaypoints
+    ? stack.use(
+        startWaypoints({
+          config,
+          client,
+          informers,
+          mesh: () => mesh.current,
+          leaders,
+          metrics: metrics.waypoints,
+          clock,
+          log,
+        }),
+      )
+    : undefined;
+  await mesh.follow((changed) => {
+    derivation.reconfigure(changed);
+    deployed?.lookAtAll();
+  });
   derivation.begin();
   await writers.start();
   caches.ready();

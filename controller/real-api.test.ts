@@ -287,3 +287,64 @@ test('a ServiceEntry gets addresses, and a waypoint counts from the moment that 
   assert.match(bad.stderr, /hostname cannot be wildcard/);
   assert.match(bad.stderr, /NONE mode cannot set endpoints/);
 });
+
+test('a Gateway becomes a waypoint, with the rights that the manifests give and by server-side apply that counts', async () => {
+  await using mesh = await installed();
+  const { admin, lab, logs } = mesh;
+  const at = { name: 'w', namespace: 'default' };
+  const until = async <T>(what: string, look: () => Promise<T | undefined>): Promise<T> => {
+    const deadline = Date.now() + 15_000;
+    for (;;) {
+      const found = await look();
+      if (found !== undefined) return found;
+      assert.ok(Date.now() < deadline, `${what}\n${logs.join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const apply = (more: object): Promise<KubeObject> =>
+    admin.apply(
+      {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'Gateway',
+        metadata: { ...at, ...more },
+        spec: {
+          gatewayClassName: 'istio-waypoint',
+          listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+        },
+      },
+      { fieldManager: 'user', force: true },
+    );
+  await apply({ labels: { team: 'a' } });
+  const service = await until('Service', () => admin.find(RESOURCES.Service, at.name, at.namespace));
+  const deployment = await until('Deployment', () => admin.find(RESOURCES.Deployment, at.name, at.namespace));
+  assert.equal(deployment.metadata.labels?.['team'], 'a');
+  await admin.patch(
+    RESOURCES.Deployment,
+    at,
+    'merge',
+    { status: { replicas: 1, readyReplicas: 1 } },
+    { subresource: 'status' },
+  );
+  const shown = await until('programmed', async () => {
+    const { stdout } = await lab.kubectl(['get', 'gtw', 'w', '-n', 'default', '--no-headers']);
+    return stdout.includes('True') ? stdout : undefined;
+  });
+  const { clusterIP } = service['spec'] as { clusterIP: string };
+  assert.match(shown, new RegExp(`^w +istio-waypoint +${clusterIP.replaceAll('.', '[.]')}.* +True`));
+  const theClass = await lab.kubectl(['get', 'gc', '--no-headers']);
+  assert.match(theClass.stdout, /^istio-waypoint +istio\.io\/mesh-controller +True/);
+
+  // A label that is taken away goes, and what somebody else has added stays.
+  await admin.patch(RESOURCES.Deployment, at, 'merge', { metadata: { labels: { mine: 'b' } }, spec: { replicas: 3 } });
+  await apply({});
+  const changed = await until('label gone', async () => {
+    const now = await admin.get(RESOURCES.Deployment, at.name, at.namespace);
+    return now.metadata.labels?.['team'] === undefined ? now : undefined;
+  });
+  assert.equal(changed.metadata.labels?.['mine'], 'b');
+  assert.equal((changed['spec'] as { replicas: number }).replicas, 3);
+  assert.deepEqual(
+    logs.filter((line) => /warn|error|forbidden/i.test(line)),
+    [],
+  );
+});

@@ -100,6 +100,7 @@ test('a controller that does not lead writes neither status nor root certificate
       api.put(lease('istio-namespace-controller-election'));
       api.put(lease('istio-ip-autoallocate'));
       api.put(lease('istio-validation-leader'));
+      api.put(lease('istio-gateway-deployment-default'));
       api.put(policy(GOOD));
     },
     clock,
@@ -107,7 +108,7 @@ test('a controller that does not lead writes neither status nor root certificate
   const tries = (): number => mesh.api.requests.filter((r) => r.method === 'GET' && r.path.includes('/leases/')).length;
   // An attempt is over when its elector waits for the next: time that passes before that would pass unseen.
   const attempted = (times: number): boolean =>
-    tries() === 4 * times && [...waiting.values()].filter((ms) => ms === 7_500).length === 4;
+    tries() === 5 * times && [...waiting.values()].filter((ms) => ms === 7_500).length === 5;
   await until(() => attempted(1), 'first attempts');
   for (let i = 1; i <= 3; i++) {
     advance(7_500);

@@ -17,7 +17,15 @@ export type WebhookMetrics = {
   readonly configurationError: () => void;
 };
 
+export type WaypointsMetrics = {
+  /** An object of a waypoint was written. */
+  readonly applied: (kind: string) => void;
+  /** A Gateway did not become a waypoint. */
+  readonly refused: (reason: string) => void;
+};
+
 export type ControllerMetrics = {
+  readonly waypoints: WaypointsMetrics;
   readonly webhook: WebhookMetrics;
   readonly authority: AuthorityMetrics;
   readonly clients: Gauge;
@@ -45,7 +53,17 @@ export function controllerMetrics(registry: Registry, version: string, now: () =
   const uptime = registry.gauge('istiod_uptime_seconds', 'Seconds since start.').labels([]);
   const started = now();
   registry.onCollect(() => uptime.set((now() - started) / 1000));
+  const applied = registry.counter('ambit_waypoint_objects_applied', 'Objects of waypoints written (unstable).', [
+    'kind',
+  ]);
+  const refused = registry.counter('ambit_waypoints_refused', 'Gateways that did not become waypoints (unstable).', [
+    'reason',
+  ]);
   return {
+    waypoints: {
+      applied: (kind) => applied.labels([kind]).inc(),
+      refused: (reason) => refused.labels([reason]).inc(),
+    },
     webhook: webhookMetrics(registry),
     authority: {
       requests: counter('citadel_server_csr_count', 'Certificate requests.'),
