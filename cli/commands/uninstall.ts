@@ -8,6 +8,7 @@ import { DATAPLANE_LABEL, isLive, REDIRECTION } from '../enrolment.ts';
 import { CliError } from '../errors.ts';
 import { DEFAULT_NAMESPACE, loadBundle, OWNER, OWNER_LABEL } from '../install/bundle.ts';
 import { isOurs } from '../install/ownership.ts';
+import { removeWaypoints } from '../install/waypoints.ts';
 import { objectResource } from '../objects.ts';
 import { waitUntil } from '../wait.ts';
 import { MANIFESTS } from './install.ts';
@@ -151,7 +152,8 @@ async function remove(cluster: Cluster, options: UninstallOptions, say: (line: s
     },
     { deadlineMs: options.timeout, progress: say },
   );
-  // What the controller made at run time: the root certificate in every namespace. The key stays, so that a new installation
+  await removeWaypoints(cluster, say);
+  // What else the controller made at run time: the root certificate in every namespace. The key stays, so that a new installation
   // keeps the trust that peers already have; --purge removes it as well.
   for (const map of await cluster.list(RESOURCES.ConfigMap, { labelSelector: 'istio.io/config=true' })) {
     await cluster.delete(RESOURCES.ConfigMap, map.metadata.name, map.metadata.namespace);

@@ -55,6 +55,16 @@ test('images can be moved to another repository and tag', () => {
   ]);
 });
 
+test('waypoints are of the same build, unless their image is set by itself', () => {
+  const moved = { imageRepository: 'registry.example/mesh', imageTag: 'v2' };
+  const image = (custom: Partial<Customisation>) =>
+    /"AMBIT_WAYPOINT_IMAGE","value":"([^"]+)"/.exec(JSON.stringify(load(custom)))?.[1];
+  assert.equal(image({}), 'ambit/waypoint:0.1.0');
+  assert.equal(image(moved), 'registry.example/mesh/waypoint:v2');
+  const env = [parseEnvSetting('controller.AMBIT_WAYPOINT_IMAGE=mine:3')];
+  assert.equal(image({ ...moved, env }), 'mine:3');
+});
+
 for (const wrong of ['RUST_LOG=debug', 'proxy.RUST_LOG=debug', 'ztunnel.1X=y', 'ztunnel.RUST_LOG']) {
   test(`--env ${wrong} is refused with the form it should have`, () => {
     assert.throws(() => parseEnvSetting(wrong), { name: 'UsageError', message: /COMPONENT\.NAME=VALUE/ });

@@ -9,6 +9,8 @@ export const OWNER_LABEL = 'app.kubernetes.io/part-of';
 export const OWNER = 'ambit';
 export const DEFAULT_NAMESPACE = 'istio-system';
 
+const WAYPOINT_IMAGE = 'AMBIT_WAYPOINT_IMAGE';
+
 export type Customisation = {
   readonly namespace: string;
   /** Put before the image names, for example `registry.example/mesh`; the manifests' `ambit` when undefined. */
@@ -72,6 +74,10 @@ function containersOf(object: KubeObject): Container[] {
 function customise(object: KubeObject, custom: Customisation): void {
   for (const container of containersOf(object)) {
     container.image = imageName(container.image, custom);
+    // The controller makes the pods of waypoints, and of the same build as everything else.
+    for (const entry of container.env ?? []) {
+      if (entry.name === WAYPOINT_IMAGE && entry.value !== undefined) entry.value = imageName(entry.value, custom);
+    }
     for (const { component, name, value } of custom.env) {
       const target = COMPONENTS[component];
       if (object.kind !== target.kind || object.metadata.name !== target.name) continue;
