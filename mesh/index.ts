@@ -71,6 +71,44 @@ export {
 export { randomSample } from './dns/sample.ts';
 export { type LeftOut, usableServers } from './dns/upstream.ts';
 export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
+export type { ChainKind } from './http-policy/compile.ts';
+export {
+  type CustomCheck,
+  compileHttpPolicies,
+  customChecks,
+  denialDetail,
+  evaluateHttp,
+  type HttpBecause,
+  type HttpDecision,
+  type HttpScope,
+} from './http-policy/evaluate.ts';
+export {
+  explainHttp,
+  type HttpExplanation,
+  type HttpNearestMiss,
+  matchingHttpRules,
+} from './http-policy/explain.ts';
+export type { HttpFacts, PolicyRequest, TokenFacts } from './http-policy/facts.ts';
+export type {
+  BodyInCheck,
+  ClaimHeader,
+  ExternalAuthorizer,
+  GrpcAuthorizer,
+  HttpAuthorizer,
+  HttpPolicy,
+  HttpPolicyAction,
+  JwtAuthentication,
+  JwtHeader,
+  JwtRule,
+  PathNormalization,
+  Pattern,
+  PolicyClause,
+  PolicyField,
+  PolicyMatch,
+  PolicyRule,
+  PolicyTest,
+} from './http-policy/model.ts';
+export { type NormalisedPath, normalisePath } from './http-policy/normalise-path.ts';
 export {
   type ConditionChange,
   DEFAULT_MESH_CONFIG,
@@ -127,7 +165,7 @@ export {
 } from './policy/evaluate.ts';
 export { type Explanation, explain, explainDryRun, type NearestMiss } from './policy/explain.ts';
 export type { PolicyScope } from './policy/scope.ts';
-export type { ConnectionFacts } from './policy/subject.ts';
+export { type ConnectionFacts, Subject } from './policy/subject.ts';
 export { changeFor } from './predict/advice.ts';
 export { MADE_UP_ADDRESS } from './predict/lookup.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';
