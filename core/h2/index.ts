@@ -27,5 +27,7 @@ export {
 export type { BlockDecoder, HeaderBlock } from './header-blocks.ts';
 export { HeldBytes } from './held-bytes.ts';
 export { encodeHeaders } from './hpack.ts';
+export { type Field, HpackDecoder, type MakeField, staticFields } from './hpack-decoder.ts';
+export { HpackEncoder } from './hpack-encoder.ts';
 export { DEFAULT_H2_LIMITS, type H2Limits, type Rate } from './limits.ts';
 export { randomness } from './randomness.ts';
