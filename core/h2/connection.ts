@@ -35,8 +35,12 @@ export type Wire = {
 };
 
 export type ConnectionEvents = {
-  /** The peer's SETTINGS came. */
+  /** The peer's SETTINGS came, for the first time. */
   ready(): void;
+  /** SETTINGS came, and are in force. */
+  settled?(): void;
+  /** The peer's GOAWAY came: no new streams, those that it takes go on. */
+  leaving?(): void;
   /** No more streams will live; told once. A fault is the peer's. */
   over(fault: ConnectionFault | undefined): void;
   /** A limit was hit that ended a stream, or the connection: then `over` follows. */
@@ -45,6 +49,8 @@ export type ConnectionEvents = {
 
 export type H2Settings = {
   readonly streamWindowBytes: number;
+  /** With what each stream begins. */
+  readonly firstWindowBytes?: number;
   readonly connectionWindowBytes: number;
   readonly frameBytes: number;
   /** Of the peer, at a server. */
@@ -129,6 +135,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   readonly #blocks: HeaderBlocks<F>;
   readonly #liveness: Liveness;
   readonly #growth: WindowGrowth;
+  readonly #firstWindow: number;
   readonly #streams = new Map<number, S>();
   readonly #waiting = new Set<S>();
   readonly #resetByUs = new Set<number>();
@@ -163,13 +170,14 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
     const frameBytes = Math.max(settings.frameBytes, DEFAULT_FRAME_BYTES);
     this.#reader = new FrameReader(this, frameBytes);
     // All that the windows of live streams may hold stays below the limit: so a reader that stops blocks only itself.
-    const first = settings.maxConcurrentStreams * firstWindowBytes(settings.streamWindowBytes);
+    this.#firstWindow = firstWindowBytes(settings.streamWindowBytes, settings.firstWindowBytes);
+    const first = settings.maxConcurrentStreams * this.#firstWindow;
     // Unless larger windows were configured than that leaves room for: who wants those pays for two.
     this.#growth = new WindowGrowth(Math.max(limits.heldBytes - first, 2 * settings.streamWindowBytes));
     if (role === 'client') o.wire.write(PREFACE);
     o.wire.write(
       settingsFrame([
-        [SETTING.INITIAL_WINDOW_SIZE, firstWindowBytes(settings.streamWindowBytes)],
+        [SETTING.INITIAL_WINDOW_SIZE, this.#firstWindow],
         [SETTING.MAX_FRAME_SIZE, frameBytes],
         [SETTING.MAX_HEADER_LIST_SIZE, o.maxHeaderListBytes],
         role === 'client' ? [SETTING.ENABLE_PUSH, 0] : [SETTING.MAX_CONCURRENT_STREAMS, settings.maxConcurrentStreams],
@@ -383,12 +391,17 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
     this.#streams.set(stream.id, stream);
   }
 
+  /** A header block has begun, and not ended. */
+  protected get isInsideBlock(): boolean {
+    return this.#blocks.openStream !== undefined;
+  }
+
   protected isLive(stream: S): boolean {
     return this.#streams.get(stream.id) === stream;
   }
 
   protected newReceiveWindow(): ReceiveWindow {
-    return new ReceiveWindow(this.#o.settings.streamWindowBytes, this.#growth);
+    return new ReceiveWindow(this.#o.settings.streamWindowBytes, this.#growth, this.#firstWindow);
   }
 
   /** Everything but DATA: whoever asks for it, it is bounded while the peer does not read. */
@@ -399,6 +412,22 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   /** After a write that was no answer to the frame under way. */
   protected failUnreadSoon(): void {
     this.#failUnreadSoon();
+  }
+
+  /** So many bytes, not of DATA, went to the wire past `write`. */
+  protected wrote(bytes: number): void {
+    if (!this.isBlocked) return;
+    this.#unsentAnswers += bytes;
+    this.#failUnreadSoon();
+  }
+
+  protected resetStream(streamId: number, code: number): void {
+    this.#resetStream(streamId, code);
+  }
+
+  /** GOAWAY that takes all streams up to this one, and shall be followed by `drain`. */
+  protected announceEnd(lastStreamId: number): void {
+    this.#write(goawayFrame(lastStreamId, H2.NO_ERROR));
   }
 
   /** Legal, and good for nothing in numbers. @throws ConnectionFault when there were too many. */
@@ -515,6 +544,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
       this.#isSettled = true;
       this.#o.events.ready();
     }
+    this.#o.events.settled?.();
     if (change > 0) this.#pumpAll();
   }
 
@@ -538,6 +568,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
         if (stream.id > lastStreamId) stream.receiveReset(H2.REFUSED_STREAM);
       }
     }
+    this.#o.events.leaving?.();
     this.#checkDrained();
   }
 

@@ -4,8 +4,8 @@
 export const FIRST_WINDOW_BYTES = 256 * 1024;
 
 /** The same, where no window may be as large. */
-export function firstWindowBytes(maxBytes: number): number {
-  return Math.min(FIRST_WINDOW_BYTES, maxBytes);
+export function firstWindowBytes(maxBytes: number, first = FIRST_WINDOW_BYTES): number {
+  return Math.min(first, maxBytes);
 }
 
 /** RFC 9113 section 6.9.1 */
@@ -53,10 +53,10 @@ export class ReceiveWindow {
   #uncredited = 0;
   #hasStopped = false;
 
-  constructor(maxBytes: number, growth: WindowGrowth) {
+  constructor(maxBytes: number, growth: WindowGrowth, firstBytes = firstWindowBytes(maxBytes)) {
     this.#maxBytes = maxBytes;
     this.#growth = growth;
-    this.#size = firstWindowBytes(maxBytes);
+    this.#size = firstBytes;
     this.#left = this.#size;
   }
 

@@ -232,6 +232,8 @@ export const SETTING = {
   INITIAL_WINDOW_SIZE: 4,
   MAX_FRAME_SIZE: 5,
   MAX_HEADER_LIST_SIZE: 6,
+  /** RFC 8441 section 3 */
+  ENABLE_CONNECT_PROTOCOL: 8,
 } as const;
 
 export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): Buffer {

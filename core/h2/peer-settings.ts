@@ -9,6 +9,9 @@ export class PeerSettings {
   initialWindowBytes = 65_535;
   maxFrameBytes = DEFAULT_FRAME_BYTES;
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
+  headerTableBytes = 4_096;
+  /** Of a server: it takes extended CONNECT. */
+  takesConnectProtocol = false;
 
   /** What a peer may say of pushes (section 6.5.2): a server, nothing but that it won't. */
   readonly #maxEnablePush: 0 | 1;
@@ -35,6 +38,14 @@ export class PeerSettings {
       this.maxFrameBytes = value;
     } else if (id === SETTING.MAX_CONCURRENT_STREAMS) {
       this.maxConcurrentStreams = value;
+    } else if (id === SETTING.HEADER_TABLE_SIZE) {
+      this.headerTableBytes = value;
+    } else if (id === SETTING.ENABLE_CONNECT_PROTOCOL) {
+      // RFC 8441 section 3: a promise that can't be taken back.
+      if (value > 1 || (value === 0 && this.takesConnectProtocol)) {
+        throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_CONNECT_PROTOCOL of ${value}`);
+      }
+      this.takesConnectProtocol = value === 1;
     } else if (id === SETTING.ENABLE_PUSH && value > this.#maxEnablePush) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_PUSH of ${value}`);
     }

@@ -5,6 +5,7 @@ export { HeaderFields } from './header-fields.ts';
 export { HttpError, type HttpErrorKind } from './http-error.ts';
 export { connectHttp1 } from './http1/client.ts';
 export { serveHttp1 } from './http1/server.ts';
+export { connectHttp2, serveHttp2 } from './http2/index.ts';
 export {
   type Body,
   type BodyEvents,
