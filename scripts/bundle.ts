@@ -3,7 +3,8 @@
  * - `dist/cni-plugin.js`: the CNI plugin as one file without dependencies, which the node agent copies onto the host beside the
  *   Node that runs it;
  * - `dist/ztunnel/`: the ztunnel, which every node carries: without the modules it does not use, and without the machinery that
- *   strips types in each of its threads, it needs a third less memory.
+ *   strips types in each of its threads, it needs a third less memory;
+ * - `dist/waypoint/`: the waypoint, likewise.
  */
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { type BuildOptions, build } from 'esbuild';
 const root = join(import.meta.dirname, '..');
 const plugin = join(root, 'dist', 'cni-plugin.js');
 const ztunnel = join(root, 'dist', 'ztunnel');
+const waypoint = join(root, 'dist', 'waypoint');
 
 const COMMON = {
   bundle: true,
@@ -30,23 +32,33 @@ await build({
   legalComments: 'inline',
 });
 
-rmSync(ztunnel, { recursive: true, force: true }); // names of shared parts change with their content
-mkdirSync(ztunnel, { recursive: true });
-await build({
-  ...COMMON,
-  entryPoints: [join(root, 'ztunnel', 'main.ts'), join(root, 'ztunnel', 'threads', 'worker-main.ts')],
-  outdir: ztunnel,
-  entryNames: '[name]',
-  format: 'esm',
-  minifyWhitespace: true, // each thread holds the text; names stay, for traces
-  splitting: true, // the threads share what they share, and load no more
-  mainFields: ['module', 'main'],
-  legalComments: 'eof',
-  // What is CommonJS asks for Node's own modules this way.
-  banner: {
-    js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+const PROXIES = [
+  {
+    outdir: ztunnel,
+    entryPoints: [join(root, 'ztunnel', 'main.ts'), join(root, 'ztunnel', 'threads', 'worker-main.ts')],
   },
-});
+  { outdir: waypoint, entryPoints: [join(root, 'waypoint', 'main.ts')] },
+];
+
+for (const { outdir, entryPoints } of PROXIES) {
+  rmSync(outdir, { recursive: true, force: true }); // names of shared parts change with their content
+  mkdirSync(outdir, { recursive: true });
+  await build({
+    ...COMMON,
+    entryPoints,
+    outdir,
+    entryNames: '[name]',
+    format: 'esm',
+    minifyWhitespace: true, // each thread holds the text; names stay, for traces
+    splitting: true, // the threads share what they share, and load no more
+    mainFields: ['module', 'main'],
+    legalComments: 'eof',
+    // What is CommonJS asks for Node's own modules this way.
+    banner: {
+      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+    },
+  });
+}
 
 if (process.argv.includes('--verbose')) {
   for (const file of [plugin, join(ztunnel, 'main.js')]) console.log(`${file}: ${statSync(file).size} bytes`);

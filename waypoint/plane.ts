@@ -1,0 +1,140 @@
+/** The data plane: tunnels in, what is decided about them, tunnels out. Told what to do by whoever feeds `told`. */
+import {
+  chooseHbone,
+  createHboneClient,
+  createHboneServer,
+  formatBaggage,
+  type Revocations,
+  type TlsMaterial,
+} from '../core/hbone/index.ts';
+import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
+import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
+import { describeError, type Logger, type Registry } from '../core/telemetry/index.ts';
+import { MeshError, type Workload } from '../mesh/index.ts';
+import { Chains } from './chains.ts';
+import type { WaypointConfig } from './config.ts';
+import { httpChain } from './http-chain.ts';
+import { LiveStreams } from './live-streams.ts';
+import { Observer } from './observe/observer.ts';
+import { ownPlace, ownUid } from './place.ts';
+import { serveStream } from './serve.ts';
+import type { Source } from './source.ts';
+import { tcpChain } from './tcp-chain.ts';
+import { Told } from './told.ts';
+import { type DialParts, dialEndpoint } from './upstream/dial.ts';
+import { type Chosen, Endpoints } from './upstream/endpoints.ts';
+import { Pool } from './upstream/pool.ts';
+
+export type PlaneOptions = {
+  readonly config: WaypointConfig;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Our own key and certificate; waits for the first one within its own deadline. */
+  readonly material: (signal?: AbortSignal) => Promise<TlsMaterial>;
+  readonly revocations?: Revocations;
+  /** As {@link Told} wants them. */
+  readonly demand: (name: string) => Promise<void>;
+  readonly release: (names: Iterable<string>) => void;
+};
+
+export interface Plane extends AsyncDisposable {
+  readonly told: Told;
+  /** Where tunnels are accepted. */
+  readonly port: number;
+  /** No more streams; what is under way has until the deadline, and is cut then. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** Last frames of connections that were cut at the deadline. */
+const LAST_FRAMES_MS = 200;
+/** As many sockets are accepted in one turn of the loop. */
+const ACCEPTS_PER_TURN = 64;
+
+/** Listens at once. @throws KernelError when the port is in use. */
+export function startPlane(o: PlaneOptions): Plane {
+  const { config, log, registry, revocations } = o;
+  const now = () => performance.now();
+  const gone = new AbortController();
+  const { implementation } = chooseHbone(config.hbone);
+  const client = createHboneClient({ implementation, ...(revocations && { revocations }) });
+  const nameServer = openNameServer();
+  const hostnames = new Hostnames({ lookUp: nameServer.lookUp, families: config.ipv6 ? [4, 6] : [4], now });
+  const observer = new Observer(log.scope('access'), registry);
+  const live = new LiveStreams();
+
+  const told: Told = new Told({
+    network: config.network,
+    localNode: config.localNode,
+    demand: o.demand,
+    release: o.release,
+    onChange: (change) => {
+      chains.changed(change);
+      live.reevaluate();
+    },
+  });
+  const uid = ownUid(config);
+  const fallback = ownPlace(config);
+  const place = (): Workload => told.view.workloadByUid(uid) ?? fallback;
+  const endpoints = new Endpoints({ view: told.view, place, random: Math.random });
+  const dialParts: DialParts = {
+    client,
+    material: o.material,
+    resolve: (hostname, signal) => hostnames.resolve(hostname, signal),
+    random: Math.random,
+    connectTimeoutMs: config.connectTimeoutMs,
+    baggage: () => formatBaggage(place()),
+    gone: gone.signal,
+  };
+  const dial = (chosen: Chosen, source: Source) => dialEndpoint(dialParts, chosen, source, source.ip);
+  const pool = new Pool({ dial, limits: config.limits });
+  const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
+  const httpParts = { endpoints, pool, now, observer, onBug };
+  const chains: Chains = new Chains(told, { http: (of) => httpChain(httpParts, of), tcp: (of) => tcpChain(of) });
+  const parts = {
+    told,
+    chains,
+    endpoints,
+    dial,
+    live,
+    limits: config.limits,
+    detectionTimeoutMs: config.detectionTimeoutMs,
+    observer,
+    now,
+  };
+  const server = createHboneServer({
+    implementation,
+    ...(revocations && { revocations }),
+    settings: { maxConcurrentStreams: config.limits.streams },
+    material: () => o.material(),
+    onConnect: (request) => serveStream(parts, request),
+    onHandshakeError: (error, from) => {
+      if (error.code !== 'NOTHING_SAID')
+        log.scope('tunnel').info('a handshake failed', { from: from.ip, error: error.message });
+    },
+  });
+  const fd = listenTcp({ port: config.ports.hbone, ip: config.ipv6 ? '::' : '0.0.0.0', reusePort: true });
+  const port = localAddress(fd)?.port ?? config.ports.hbone;
+  const listener = new TcpListener(fd, (connection) => server.accept(connection), {
+    perTurn: ACCEPTS_PER_TURN,
+    onError: (error) => log.scope('tunnel').warn('the listener complains', { error: error.message }),
+  });
+
+  const stop = async (deadlineMs: number): Promise<void> => {
+    listener.finish();
+    const served = server.drain(deadlineMs + LAST_FRAMES_MS);
+    await live.drain(deadlineMs);
+    pool.drain();
+    gone.abort(new MeshError('DRAINED', 'the waypoint is stopping'));
+    await served;
+    pool.cut();
+    await client[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    nameServer[Symbol.dispose]();
+  };
+  let stopped: Promise<void> | undefined;
+  const drain = (deadlineMs: number): Promise<void> => {
+    stopped ??= stop(deadlineMs);
+    return stopped;
+  };
+  return { told, port, drain, [Symbol.asyncDispose]: () => drain(0) };
+}

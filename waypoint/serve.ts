@@ -1,0 +1,161 @@
+/** One stream of a caller's tunnel: what it is for, what is spoken on it, and who serves it. */
+import { type ConnectRequest, type Leg, relay } from '../core/hbone/index.ts';
+import { type HttpLimits, type Refusal, serveHttp1 } from '../core/http/index.ts';
+import { serviceKey } from '../mesh/index.ts';
+import type { Chains, Served } from './chains.ts';
+import { type Detected, detect } from './detect.ts';
+import { dispatch } from './dispatch.ts';
+import { type Called, Exchange, type Target } from './exchange.ts';
+import type { LiveStreams } from './live-streams.ts';
+import { type Source, sourceOf } from './source.ts';
+import type { Told } from './told.ts';
+import type { Chosen, Endpoints } from './upstream/endpoints.ts';
+
+export type ServeParts = {
+  readonly told: Told;
+  readonly chains: Chains;
+  readonly endpoints: Endpoints;
+  readonly dial: (chosen: Chosen, source: Source) => Promise<Leg>;
+  readonly live: LiveStreams;
+  readonly limits: HttpLimits;
+  readonly detectionTimeoutMs: number;
+  readonly observer: StreamObserver;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+};
+
+/** How a connection that was carried as it is has ended. */
+export type TcpOutcome = {
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly durationMs: number;
+  /** `NR`, `UF`, `UH`…, or ''. */
+  readonly flags: string;
+  readonly details: string;
+  readonly to: Chosen | undefined;
+};
+
+export interface StreamObserver {
+  /** A CONNECT that was not answered with 200. */
+  refused(request: ConnectRequest, status: number, why: string): void;
+  tcpOpened(source: Source, served: Served): void;
+  tcpClosed(source: Source, served: Served, outcome: TcpOutcome): void;
+  /** A request that was no request. */
+  malformed(source: Source, served: Served, refusal: Refusal): void;
+}
+
+/** Never rejects. */
+export async function serveStream(parts: ServeParts, request: ConnectRequest): Promise<void> {
+  const { told, observer, limits, detectionTimeoutMs } = parts;
+  const refuse = (status: 400 | 401 | 503, why: string) => {
+    request.refuse(status);
+    observer.refused(request, status, why);
+  };
+  if (parts.live.isDraining) return refuse(503, 'the waypoint is stopping');
+  if (!told.isTrusted(request.peer)) return refuse(401, `${request.peer} is of no trust domain of ours`);
+  const served = dispatch(told, request.authority);
+  if (served.kind === 'none') return refuse(served.status, served.why);
+  const source = sourceOf(request);
+  switch (protocolOf(served)) {
+    case 'TCP':
+    case 'TLS':
+      return serveTcp(parts, source, served, { kind: 'unanswered', request });
+    case 'UNKNOWN':
+      return serveDetected(parts, source, served, await detect(request.respond(200), detectionTimeoutMs));
+    default: {
+      const detected = await detect(request.respond(200), limits.headMs || detectionTimeoutMs);
+      if (detected !== undefined) serveHttp(parts, source, served, detected);
+    }
+  }
+}
+
+function protocolOf(served: Served) {
+  return served.kind === 'service' ? served.protocol : 'UNKNOWN';
+}
+
+async function serveDetected(parts: ServeParts, source: Source, served: Served, detected: Detected | undefined) {
+  if (detected === undefined) return;
+  if (detected.spoken === 'TCP') await serveTcp(parts, source, served, { kind: 'answered', detected });
+  else serveHttp(parts, source, served, detected);
+}
+
+/** Requests of one connection, each with what is known of its caller. */
+function serveHttp(parts: ServeParts, source: Source, served: Served, { leg, spoken, first }: Detected): void {
+  const { chains, limits, observer, now, live } = parts;
+  const chain = chains.http(served);
+  const called = calledOf(served);
+  const target = targetOf(served);
+  const options = {
+    limits,
+    handler: (request: Exchange['request']) => chain.handle(new Exchange(request, source, called, target, now())),
+    onRefused: (refusal: Refusal) => observer.malformed(source, served, refusal),
+  };
+  if (spoken === 'HTTP/2')
+    leg.reset('refused'); // not served yet
+  else live.add(serveHttp1(leg, options, first));
+}
+
+type Opening =
+  /** The tunnel's stream waits for its answer. */
+  | { readonly kind: 'unanswered'; readonly request: ConnectRequest }
+  | { readonly kind: 'answered'; readonly detected: Detected };
+
+async function serveTcp(parts: ServeParts, source: Source, served: Served, opening: Opening): Promise<void> {
+  const { chains, endpoints, observer, now, dial, live } = parts;
+  const startedAt = now();
+  observer.tcpOpened(source, served);
+  const counters = { sent: 0, received: 0 };
+  let to: Chosen | undefined;
+  const finish = (flags: string, details: string) => {
+    if (to !== undefined) endpoints.done(to);
+    const { received: bytesReceived, sent: bytesSent } = counters;
+    const outcome = { bytesReceived, bytesSent, durationMs: now() - startedAt, flags, details, to };
+    observer.tcpClosed(source, served, outcome);
+  };
+  const refuse = (status: 401 | 503, flags: string, details: string) => {
+    if (opening.kind === 'unanswered') opening.request.refuse(status);
+    else opening.detected.leg.reset('connect-error');
+    finish(flags, details);
+  };
+  const chain = chains.tcp(served);
+  const verdict = chain.rules.admit(source, served);
+  if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
+  const target = chain.rules.target(source, targetOf(served));
+  if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
+  let up: Leg;
+  try {
+    to = endpoints.choose(target, []);
+    up = await dial(to, source);
+  } catch (error) {
+    return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
+  }
+  const down = opening.kind === 'unanswered' ? opening.request.respond(200) : opening.detected.leg;
+  if (opening.kind === 'answered' && opening.detected.first.length > 0) {
+    counters.received += opening.detected.first.length;
+    up.write(opening.detected.first);
+  }
+  const entry = live.addTcp({
+    isAllowed: () => chain.rules.admit(source, served).kind === 'allow',
+    cut: () => {
+      down.reset('cancel');
+      up.reset('cancel');
+    },
+  });
+  const ended = await relay(down, up, counters);
+  entry[Symbol.dispose]();
+  finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
+}
+
+function calledOf(served: Served): Called {
+  if (served.kind === 'workload') {
+    const { workload, dialled } = served;
+    return { kind: 'workload', service: undefined, workload, port: dialled.port, ip: dialled.ip };
+  }
+  const { service, port, dialled } = served;
+  return { kind: 'service', service, workload: undefined, port, ip: dialled?.ip };
+}
+
+function targetOf(served: Served): Target {
+  if (served.kind === 'workload') return { kind: 'workload', uid: served.workload.uid, port: served.dialled.port };
+  return { kind: 'service', service: serviceKey(served.service), port: served.port };
+}

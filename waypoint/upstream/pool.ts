@@ -1,0 +1,130 @@
+/**
+ * HTTP connections to endpoints, kept for the next request of the same caller: each was opened in that caller's name, and the
+ * destination judges by it, so another caller may never use it.
+ */
+import type { Leg } from '../../core/hbone/index.ts';
+import {
+  type ClientConnection,
+  connectHttp1,
+  HttpError,
+  type HttpLimits,
+  type HttpVersion,
+} from '../../core/http/index.ts';
+import type { Source } from '../source.ts';
+import type { Chosen } from './endpoints.ts';
+
+export type PoolOptions = {
+  readonly dial: (chosen: Chosen, source: Source) => Promise<Leg>;
+  readonly limits: HttpLimits;
+};
+
+/** Connections that nobody uses: callers come and go, and each has its own. */
+const UNUSED_MS = 60_000;
+/** HTTP/1.1 connections of one caller to one endpoint. */
+const MAX_CONNECTIONS = 1_024;
+
+/** All connections of one caller to one endpoint in one protocol. */
+type Shelf = {
+  readonly connections: Set<ClientConnection>;
+  /** HTTP/2: those who come while the first connection is made share it. */
+  dialling: Promise<ClientConnection> | undefined;
+  underWay: number;
+};
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #limits: HttpLimits;
+  readonly #shelves = new Map<string, Shelf>();
+  #isClosed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#limits = { ...options.limits, idleMs: UNUSED_MS, connectionMs: 0 };
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const { connections } of this.#shelves.values()) size += connections.size;
+    return size;
+  }
+
+  /** A connection that takes a request now. Rejects with HttpError `connect-failed`. */
+  take(chosen: Chosen, source: Source, version: HttpVersion): ClientConnection | Promise<ClientConnection> {
+    const { workload, targetPort } = chosen.candidate;
+    const key = `${workload.uid}|${targetPort}|${version}|${source.header}`;
+    const shelf = this.#shelves.get(key);
+    if (shelf !== undefined) {
+      for (const connection of shelf.connections) if (connection.capacity > 0) return connection;
+      if (version === 'HTTP/2' && shelf.dialling !== undefined) {
+        return shelf.dialling.then((one) => (one.capacity > 0 ? one : this.#dial(key, chosen, source, version)));
+      }
+    }
+    return this.#dial(key, chosen, source, version);
+  }
+
+  /** Lets what is under way end; nothing new is opened. */
+  drain(): void {
+    this.#isClosed = true;
+    for (const { connections } of this.#shelves.values()) for (const connection of connections) connection.drain();
+  }
+
+  cut(): void {
+    this.#isClosed = true;
+    for (const { connections } of this.#shelves.values()) for (const connection of connections) connection.cut();
+  }
+
+  async #dial(key: string, chosen: Chosen, source: Source, version: HttpVersion): Promise<ClientConnection> {
+    let shelf = this.#shelves.get(key);
+    if (shelf === undefined) {
+      shelf = { connections: new Set(), dialling: undefined, underWay: 0 };
+      this.#shelves.set(key, shelf);
+    }
+    if (shelf.connections.size + shelf.underWay >= MAX_CONNECTIONS) {
+      const message = `more than ${MAX_CONNECTIONS} connections to one endpoint`;
+      throw new HttpError('connect-failed', message, { detail: 'overflow', isProcessed: false });
+    }
+    shelf.underWay += 1;
+    const dialling = this.#open(key, shelf, chosen, source, version);
+    if (version === 'HTTP/2') shelf.dialling = dialling;
+    try {
+      return await dialling;
+    } finally {
+      shelf.underWay -= 1;
+      if (shelf.dialling === dialling) shelf.dialling = undefined;
+      this.#forgetIfEmpty(key, shelf);
+    }
+  }
+
+  async #open(
+    key: string,
+    shelf: Shelf,
+    chosen: Chosen,
+    source: Source,
+    version: HttpVersion,
+  ): Promise<ClientConnection> {
+    if (version === 'HTTP/2') throw new HttpError('unsupported', 'HTTP/2 is not spoken yet', { isProcessed: false });
+    const leg = await this.#options.dial(chosen, source);
+    if (this.#isClosed) {
+      leg.reset('cancel');
+      throw new HttpError('connect-failed', 'the waypoint is stopping', { isProcessed: false });
+    }
+    const options = { limits: this.#limits, onChange: () => this.#changed(key, shelf, connection) };
+    const connection = connectHttp1(leg, options);
+    shelf.connections.add(connection);
+    void connection.closed.then(() => this.#remove(key, shelf, connection));
+    return connection;
+  }
+
+  #changed(key: string, shelf: Shelf, connection: ClientConnection): void {
+    if (connection.isOver) this.#remove(key, shelf, connection);
+  }
+
+  #remove(key: string, shelf: Shelf, connection: ClientConnection): void {
+    shelf.connections.delete(connection);
+    this.#forgetIfEmpty(key, shelf);
+  }
+
+  #forgetIfEmpty(key: string, shelf: Shelf): void {
+    if (shelf.connections.size === 0 && shelf.underWay === 0) this.#shelves.delete(key);
+  }
+}
