@@ -1,6 +1,6 @@
 /** One stream of a caller's tunnel: what it is for, what is spoken on it, and who serves it. */
 import { type ConnectRequest, type Leg, relay } from '../core/hbone/index.ts';
-import { type HttpLimits, type Refusal, serveHttp1 } from '../core/http/index.ts';
+import { type HttpLimits, type Refusal, type ServerConnection, serveHttp1, serveHttp2 } from '../core/http/index.ts';
 import { serviceKey } from '../mesh/index.ts';
 import type { Chains, Served } from './chains.ts';
 import { type Detected, detect } from './detect.ts';
@@ -90,9 +90,9 @@ function serveHttp(parts: ServeParts, source: Source, served: Served, { leg, spo
     handler: (request: Exchange['request']) => chain.handle(new Exchange(request, source, called, target, now())),
     onRefused: (refusal: Refusal) => observer.malformed(source, served, refusal),
   };
-  if (spoken === 'HTTP/2')
-    leg.reset('refused'); // not served yet
-  else live.add(serveHttp1(leg, options, first));
+  const connection: ServerConnection =
+    spoken === 'HTTP/2' ? serveHttp2(leg, options, first) : serveHttp1(leg, options, first);
+  live.add(connection);
 }
 
 type Opening =

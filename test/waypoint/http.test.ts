@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as nodeRequest } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -104,6 +105,17 @@ test('a service without endpoints is 503, no healthy upstream', async (t) => {
   for (const pod of ['cart-1', 'cart-2']) world.remove('Pod', `shop/${pod}`);
   const { status, text: answer } = await call(await world.through('web/client', `${CART}:80`), '/');
   assert.deepEqual([status, answer], [503, 'no healthy upstream']);
+});
+
+test('HTTP/2 is spoken to a port that declares it, and taken from a caller that begins with it', async (t) => {
+  const world = await WaypointWorld.start(t, { yaml: SHOP });
+  for (const n of [1, 2]) await world.http2(n, 8082, (req, res) => res.end(`${req.httpVersion} ${req.url}`));
+  const port = await world.through('web/client', `${CART}:82`);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  const stream = session.request({ ':path': '/two' });
+  assert.equal(await text(stream), '2.0 /two');
+  assert.equal((await call(port, '/one')).text, '2.0 /one');
 });
 
 test('a protocol upgrade joins caller and endpoint', async (t) => {

@@ -6,6 +6,7 @@ import type { Leg } from '../../core/hbone/index.ts';
 import {
   type ClientConnection,
   connectHttp1,
+  connectHttp2,
   HttpError,
   type HttpLimits,
   type HttpVersion,
@@ -102,14 +103,13 @@ export class Pool {
     source: Source,
     version: HttpVersion,
   ): Promise<ClientConnection> {
-    if (version === 'HTTP/2') throw new HttpError('unsupported', 'HTTP/2 is not spoken yet', { isProcessed: false });
     const leg = await this.#options.dial(chosen, source);
     if (this.#isClosed) {
       leg.reset('cancel');
       throw new HttpError('connect-failed', 'the waypoint is stopping', { isProcessed: false });
     }
     const options = { limits: this.#limits, onChange: () => this.#changed(key, shelf, connection) };
-    const connection = connectHttp1(leg, options);
+    const connection = version === 'HTTP/2' ? connectHttp2(leg, options) : connectHttp1(leg, options);
     shelf.connections.add(connection);
     void connection.closed.then(() => this.#remove(key, shelf, connection));
     return connection;
