@@ -5,8 +5,11 @@ import type { TestContext } from 'node:test';
 import { type Leg, memoryLegs, tcpLeg } from '../../hbone/index.ts';
 import { connectTcp, TcpConnection } from '../../net/index.ts';
 import { bodyOf, NO_BODY, readBody } from '../body.ts';
+import type { Deadlines } from '../deadlines.ts';
 import { HeaderFields } from '../header-fields.ts';
 import {
+  type Body,
+  type BodyEvents,
   type ClientConnection,
   type ClientRequest,
   DEFAULT_LIMITS,
@@ -105,20 +108,29 @@ export const ok: Handler = () => ({ status: 200, headers: new HeaderFields(), bo
 export function rawClient(
   handler: Handler,
   limits: HttpLimits = DEFAULT_LIMITS,
+  deadlines?: Deadlines,
 ): { readonly peer: RawPeer; readonly server: ServerConnection; readonly refusals: Refusal[] } {
   const [ours, theirs] = memoryLegs();
   const refusals: Refusal[] = [];
-  const server = serveHttp1(ours, { handler, limits, onRefused: (refusal) => void refusals.push(refusal) });
+  const server = serveHttp1(
+    ours,
+    { handler, limits, onRefused: (refusal) => void refusals.push(refusal) },
+    undefined,
+    deadlines,
+  );
   return { peer: new RawPeer(theirs), server, refusals };
 }
 
 /** A client in memory, with a raw server. */
-export function rawServer(limits: HttpLimits = DEFAULT_LIMITS): {
+export function rawServer(
+  limits: HttpLimits = DEFAULT_LIMITS,
+  deadlines?: Deadlines,
+): {
   readonly peer: RawPeer;
   readonly client: ClientConnection;
 } {
   const [ours, theirs] = memoryLegs();
-  return { client: connectHttp1(ours, { limits, onChange: () => {} }), peer: new RawPeer(theirs) };
+  return { client: connectHttp1(ours, { limits, onChange: () => {} }, deadlines), peer: new RawPeer(theirs) };
 }
 
 export const get = (target = '/', changes: Partial<ClientRequest> = {}): ClientRequest => ({
@@ -156,4 +168,40 @@ export async function listening(t: TestContext, server: Server): Promise<number>
 
 export async function dial(port: number): Promise<Leg> {
   return tcpLeg(await connectTcp({ to: { ip: '127.0.0.1', port } }));
+}
+
+/** A body that a test fills by hand. */
+export class HandBody implements Body {
+  readonly length: number | undefined;
+  readonly calls: string[] = [];
+  to: BodyEvents | undefined;
+
+  constructor(length?: number) {
+    this.length = length;
+  }
+
+  get isDelivered(): boolean {
+    return this.to !== undefined;
+  }
+
+  deliver(to: BodyEvents): void {
+    this.to = to;
+  }
+
+  pause(): void {
+    this.calls.push('pause');
+  }
+
+  resume(): void {
+    this.calls.push('resume');
+  }
+
+  cancel(): void {
+    this.calls.push('cancel');
+  }
+
+  say(text: string): this {
+    this.to?.data(Buffer.from(text, 'latin1'));
+    return this;
+  }
 }
