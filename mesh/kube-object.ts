@@ -2,6 +2,7 @@
 import type { LabelSelector } from './derive/label-selector.ts';
 import type { WaypointResource } from './l7/model.ts';
 import type { Address, Authorization } from './model.ts';
+import type { RouteStatus } from './route/derive/status.ts';
 
 export type OwnerReference = {
   readonly apiVersion: string;
@@ -101,4 +102,6 @@ export type Delta = {
   readonly authorizations: { readonly upserted: readonly Authorization[]; readonly removed: readonly string[] };
   readonly waypoints: { readonly upserted: readonly WaypointResource[]; readonly removed: readonly string[] };
   readonly conditions: readonly ConditionChange[];
+  /** What should now stand on routes. */
+  readonly routes: readonly RouteStatus[];
 };

@@ -5,6 +5,7 @@
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
+import { type NotedKind, Routes } from '../route/derive/routes.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
 import type { Collection } from './collection.ts';
@@ -22,6 +23,7 @@ import { readPod } from './pod.ts';
 import { Policies } from './policies.ts';
 import type { Reading } from './read.ts';
 import { isOfRevision } from './revision.ts';
+import { routeSurroundings } from './route-surroundings.ts';
 import { readServiceEntry } from './service-entry.ts';
 import { WAYPOINT_BOUND } from './service-waypoint.ts';
 import { WaypointResources } from './waypoint-resources.ts';
@@ -34,6 +36,7 @@ const ACCEPTED = 'ambit.io/Accepted';
 const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING];
 
 const NAMESPACE_KIND = '/Namespace';
+const ROUTE_KINDS: readonly NotedKind[] = ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'ReferenceGrant'];
 
 /** Takes note of one object of its kind; undefined: it is gone. */
 type Note = (key: string, ref: KubeObjectRef, object: KubeObject | undefined) => void;
@@ -46,6 +49,7 @@ export class Deriver {
   readonly #policies: Policies;
   readonly #addresses: Addresses;
   readonly #waypointResources: WaypointResources;
+  readonly #routes: Routes;
   readonly #notes: ReadonlyMap<string, Note>;
   readonly #dirty: Readonly<Record<OwnerKind, Set<string>>> = {
     Pod: new Set(),
@@ -70,7 +74,13 @@ export class Deriver {
     const waypoints = new Waypoints(inputs);
     const policies = this.#policies;
     this.#addresses = new Addresses({ config: current, inputs, outputs, hosts, memberships, waypoints, policies });
-    this.#waypointResources = new WaypointResources({ config: current, inputs, hosts, waypoints });
+    const routes = new Routes(routeSurroundings({ config: current, inputs, hosts, waypoints }));
+    routes.follow(({ kind, namespace, name }) => this.#dirty[kind].add(`${namespace}/${name}`));
+    this.#routes = routes;
+    inputs.serviceEntries.follow(({ old, next }) => {
+      for (const host of [...(old?.hosts ?? []), ...(next?.hosts ?? [])]) routes.hostChanged(host);
+    });
+    this.#waypointResources = new WaypointResources({ config: current, inputs, hosts, waypoints, routes });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     this.#notes = new Map<string, Note>([
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
@@ -82,6 +92,10 @@ export class Deriver {
       ['networking.istio.io/WorkloadEntry', this.#ours(this.#into(inputs.workloadEntries, readWorkloadEntry))],
       ['gateway.networking.k8s.io/Gateway', this.#into(inputs.gateways, readGateway)],
       ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
+      ...ROUTE_KINDS.map((kind): [string, Note] => [
+        `gateway.networking.k8s.io/${kind}`,
+        this.#ours((key, _, object) => routes.note(kind, key, object)),
+      ]),
       ['security.istio.io/AuthorizationPolicy', this.#ours((...note) => policies.notePolicy(...note))],
       ['security.istio.io/PeerAuthentication', this.#ours((...note) => policies.notePeer(...note))],
     ]);
@@ -192,6 +206,7 @@ export class Deriver {
 
   #derive(): Delta {
     this.#policies.derive();
+    this.#lookAtRoutes();
     for (const kind of Object.keys(this.#dirty) as OwnerKind[]) {
       for (const key of this.#dirty[kind]) {
         const owner = `${kind} ${key}`;
@@ -200,6 +215,18 @@ export class Deriver {
       }
       this.#dirty[kind].clear();
     }
-    return this.#outputs.take();
+    return { ...this.#outputs.take(), routes: this.#routes.takeStatuses() };
+  }
+
+  /** Of what changed, routes may make something else, for themselves and for the services that they are about. */
+  #lookAtRoutes(): void {
+    for (const kind of ['Service', 'ServiceEntry'] as const) {
+      for (const key of [...this.#dirty[kind]]) {
+        const slash = key.indexOf('/');
+        this.#routes.serviceChanged({ kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) });
+        const hosts = kind === 'ServiceEntry' ? this.#inputs.serviceEntries.get(key)?.hosts : undefined;
+        for (const host of hosts ?? []) this.#routes.hostChanged(host);
+      }
+    }
   }
 }

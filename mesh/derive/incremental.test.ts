@@ -9,6 +9,8 @@ import {
   type MeshConfig,
 } from '../kube-object.ts';
 import { addressKey, authorizationKey } from '../model.ts';
+import type { RouteStatus } from '../route/derive/status.ts';
+import { grant, route } from '../route/derive/test-derive-routes.ts';
 import { seeded, shuffled } from '../test-support.ts';
 import { Deriver } from './deriver.ts';
 import {
@@ -27,7 +29,7 @@ import {
 
 const KINDS = [
   ...['pod', 'pod', 'pod', 'service', 'service', 'slice', 'node', 'namespace', 'policy', 'policy', 'peer', 'peer'],
-  ...['entry', 'entry', 'machine', 'gateway', 'class'],
+  ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant'],
 ];
 const NAMESPACES = ['app', 'other', 'istio-system'];
 
@@ -104,6 +106,33 @@ function randomObject(random: () => number): KubeObject {
       return gatewayClass(one('c1', 'c2'), {
         labels: maybe({ 'istio.io/waypoint-for': 'all' }) as Record<string, string>,
       });
+    case 'grant':
+      return grant(
+        path('g', 'h'),
+        { kind: one('HTTPRoute', 'TCPRoute'), namespace: one(...NAMESPACES) },
+        { kind: 'Service', ...maybe({ name: one('s', 't') }) },
+      );
+    case 'route': {
+      const service = () => ({
+        group: '',
+        kind: 'Service',
+        name: one('s', 't'),
+        ...maybe({ namespace: one(...NAMESPACES) }),
+      });
+      const host = { group: 'networking.istio.io', kind: 'Hostname', name: one('a.example.com', 'b.example.com') };
+      const entry = { group: 'networking.istio.io', kind: 'ServiceEntry', name: one('e', 'f') };
+      const backend = () => ({ ...one(service(), service(), host), ...maybe({ port: one(80, 81) }) });
+      const rule = {
+        backendRefs: [backend(), backend()],
+        ...maybe({ matches: [{ path: { value: one('/a', 'bad') } }] }),
+      };
+      const parent = { ...one(service(), service(), entry), ...maybe({ port: one(80, 81) }) };
+      const spec = { parentRefs: [parent], hostnames: ['x'], rules: [rule] };
+      return route(one('HTTPRoute', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'), path('r', 'q'), spec, {
+        generation: one(1, 2),
+        labels: revision() as Record<string, string>,
+      });
+    }
     case 'pod':
       return pod(path('a', 'b', 'c'), {
         ips: [`10.0.0.${1 + Math.floor(random() * 6)}`].slice(random() < 0.1 ? 1 : 0),
@@ -169,6 +198,7 @@ function randomObject(random: () => number): KubeObject {
 }
 
 const conditionKey = ({ object, type }: ConditionChange) => `${object.kind} ${object.namespace}/${object.name} ${type}`;
+const routeKey = ({ object }: RouteStatus) => `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`;
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 test('deriving step by step gives what deriving from scratch gives, for random histories', () => {
@@ -180,11 +210,20 @@ test('deriving step by step gives what deriving from scratch gives, for random h
     const addresses = new Map<string, unknown>();
     const authorizations = new Map<string, unknown>();
     const conditions = new Map<string, ConditionChange>();
+    const waypoints = new Map<string, unknown>();
+    const routes = new Map<string, RouteStatus>();
     const follow = (delta: Delta, gone?: string) => {
       for (const a of delta.addresses.upserted) addresses.set(addressKey(a), a);
       for (const key of delta.addresses.removed) addresses.delete(key);
       for (const a of delta.authorizations.upserted) authorizations.set(authorizationKey(a), a);
       for (const key of delta.authorizations.removed) authorizations.delete(key);
+      for (const w of delta.waypoints.upserted) waypoints.set(w.name, w);
+      for (const key of delta.waypoints.removed) waypoints.delete(key);
+      for (const status of delta.routes) {
+        const key = routeKey(status);
+        if (status.parents.length === 0) routes.delete(key);
+        else routes.set(key, status);
+      }
       for (const c of delta.conditions) {
         const key = conditionKey(c);
         if (c.status === undefined) conditions.delete(key);
@@ -217,6 +256,9 @@ test('deriving step by step gives what deriving from scratch gives, for random h
       const all = scratch.applyAll(shuffled([...world.values()], random));
       assert.deepEqual(sorted(deriver.addresses), sorted(scratch.addresses), where);
       assert.deepEqual(sorted(deriver.authorizations), sorted(scratch.authorizations), where);
+      assert.deepEqual(sorted(deriver.waypoints), sorted(scratch.waypoints), where);
+      assert.deepEqual(sorted(waypoints), sorted(deriver.waypoints), `deltas, ${where}`);
+      assert.deepEqual(sorted(routes), sorted(new Map(all.routes.map((r) => [routeKey(r), r]))), `routes, ${where}`);
       assert.deepEqual(sorted(addresses), sorted(deriver.addresses), `deltas, ${where}`);
       assert.deepEqual(sorted(authorizations), sorted(deriver.authorizations), `deltas, ${where}`);
       const said = new Map(

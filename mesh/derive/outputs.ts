@@ -104,7 +104,7 @@ export class Outputs {
     this.#conditions.delete(objectName(ref));
   }
 
-  take(): Delta {
+  take(): Omit<Delta, 'routes'> {
     const conditions = this.#changes;
     this.#changes = [];
     return {

@@ -1,13 +1,17 @@
 /** From gateways, and from what is bound to them, to what each waypoint is told. */
 import type { MeshConfig } from '../kube-object.ts';
-import type { PortConfig, WaypointResource } from '../l7/model.ts';
-import type { AppProtocol } from '../model.ts';
+import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
+import type { ServiceRef } from '../route/derive/facts.ts';
+import type { RoutedService } from '../route/derive/resolve.ts';
+import type { Routes } from '../route/derive/routes.ts';
+import { servicesIn } from '../route/derive/tables.ts';
 import type { OwnerKind } from './dependents.ts';
 import type { GatewayFacts } from './gateway.ts';
 import type { Hosts } from './hosts.ts';
 import type { Inputs } from './inputs.ts';
 import { hostnameOf } from './kube-service.ts';
 import { podUid } from './pod.ts';
+import { routedService } from './route-surroundings.ts';
 import type { WaypointWish } from './waypoint-wish.ts';
 import type { WaypointBinding, Waypoints } from './waypoints.ts';
 import { workloadEntryUid } from './workload-entry.ts';
@@ -17,6 +21,7 @@ export type WaypointResourceParts = {
   readonly inputs: Inputs;
   readonly hosts: Hosts;
   readonly waypoints: Waypoints;
+  readonly routes: Routes;
 };
 
 /** What a resource of this revision asks of its reader. */
@@ -52,9 +57,10 @@ export class WaypointResources {
     if (service === undefined) return [];
     const { namespace, waypoint } = service;
     const binding = this.#parts.waypoints.bind({ namespace, waypoint, traffic: 'service' });
-    const served = { namespace, ports: service.ports.filter(({ isTcp }) => isTcp) };
-    const hostname = hostnameOf(service, this.#parts.config());
-    return gatewaysOf(binding).map((gateway) => this.#serviceResource(gateway, served, hostname));
+    const gateways = gatewaysOf(binding);
+    if (gateways.length === 0) return [];
+    const served = this.#served(service, routedService(service, hostnameOf(service, this.#parts.config())));
+    return gateways.map((gateway) => serviceResource(gateway, served));
   }
 
   #serviceEntry(key: string): readonly WaypointResource[] {
@@ -64,19 +70,25 @@ export class WaypointResources {
     const isPrivate = hosts.visibilityOf(entry) === 'NAMESPACE';
     const { namespace, waypoint } = entry;
     const binding = waypoints.bind({ namespace, waypoint, traffic: 'service', isPrivate });
-    const served = hosts.servedBy(entry);
-    return gatewaysOf(binding).flatMap((gateway) => served.map((host) => this.#serviceResource(gateway, entry, host)));
+    const gateways = gatewaysOf(binding);
+    if (gateways.length === 0) return [];
+    const served = hosts.servedBy(entry).map((host) => this.#served(entry, routedService(entry, host)));
+    return gateways.flatMap((gateway) => served.map((one) => serviceResource(gateway, one)));
   }
 
-  #serviceResource(
-    gateway: GatewayFacts,
-    { namespace, ports }: { readonly namespace: string; readonly ports: readonly DeclaredPort[] },
-    hostname: string,
-  ): WaypointResource {
+  #served(parent: ServiceRef, service: RoutedService): ServiceConfig {
+    const { namespace, hostname, ports } = service;
+    const routes = this.#parts.routes.ofService(parent, service);
+    const references = new Set([`${namespace}/${hostname}`]);
+    for (const ofPort of routes.values()) for (const key of servicesIn(ofPort)) references.add(key);
     return {
-      minRevision: MIN_REVISION,
-      name: `${gateway.key}/service/${namespace}/${hostname}`,
-      service: { namespace, hostname, ports: ports.map(portConfig), references: [`${namespace}/${hostname}`] },
+      namespace,
+      hostname,
+      ports: ports.map(({ port, protocol }) => {
+        const ofPort = routes.get(port);
+        return { port, protocol, ...(ofPort && { routes: ofPort }) };
+      }),
+      references: [...references],
     };
   }
 
@@ -104,10 +116,9 @@ export class WaypointResources {
   }
 }
 
-type DeclaredPort = { readonly port: number; readonly appProtocol: AppProtocol };
-
-function portConfig({ port, appProtocol }: DeclaredPort): PortConfig {
-  return { port, protocol: appProtocol };
+function serviceResource(gateway: GatewayFacts, service: ServiceConfig): WaypointResource {
+  const name = `${gateway.key}/service/${service.namespace}/${service.hostname}`;
+  return { minRevision: MIN_REVISION, name, service };
 }
 
 /** The waypoint, and the one that is being tried beside it. */

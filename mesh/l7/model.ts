@@ -3,6 +3,7 @@
  * `core/xds/proto/ambit/waypoint/v1`, which has the rule for versions.
  */
 import type { AppProtocol } from '../model.ts';
+import type { PortRoutes } from '../route/model.ts';
 
 /** What this code can read; see `min_revision` in the schema. */
 export const WAYPOINT_REVISION = 1;
@@ -34,6 +35,8 @@ export type ServiceConfig = {
 export type PortConfig = {
   readonly port: number;
   readonly protocol: AppProtocol;
+  /** Absent: everything goes to the service itself. */
+  readonly routes?: PortRoutes;
 };
 
 export type WorkloadConfig = { readonly uid: string };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { match } from '../table.ts';
 import { request } from '../test-routes.ts';
+import { servicesIn } from './tables.ts';
 import { httpRoute, parentRef, RouteMesh, route } from './test-derive-routes.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -146,8 +147,6 @@ test('the services that routes send to are known', () => {
   const around = mesh();
   const mirror = { type: 'RequestMirror', requestMirror: { backendRef: to('v2') } };
   around.note(httpRoute('ns/h', 'echo', [{ filters: [mirror], backendRefs: [to('v1'), to('nobody')] }]));
-  const service = around.services.get('ns/echo');
-  assert.ok(service);
-  const references = around.routes.referencesOf({ kind: 'Service', namespace: 'ns', name: 'echo' }, service);
-  assert.deepEqual([...references].sort(), ['ns/v1.ns.svc.cluster.local', 'ns/v2.ns.svc.cluster.local']);
+  const found = [...around.tables('ns/echo').values()].flatMap((routes) => [...servicesIn(routes)]);
+  assert.deepEqual([...new Set(found)].sort(), ['ns/v1.ns.svc.cluster.local', 'ns/v2.ns.svc.cluster.local']);
 });

@@ -88,22 +88,6 @@ export class Routes {
     return tablesOf(service, this.#attachedTo(parent), this.#around);
   }
 
-  /** Keys `namespace/hostname` of all services that the routes of a parent may send to. */
-  referencesOf(parent: ServiceRef, service: RoutedService): ReadonlySet<string> {
-    const keys = new Set<string>();
-    for (const { http, tcp } of this.ofService(parent, service).values()) {
-      for (const { actions } of http) {
-        for (const { backends, mirrors } of actions) {
-          for (const { service: key } of [...backends, ...mirrors]) if (key !== '') keys.add(key);
-        }
-      }
-      for (const { rules } of tcp) {
-        for (const { backends } of rules) for (const { service: key } of backends) if (key !== '') keys.add(key);
-      }
-    }
-    return keys;
-  }
-
   /** Statuses that should now stand, of those routes for which they are not what they were. */
   takeStatuses(): readonly RouteStatus[] {
     const changes: RouteStatus[] = [];

@@ -42,6 +42,18 @@ export function tablesOf(
   return tables;
 }
 
+/** Keys `namespace/hostname` of all services that something may be sent to. */
+export function* servicesIn({ http, tcp }: PortRoutes): Generator<string> {
+  for (const { actions } of http) {
+    for (const { backends, mirrors } of actions) {
+      for (const { service } of [...backends, ...mirrors]) if (service !== '') yield service;
+    }
+  }
+  for (const { rules } of tcp) {
+    for (const { backends } of rules) for (const { service } of backends) if (service !== '') yield service;
+  }
+}
+
 /** What is spoken on the ports that a kind of route is for when it names none. */
 const TAKES: Readonly<Record<RouteKind, ReadonlySet<AppProtocol>>> = {
   HTTPRoute: new Set(['HTTP11', 'HTTP2', 'GRPC', 'UNKNOWN']),

@@ -13,13 +13,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { PortRoutes } from "./route_pb.ts";
+import { file_ambit_waypoint_v1_route } from "./route_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ambit/waypoint/v1/waypoint.proto.
  */
 export const file_ambit_waypoint_v1_waypoint: GenFile = /*@__PURE__*/
-  fileDesc("CiBhbWJpdC93YXlwb2ludC92MS93YXlwb2ludC5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEi/QEKCFdheXBvaW50EhQKDG1pbl9yZXZpc2lvbhgBIAEoDRIMCgRuYW1lGAIgASgJEjYKB2dhdGV3YXkYAyABKAsyIC5hbWJpdC53YXlwb2ludC52MS5HYXRld2F5Q29uZmlnSACIAQESNgoHc2VydmljZRgEIAEoCzIgLmFtYml0LndheXBvaW50LnYxLlNlcnZpY2VDb25maWdIAYgBARI4Cgh3b3JrbG9hZBgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLldvcmtsb2FkQ29uZmlnSAKIAQFCCgoIX2dhdGV3YXlCCgoIX3NlcnZpY2VCCwoJX3dvcmtsb2FkIkcKDUdhdGV3YXlDb25maWcSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNdHJ1c3RfZG9tYWlucxgDIAMoCSJ2Cg1TZXJ2aWNlQ29uZmlnEhEKCW5hbWVzcGFjZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIsCgVwb3J0cxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLlBvcnRDb25maWcSEgoKcmVmZXJlbmNlcxgEIAMoCSKgAQoKUG9ydENvbmZpZxIMCgRwb3J0GAEgASgNEjgKCHByb3RvY29sGAIgASgOMiYuYW1iaXQud2F5cG9pbnQudjEuUG9ydENvbmZpZy5Qcm90b2NvbCJKCghQcm90b2NvbBILCgdVTktOT1dOEAASCgoGSFRUUDExEAESCQoFSFRUUDIQAhIICgRHUlBDEAMSBwoDVENQEAQSBwoDVExTEAUiHQoOV29ya2xvYWRDb25maWcSCwoDdWlkGAEgASgJYgZwcm90bzM");
+  fileDesc("CiBhbWJpdC93YXlwb2ludC92MS93YXlwb2ludC5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEi/QEKCFdheXBvaW50EhQKDG1pbl9yZXZpc2lvbhgBIAEoDRIMCgRuYW1lGAIgASgJEjYKB2dhdGV3YXkYAyABKAsyIC5hbWJpdC53YXlwb2ludC52MS5HYXRld2F5Q29uZmlnSACIAQESNgoHc2VydmljZRgEIAEoCzIgLmFtYml0LndheXBvaW50LnYxLlNlcnZpY2VDb25maWdIAYgBARI4Cgh3b3JrbG9hZBgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLldvcmtsb2FkQ29uZmlnSAKIAQFCCgoIX2dhdGV3YXlCCgoIX3NlcnZpY2VCCwoJX3dvcmtsb2FkIkcKDUdhdGV3YXlDb25maWcSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNdHJ1c3RfZG9tYWlucxgDIAMoCSJ2Cg1TZXJ2aWNlQ29uZmlnEhEKCW5hbWVzcGFjZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIsCgVwb3J0cxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLlBvcnRDb25maWcSEgoKcmVmZXJlbmNlcxgEIAMoCSLfAQoKUG9ydENvbmZpZxIMCgRwb3J0GAEgASgNEjgKCHByb3RvY29sGAIgASgOMiYuYW1iaXQud2F5cG9pbnQudjEuUG9ydENvbmZpZy5Qcm90b2NvbBIyCgZyb3V0ZXMYAyABKAsyHS5hbWJpdC53YXlwb2ludC52MS5Qb3J0Um91dGVzSACIAQEiSgoIUHJvdG9jb2wSCwoHVU5LTk9XThAAEgoKBkhUVFAxMRABEgkKBUhUVFAyEAISCAoER1JQQxADEgcKA1RDUBAEEgcKA1RMUxAFQgkKB19yb3V0ZXMiHQoOV29ya2xvYWRDb25maWcSCwoDdWlkGAEgASgJYgZwcm90bzM", [file_ambit_waypoint_v1_route]);
 
 /**
  * @generated from message ambit.waypoint.v1.Waypoint
@@ -142,6 +144,13 @@ export type PortConfig = Message<"ambit.waypoint.v1.PortConfig"> & {
    * @generated from field: ambit.waypoint.v1.PortConfig.Protocol protocol = 2;
    */
   protocol: PortConfig_Protocol;
+
+  /**
+   * Absent: everything goes to the service itself.
+   *
+   * @generated from field: optional ambit.waypoint.v1.PortRoutes routes = 3;
+   */
+  routes?: PortRoutes | undefined;
 };
 
 /**
