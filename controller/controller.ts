@@ -101,6 +101,7 @@ export async function startController(config: ControllerConfig, deps: Controller
       timers: SYSTEM_TIMERS,
       metrics,
       onConditions: (changes) => writers.setConditions(changes),
+      onRouteStatuses: (statuses) => writers.setRouteStatuses(statuses),
     }),
   );
   const everything = Object.values(informers);

@@ -16,6 +16,11 @@ export type Informers = {
   /** Of Gateway API, which somebody else may install, or nobody. */
   readonly gateways: Informer<KubeObject>;
   readonly gatewayClasses: Informer<KubeObject>;
+  readonly httpRoutes: Informer<KubeObject>;
+  readonly grpcRoutes: Informer<KubeObject>;
+  readonly tcpRoutes: Informer<KubeObject>;
+  readonly tlsRoutes: Informer<KubeObject>;
+  readonly referenceGrants: Informer<KubeObject>;
 };
 
 /** Made, not yet started: handlers come first. */
@@ -40,5 +45,10 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     workloadEntries: of(RESOURCES.WorkloadEntry, true),
     gateways: of(RESOURCES.Gateway, true),
     gatewayClasses: of(RESOURCES.GatewayClass, true),
+    httpRoutes: of(RESOURCES.HTTPRoute, true),
+    grpcRoutes: of(RESOURCES.GRPCRoute, true),
+    tcpRoutes: of(RESOURCES.TCPRoute, true),
+    tlsRoutes: of(RESOURCES.TLSRoute, true),
+    referenceGrants: of(RESOURCES.ReferenceGrant, true),
   };
 }

@@ -1,12 +1,13 @@
 /** What the controller writes back to the cluster: conditions, addresses of ServiceEntries, and the root certificate in every namespace. Leaders only. */
 import { type KubeClient, RESOURCES } from '../core/kube/index.ts';
 import type { Logger } from '../core/telemetry/index.ts';
-import { type Cidr, type ConditionChange, isOfRevision } from '../mesh/index.ts';
+import { type Cidr, type ConditionChange, isOfRevision, type KubeObject, type RouteStatus } from '../mesh/index.ts';
 import { RootDistribution } from './authority/root-distribution.ts';
 import type { Clock } from './clock.ts';
 import type { Informers } from './informers.ts';
 import { AddressWriter } from './kube/address-writer.ts';
 import type { Leaders } from './kube/leaders.ts';
+import { RouteStatusWriter } from './kube/route-status-writer.ts';
 import { StatusWriter } from './kube/status-writer.ts';
 
 export type WritersOptions = {
@@ -29,6 +30,7 @@ const NAMESPACE_LEASE = 'istio-namespace-controller-election';
 
 export class Writers implements AsyncDisposable {
   readonly #status: StatusWriter | undefined;
+  readonly #routes: RouteStatusWriter | undefined;
   readonly #addresses: AddressWriter | undefined;
   readonly #roots: RootDistribution;
 
@@ -39,6 +41,11 @@ export class Writers implements AsyncDisposable {
     };
     if (o.writesStatus) {
       const policies = { fieldManager: 'istio-ambient-ztunnel-policy', list: 'one-value' } as const;
+      const isOurs = (object: KubeObject): boolean => isOfRevision(object, o.revision);
+      const leads = o.leaders.join(STATUS_LEASE, () => {
+        this.#status?.lookAtAll();
+        this.#routes?.lookAtAll();
+      });
       this.#status = new StatusWriter({
         client,
         kinds: [
@@ -63,8 +70,17 @@ export class Writers implements AsyncDisposable {
             list: 'one-value',
           },
         ],
-        isOurs: (object) => isOfRevision(object, o.revision),
-        leads: o.leaders.join(STATUS_LEASE, () => this.#status?.lookAtAll()),
+        isOurs,
+        leads,
+        clock,
+        onProblem,
+      });
+      const { httpRoutes, grpcRoutes, tcpRoutes, tlsRoutes } = informers;
+      this.#routes = new RouteStatusWriter({
+        client,
+        informers: { HTTPRoute: httpRoutes, GRPCRoute: grpcRoutes, TCPRoute: tcpRoutes, TLSRoute: tlsRoutes },
+        isOurs,
+        leads,
         clock,
         onProblem,
       });
@@ -95,6 +111,11 @@ export class Writers implements AsyncDisposable {
     this.#status?.set(changes);
   }
 
+  /** What should now stand on routes. */
+  setRouteStatuses(statuses: readonly RouteStatus[]): void {
+    this.#routes?.set(statuses);
+  }
+
   /** Resolves when it is known which namespaces have the root. */
   async start(): Promise<void> {
     this.#addresses?.start();
@@ -103,6 +124,7 @@ export class Writers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#status?.[Symbol.asyncDispose]();
+    await this.#routes?.[Symbol.asyncDispose]();
     await this.#addresses?.[Symbol.asyncDispose]();
     await this.#roots[Symbol.asyncDispose]();
   }

@@ -1,7 +1,14 @@
 /** From informers to what the discovery service serves: pending changes are gathered, derived together, and published. */
 import { type Informer, objectKey } from '../../core/kube/index.ts';
 import { type MeshStores, publishDelta } from '../../core/xds/index.ts';
-import { type ConditionChange, type Delta, Deriver, type KubeObject, type MeshConfig } from '../../mesh/index.ts';
+import {
+  type ConditionChange,
+  type Delta,
+  Deriver,
+  type KubeObject,
+  type MeshConfig,
+  type RouteStatus,
+} from '../../mesh/index.ts';
 import type { ControllerMetrics } from '../observe/metrics.ts';
 import type { WaypointScope } from './access.ts';
 import { Debounce, type Timers } from './debounce.ts';
@@ -15,6 +22,7 @@ export type DerivationOptions = {
   readonly timers: Timers;
   readonly metrics: Pick<ControllerMetrics, 'inbound' | 'triggered' | 'pushed' | 'debounce'>;
   readonly onConditions: (changes: readonly ConditionChange[]) => void;
+  readonly onRouteStatuses: (statuses: readonly RouteStatus[]) => void;
 };
 
 type Change =
@@ -100,5 +108,6 @@ export class Derivation implements Disposable {
     if (authorizations.upserted.length + authorizations.removed.length > 0) this.#options.metrics.pushed('wads');
     if (delta.waypoints.upserted.length + delta.waypoints.removed.length > 0) this.#options.metrics.pushed('waypoint');
     if (conditions.length > 0) this.#options.onConditions(conditions);
+    if (delta.routes.length > 0) this.#options.onRouteStatuses(delta.routes);
   }
 }
