@@ -1,7 +1,7 @@
 /**
  * Every code that analysis can give: the one table that documents them. A code keeps its meaning for ever; IST ones are those of
  * the reference (controller.md section 8.4), AMB ones are ours: 01 policies, 02 STRICT, 03 who is in the mesh, 04 the network, 05 services,
- * 06 enrolment.
+ * 06 enrolment, 07 waypoints and routes.
  */
 export const SEVERITIES = ['error', 'warning', 'info'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -123,6 +123,29 @@ export const CODES = {
   AMB0606: code('CallersMayBeOutside', 'warning', 'before STRICT: pods outside the mesh that may be callers'),
   AMB0607: code('PlaintextOpen', 'error', 'before STRICT: connections without identity that are open now'),
   AMB0608: code('NotVisible', 'info', 'before enrolment: what nobody can see before'),
+
+  AMB0701: code(
+    'WaypointNotReady',
+    'error',
+    'a waypoint that is asked for and has no address: traffic goes without it',
+  ),
+  AMB0702: code('WaypointNotAdmitting', 'error', 'a waypoint is asked for that does not admit who asks'),
+  AMB0703: code('WaypointForOtherTraffic', 'warning', 'a waypoint is asked for that serves traffic of another type'),
+  AMB0704: code('WaypointUnused', 'info', 'a waypoint that nobody asks for'),
+  AMB0705: code('TargetNotEnforced', 'error', 'a policy whose target has no waypoint that could enforce it'),
+  AMB0706: code(
+    'CallersNamedBehindWaypoint',
+    'info',
+    'an L4 policy behind a waypoint that lets in callers, but not the waypoint: only some ztunnels know whom it speaks for',
+  ),
+  AMB0707: code('HttpPolicyOnTcpPort', 'warning', 'a policy about HTTP for a port whose connections nobody looks into'),
+  AMB0708: code(
+    'HttpRulesOnUndeclaredPort',
+    'warning',
+    'policies or routes about HTTP for a port that names no protocol: it has to be guessed',
+  ),
+  AMB0709: code('TokenNotRequired', 'warning', 'a RequestAuthentication alone: requests without a token pass'),
+  AMB0710: code('WaypointForNothing', 'info', 'a waypoint that serves no traffic by its own word'),
 } as const satisfies Readonly<Record<string, CodeFacts>>;
 
 export type Code = keyof typeof CODES;

@@ -1,6 +1,8 @@
 /** What the controllers wrote into the status of objects: whatever is not in force as written. */
 import { fields, list, text } from '../derive/read.ts';
-import { type Finding, finding, refOf } from './finding.ts';
+import { WAYPOINT_BOUND } from '../derive/service-waypoint.ts';
+import { bindingsOf } from './bindings.ts';
+import { type Finding, finding, formatRef, refOf } from './finding.ts';
 import type { World } from './world.ts';
 
 const TYPES = new Set([
@@ -16,6 +18,7 @@ const TYPES = new Set([
 const GROUPS = /^(security\.istio\.io|networking\.istio\.io|telemetry\.istio\.io|gateway\.networking\.k8s\.io)\/|^v1$/;
 
 export function* negativeConditions(world: World): Generator<Finding> {
+  const told = new Set(bindingsOf(world).unfulfilled.map((one) => `${one.kind} ${one.namespace}/${one.name}`));
   for (const object of world.all) {
     if (object.kind === 'Pod' || object['status'] === undefined || !GROUPS.test(object.apiVersion)) continue;
     for (const condition of list(fields(object['status'])['conditions'])) {
@@ -23,6 +26,8 @@ export function* negativeConditions(world: World): Generator<Finding> {
       if (!TYPES.has(text(type)) || (status !== 'False' && reason !== 'PartiallyInvalid')) continue;
       const isOld = typeof observedGeneration === 'number' && observedGeneration < (object.metadata.generation ?? 0);
       if (isOld) continue; // it is about what stood there before
+      // Found from the objects as well, where more is said about it.
+      if (text(type) === WAYPOINT_BOUND && told.has(formatRef(refOf(object)))) continue;
       yield finding('IST0171', refOf(object), {
         field: `status.conditions[${JSON.stringify(type)}]`,
         message: `${type} is ${status} (${text(reason)}): ${text(message)}`,

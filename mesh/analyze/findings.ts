@@ -1,5 +1,6 @@
 /** The analysis as a whole: all families, each finding once, what people muted left out, the worst first. */
 import type { MeshModel } from '../predict/model.ts';
+import { callersNamedBehindWaypoint } from './behind-waypoint.ts';
 import { unknownCallers } from './callers.ts';
 import { SEVERITIES } from './codes.ts';
 import { negativeConditions } from './conditions.ts';
@@ -17,6 +18,8 @@ import { shadowedRules } from './shadowed.ts';
 import { strictProblems } from './strict.ts';
 import { blockedTunnels } from './tunnel-blocked.ts';
 import { validationProblems } from './validation.ts';
+import { waypointPolicyProblems } from './waypoint-policies.ts';
+import { waypointProblems } from './waypoints.ts';
 import { type World, worldOf } from './world.ts';
 
 type Family = (world: World) => Iterable<Finding>;
@@ -38,6 +41,9 @@ const FAMILIES: readonly Family[] = [
   serviceEntryProblems,
   missingWaypoints,
   missingTargets,
+  waypointProblems,
+  waypointPolicyProblems,
+  callersNamedBehindWaypoint,
   negativeConditions,
 ];
 

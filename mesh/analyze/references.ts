@@ -71,10 +71,16 @@ export function* missingTargets(world: World): Generator<Finding> {
           .filter((o) => o.metadata.namespace === namespace)
           .map((o) => o.metadata.name),
       );
+      const elsewhere = world.objects(kind).filter((o) => o.metadata.name === name);
+      const [other] = elsewhere;
+      const move =
+        other === undefined || elsewhere.length > 1
+          ? undefined
+          : `move the policy to namespace ${other.metadata.namespace}, where ${name} is: a target is in the namespace of its policy`;
       yield finding('IST0101', refOf(policy), {
         field,
         message: `there is no ${text(target['kind'])} ${name} in namespace ${namespace}: the policy is about nothing`,
-        fix: near === undefined ? 'correct the name, or make what it names' : `write ${near}`,
+        fix: near === undefined ? (move ?? 'correct the name, or make what it names') : `write ${near}`,
       });
     }
   }

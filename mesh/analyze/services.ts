@@ -2,7 +2,8 @@
 import { type KubeServicePort, readService } from '../derive/kube-service.ts';
 import { fields, labelsOf, list, text } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
-import { type Finding, finding, refOf, some } from './finding.ts';
+import { type Finding, finding, formatRef, refOf, some } from './finding.ts';
+import { httpRulesAbout } from './http-rules.ts';
 import { declaredPorts } from './ports.ts';
 import type { AnalyzedPod, World } from './world.ts';
 
@@ -75,10 +76,19 @@ function* portNames(service: KubeObject, world: World): Generator<Finding> {
     const { name, appProtocol, protocol, port } = fields(entry);
     if (appProtocol !== undefined || protocol === 'UDP') continue;
     if (PROTOCOLS.has(text(name).split('-')[0] ?? '')) continue;
-    yield finding(isExternalName ? 'IST0150' : 'IST0118', refOf(service), {
+    const rules = isExternalName ? [] : httpRulesAbout(service, world);
+    const what = `${JSON.stringify(text(name))} tells no protocol for port ${port}`;
+    const guessed =
+      'the waypoint has to guess from the first bytes, and who waits for the server to speak waits as well';
+    const about =
+      rules.length === 0
+        ? ''
+        : `; ${some(rules.map((rule) => formatRef(refOf(rule))))} hold for it when it looks like HTTP`;
+    yield finding(isExternalName ? 'IST0150' : rules.length === 0 ? 'IST0118' : 'AMB0708', refOf(service), {
       field: `spec.ports[${index}].name`,
-      message: `${JSON.stringify(text(name))} tells no protocol for port ${port}: it is carried as plain TCP`,
+      message: isExternalName ? `${what}: it is carried as plain TCP` : `${what}: ${guessed}${about}`,
       fix: 'name it PROTOCOL or PROTOCOL-SOMETHING, as in http or grpc-orders, or set appProtocol',
+      related: rules.map(refOf),
     });
   }
 }

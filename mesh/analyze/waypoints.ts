@@ -1,0 +1,100 @@
+/** Waypoints that serve nothing, and who asks for one that does not serve it. */
+import { labelsOf } from '../derive/read.ts';
+import { waypointWish, wishedGateways } from '../derive/waypoint-wish.ts';
+import { bindingsOf, GATEWAY, isWaypoint, type Unfulfilled, wisherOf } from './bindings.ts';
+import type { Code } from './codes.ts';
+import { type Finding, finding, formatRef, type ObjectRef, podField, refOf, some } from './finding.ts';
+import { kindOf, type World } from './world.ts';
+
+const USE = 'metadata.labels["istio.io/use-waypoint"]';
+const FOR = 'istio.io/waypoint-for';
+const WISHERS = [
+  '/Namespace',
+  '/Service',
+  '/Pod',
+  'networking.istio.io/ServiceEntry',
+  'networking.istio.io/WorkloadEntry',
+];
+
+export function* waypointProblems(world: World): Generator<Finding> {
+  const asked = askedFor(world);
+  for (const gateway of world.objects(GATEWAY)) {
+    if (!isWaypoint(gateway, world)) continue;
+    const ref = refOf(gateway);
+    const users = asked.get(`${ref.namespace}/${ref.name}`) ?? [];
+    if (labelsOf(gateway.metadata.labels)[FOR] === 'none') {
+      yield finding('AMB0710', ref, {
+        field: `metadata.labels["${FOR}"]`,
+        message: 'serves no traffic at all: who asks for it goes without a waypoint',
+        fix: 'say service, workload or all, unless it is there to be tried out',
+        related: users,
+      });
+    } else if (users.length === 0) {
+      yield finding('AMB0704', ref, {
+        message: 'nobody asks for it: it carries nothing, and policies about it enforce nothing',
+        fix: `label a Namespace, Service or Pod istio.io/use-waypoint: ${ref.name}, or take the waypoint away`,
+      });
+    }
+  }
+  for (const wish of bindingsOf(world).unfulfilled) {
+    const found = unfulfilledWish(wish, asked, world);
+    if (found !== undefined) yield found;
+  }
+}
+
+/** Objects that name a waypoint, by its `namespace/name`. */
+function askedFor(world: World): ReadonlyMap<string, readonly ObjectRef[]> {
+  const asked = new Map<string, ObjectRef[]>();
+  for (const object of WISHERS.flatMap(world.objects)) {
+    const { name, namespace = '', labels, annotations } = object.metadata;
+    const own = kindOf(object) === '/Namespace' ? name : namespace;
+    for (const key of wishedGateways(waypointWish(labelsOf(labels), annotations), own)) {
+      asked.set(key, [...(asked.get(key) ?? []), refOf(object)]);
+    }
+  }
+  return asked;
+}
+
+const CODE_OF: Readonly<Record<string, Code>> = {
+  WaypointIsNotReady: 'AMB0701',
+  AttachmentDenied: 'AMB0702',
+  CrossNamespaceWaypointForbidden: 'AMB0702',
+  UnsupportedTrafficType: 'AMB0703',
+};
+const FIXES: Readonly<Record<string, string>> = {
+  AttachmentDenied:
+    'admit the namespace in the Gateway (spec.listeners[].allowedRoutes.namespaces), or use a waypoint of its own',
+  CrossNamespaceWaypointForbidden:
+    'use a waypoint of its own namespace, or let others see its hosts (serviceEntryVisibility of the mesh configuration)',
+  UnsupportedTrafficType: `label the Gateway ${FOR}: all, or take istio.io/use-waypoint away here`,
+};
+
+function unfulfilledWish(
+  { kind, namespace, name, reason, message }: Unfulfilled,
+  asked: ReadonlyMap<string, readonly ObjectRef[]>,
+  world: World,
+): Finding | undefined {
+  const object = WISHERS.map((known) => world.find(known, namespace, name)).find((one) => one?.kind === kind);
+  const wisher = object && wisherOf(object, world);
+  const wish = wisher && waypointWish(labelsOf(wisher.metadata.labels));
+  const code = CODE_OF[reason];
+  if (wisher === undefined || wish === undefined || code === undefined) return undefined;
+  const gateway = world.find(GATEWAY, wish.namespace ?? namespace, wish.name);
+  if (code === 'AMB0701') {
+    if (gateway === undefined) return undefined; // told as a name that names nothing
+    const users = asked.get(`${gateway.metadata.namespace}/${gateway.metadata.name}`) ?? [];
+    return finding(code, refOf(gateway), {
+      field: 'status.addresses',
+      message: `has no address yet: traffic of ${some(users.map(formatRef))} goes on without it, and nothing of it is enforced`,
+      fix: `see why: ambit waypoint status ${gateway.metadata.name} -n ${gateway.metadata.namespace}`,
+      related: users,
+    });
+  }
+  const owner = world.pods.find((pod) => pod.object === wisher)?.owner;
+  return finding(code, owner ?? refOf(wisher), {
+    field: owner === undefined ? USE : podField(owner, USE),
+    message: `${message}: traffic goes on without it, and what only a waypoint enforces is not enforced`,
+    fix: FIXES[reason] ?? 'use another waypoint',
+    ...(gateway && { related: [refOf(gateway)] }),
+  });
+}
