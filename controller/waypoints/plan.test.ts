@@ -34,7 +34,7 @@ function wish({ spec, ...metadata }: Change): WaypointWish {
 }
 
 const plan = (change: Change = {}, settings: Partial<WaypointSettings> = {}): Plan =>
-  planWaypoint(wish(change), { ...SETTINGS, ...settings });
+  planWaypoint(wish(change), { ...SETTINGS, ...settings }, { kind: 'overlays', overlays: [] });
 
 function objects(change: Change = {}, settings: Partial<WaypointSettings> = {}) {
   const made = plan(change, settings);
@@ -230,6 +230,55 @@ for (const [name, hostname, service] of elsewhere) {
 
 test('an address without a value asks for nothing', () => {
   assert.equal(plan({ spec: { addresses: [{ type: 'IPAddress' }] } }).kind, 'objects');
+});
+
+test('overlays change the objects, the last one last, and not what they are known by', () => {
+  const made = planWaypoint(wish({}), SETTINGS, {
+    kind: 'overlays',
+    overlays: [
+      { Deployment: { spec: { replicas: 2, template: { spec: { priorityClassName: 'a' } } } } },
+      {
+        Deployment: {
+          metadata: { labels: { 'gateway.istio.io/managed': null, x: 'y' } },
+          spec: {
+            replicas: 3,
+            template: {
+              metadata: { labels: { 'gateway.networking.k8s.io/gateway-name': 'other' } },
+              spec: { containers: [{ name: 'istio-proxy', resources: { limits: { cpu: '4' } } }] },
+            },
+          },
+        },
+        PodDisruptionBudget: { spec: { minAvailable: 1 } },
+        HorizontalPodAutoscaler: { spec: { maxReplicas: 5 } },
+      },
+    ],
+  });
+  assert.equal(made.kind, 'objects');
+  if (made.kind !== 'objects') return;
+  const [, deployment, , scaler, budget] = made.objects;
+  assert.ok(deployment);
+  const { replicas, template } = deployment['spec'] as {
+    replicas: number;
+    template: { metadata: KubeObject['metadata']; spec: object };
+  };
+  assert.deepEqual([replicas, deployment.metadata.labels?.['x']], [3, 'y']);
+  assert.equal(deployment.metadata.labels?.['gateway.istio.io/managed'], 'istio.io-mesh-controller');
+  assert.equal(template.metadata.labels?.['gateway.networking.k8s.io/gateway-name'], 'w');
+  assert.match(JSON.stringify(template.spec), /"priorityClassName":"a"/);
+  assert.match(JSON.stringify(template.spec), /"limits":{"cpu":"4","memory":"1Gi"}/);
+  assert.deepEqual(scaler?.['spec'], {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'w' },
+    maxReplicas: 5,
+  });
+  assert.deepEqual(budget?.['spec'], {
+    selector: { matchLabels: { 'gateway.networking.k8s.io/gateway-name': 'w' } },
+    minAvailable: 1,
+  });
+});
+
+test('parameters that can not be read refuse the whole', () => {
+  const made = planWaypoint(wish({}), SETTINGS, { kind: 'invalid', message: 'why' });
+  assert.deepEqual(made, { kind: 'refused', reason: 'InvalidParameters', message: 'why' });
 });
 
 test('a Gateway that no definition would have let in is a problem, not a crash', () => {

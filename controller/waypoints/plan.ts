@@ -16,6 +16,7 @@ import {
   SERVICE_TYPE,
   STATUS_PORT,
 } from './names.ts';
+import { asksFor, type Parameters, withOverlays } from './overlay.ts';
 import type { WaypointWish } from './wish.ts';
 
 /** What the mesh knows and the Gateway need not say. */
@@ -61,7 +62,7 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
 
 export type Names = { readonly service: string; readonly account: string };
 
-export function planWaypoint(wish: WaypointWish, settings: WaypointSettings): Plan {
+export function planWaypoint(wish: WaypointWish, settings: WaypointSettings, parameters: Parameters): Plan {
   const listeners = wish.listeners.map(judgeListener);
   const problem = listeners.find(({ problem }) => problem !== undefined)?.problem;
   if (listeners.every((listener) => listener.problem !== undefined)) {
@@ -72,14 +73,19 @@ export function planWaypoint(wish: WaypointWish, settings: WaypointSettings): Pl
   const names = { service: wish.annotations[NAME_OVERRIDE] ?? wish.name, account: accountOf(wish) };
   const wrong = nameProblem(wish, names) ?? serviceTypeProblem(wish);
   if (wrong !== undefined) return refused('Invalid', wrong);
+  if (parameters.kind === 'invalid') return refused('InvalidParameters', parameters.message);
+  const { overlays } = parameters;
   const common = commonMetadata(wish, settings);
+  const objects = [
+    accountObject(names, common),
+    deploymentOf(wish, settings, names, common),
+    serviceObject(wish, names, common, listeners),
+    ...(asksFor('HorizontalPodAutoscaler', overlays) ? [autoscalerObject(names, common)] : []),
+    ...(asksFor('PodDisruptionBudget', overlays) ? [disruptionBudgetObject(wish, names, common)] : []),
+  ];
   return {
     kind: 'objects',
-    objects: [
-      accountObject(names, common),
-      deploymentOf(wish, settings, names, common),
-      serviceObject(wish, names, common, listeners),
-    ],
+    objects: objects.map((object) => marked(withOverlays(object, overlays), common)),
     service: names.service,
     isAccountGiven: wish.annotations[ACCOUNT_OVERRIDE] !== undefined,
   };
@@ -153,6 +159,29 @@ const copied = (all: Readonly<Record<string, string>>) =>
 export function metadataOf(name: string, common: Common) {
   const { namespace, ownerReferences, labels, annotations, marks } = common;
   return { name, namespace, labels: { ...labels, ...marks }, annotations, ownerReferences } as KubeObject['metadata'];
+}
+
+/** Overlays change what they like, but not by what we and the garbage collector know the objects, nor by what pods are known. */
+function marked(object: KubeObject, { marks }: Common): KubeObject {
+  const { metadata } = object;
+  const whole = { ...object, metadata: { ...metadata, labels: { ...metadata.labels, ...marks } } };
+  const spec = object['spec'] as { readonly template?: { readonly metadata?: KubeObject['metadata'] } } | undefined;
+  if (object.kind !== 'Deployment' || spec?.template === undefined) return whole;
+  const pod = spec.template.metadata;
+  const template = { ...spec.template, metadata: { ...pod, labels: { ...pod?.labels, ...marks } } };
+  return { ...whole, spec: { ...spec, template } };
+}
+
+function autoscalerObject(names: Names, common: Common): KubeObject {
+  const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: names.service };
+  const metadata = metadataOf(names.service, common);
+  return { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata, spec: { scaleTargetRef } };
+}
+
+function disruptionBudgetObject({ name }: WaypointWish, names: Names, common: Common): KubeObject {
+  const selector = { matchLabels: { [GATEWAY_NAME]: name } };
+  const metadata = metadataOf(names.service, common);
+  return { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata, spec: { selector } };
 }
 
 function accountObject(names: Names, common: Common): KubeObject {

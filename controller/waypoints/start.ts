@@ -48,6 +48,7 @@ export function startWaypoints(o: WaypointDeploymentOptions): WaypointDeployment
   const waypoints = new Waypoints({
     client,
     informers,
+    namespace,
     settings: () => ({
       image: config.waypointImage,
       namespace,

@@ -30,6 +30,8 @@ export const RESOURCES = {
   DaemonSet: type('apps/v1', 'DaemonSet', 'daemonsets'),
   Deployment: type('apps/v1', 'Deployment', 'deployments'),
   ReplicaSet: type('apps/v1', 'ReplicaSet', 'replicasets'),
+  HorizontalPodAutoscaler: type('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
+  PodDisruptionBudget: type('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
   EndpointSlice: type('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices'),
   Lease: type('coordination.k8s.io/v1', 'Lease', 'leases'),
   TokenReview: type('authentication.k8s.io/v1', 'TokenReview', 'tokenreviews', CLUSTER),

@@ -247,7 +247,7 @@ function selected(object: KubeObject, target: Target, query: URLSearchParams): b
       .filter(Boolean)
       .every((term) => {
         const [key = '', wanted] = term.split('=');
-        return value(key) === wanted;
+        return wanted === undefined ? value(key) !== undefined : value(key) === wanted;
       });
   const field = (path: string): unknown =>
     path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], object);
