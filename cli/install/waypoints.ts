@@ -13,7 +13,8 @@ const APPLIED = 'ambit.io/applied';
  * again with the next installation.
  */
 export async function removeWaypoints(cluster: Cluster, say: (line: string) => void): Promise<void> {
-  for (const resource of [RESOURCES.Deployment, RESOURCES.Service, RESOURCES.ServiceAccount]) {
+  const made = ['Deployment', 'Service', 'ServiceAccount', 'HorizontalPodAutoscaler', 'PodDisruptionBudget'] as const;
+  for (const resource of made.map((kind) => RESOURCES[kind])) {
     for (const { metadata } of await cluster.list(resource, { labelSelector: MANAGED })) {
       if (metadata.annotations?.[APPLIED] === undefined) continue;
       await cluster.delete(resource, metadata.name, metadata.namespace);
