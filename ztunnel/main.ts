@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { onShutdown, ownVersion } from '../core/config/index.ts';
 import { chooseHbone } from '../core/hbone/index.ts';
-import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
+import { checkCapabilities, checkRuntime, setNotDumpable } from '../core/net/index.ts';
 import { createLogger, describeError, standardOutput } from '../core/telemetry/index.ts';
 import { configView } from './admin/config-view.ts';
 import { startZtunnel } from './app.ts';
@@ -21,6 +21,7 @@ async function proxy(): Promise<void> {
   for (const warning of config.warnings) log.warn('configuration', { warning });
   log.info('starting', { config: JSON.stringify(configView(config)) });
   checkRuntime();
+  checkCapabilities();
   const { implementation, problem } = chooseHbone(config.data.hbone);
   if (problem !== undefined) log.warn('tunnels are carried by node:http2, which is slower', { why: problem });
   else log.info('tunnels', { hbone: implementation });

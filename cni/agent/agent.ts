@@ -1,7 +1,7 @@
 /** The node agent put together: start downwards, stop upwards. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Informer, isConflict, isNotFound, type KubeClient, RESOURCES } from '../../core/kube/index.ts';
-import { checkRuntime } from '../../core/net/index.ts';
+import { checkCapabilities, checkRuntime } from '../../core/net/index.ts';
 import {
   type HttpReply,
   type Logger,
@@ -43,6 +43,7 @@ const READ_POD_PAUSE_MS = 10;
 /** Resolves when the node's pods are enrolled as they were, ztunnels are served, and the plugin may be installed. */
 export async function startAgent({ config, kube, log }: AgentDeps): Promise<Agent> {
   checkRuntime();
+  checkCapabilities();
   await using stack = new AsyncDisposableStack();
   const metrics = agentMetrics();
   const readiness = new Readiness();

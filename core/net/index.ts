@@ -27,7 +27,7 @@ export {
   unmount,
   unshare,
 } from './process.ts';
-export { checkRuntime, setNotDumpable } from './runtime.ts';
+export { checkCapabilities, checkRuntime, setNotDumpable } from './runtime.ts';
 export {
   closeFds,
   MAX_PACKET_BYTES,

@@ -22,8 +22,8 @@ test('a process that holds keys is not readable for others of its user', { skip:
 
 test('without the capabilities the mesh needs, the start ends in one clear line', { skip: needsRoot }, () => {
   const out = run(`
-    const { checkRuntime } = await import('${index}');
+    const { checkCapabilities } = await import('${index}');
     process.seteuid(65534);
-    try { checkRuntime(); } catch (error) { console.log(error.message); }`);
+    try { checkCapabilities(); } catch (error) { console.log(error.message); }`);
   assert.match(out, /CAP_SYS_ADMIN is needed/);
 });

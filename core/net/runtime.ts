@@ -5,15 +5,19 @@ import { NetnsRef } from './netns.ts';
 import { setOption } from './socket-options.ts';
 import { POLL_HANDLE_BYTES, UV_POLL } from './watch.ts';
 
-/**
- * Makes sure, at start, that namespaces can be entered, sockets marked and descriptors watched, so that a missing
- * capability is one clear line and not a failure of the first pod.
- * @throws Error naming what is missing.
- */
+/** Makes sure, at start, that descriptors can be watched. @throws Error */
 export function checkRuntime(): void {
   if (k.uv.handleSize(UV_POLL) > POLL_HANDLE_BYTES) {
     throw new Error(`this Node is not the pinned one: a poll handle takes ${k.uv.handleSize(UV_POLL)} bytes`);
   }
+}
+
+/**
+ * Makes sure, at start, that namespaces can be entered and sockets marked, so that a missing capability is one clear line and
+ * not a failure of the first pod.
+ * @throws Error naming what is missing.
+ */
+export function checkCapabilities(): void {
   try {
     using own = NetnsRef.current();
     own.run(() => {});

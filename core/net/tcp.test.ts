@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { eventually, needsRoot, readAll, TestNet } from '../../test/support/netns.ts';
 import {
+  checkCapabilities,
   checkRuntime,
   dialTcp,
   KernelError,
@@ -18,7 +19,10 @@ import {
 const root = { skip: needsRoot };
 const openFds = () => readdirSync('/proc/self/fd').length;
 
-test('this machine has what the mesh asks of a kernel', root, () => checkRuntime());
+test('this machine has what the mesh asks of a kernel', root, () => {
+  checkRuntime();
+  checkCapabilities();
+});
 
 test('a listener made in a namespace serves both families to a neighbour', root, async () => {
   await using net = await TestNet.create({ hosts: { a: {}, b: {} } });
