@@ -31,7 +31,6 @@ const FURTHER_KINDS: readonly ResourceType[] = [
   kind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
   kind('networking.istio.io/v1', 'Sidecar', 'sidecars'),
   kind('networking.istio.io/v1alpha3', 'EnvoyFilter', 'envoyfilters'),
-  kind('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),
   kind('telemetry.istio.io/v1', 'Telemetry', 'telemetries'),
 ];
 

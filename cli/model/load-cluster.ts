@@ -13,10 +13,16 @@ const KINDS: readonly ResourceType[] = [
   RESOURCES.EndpointSlice,
   RESOURCES.AuthorizationPolicy,
   RESOURCES.PeerAuthentication,
+  RESOURCES.RequestAuthentication,
   RESOURCES.ServiceEntry,
   RESOURCES.WorkloadEntry,
   RESOURCES.Gateway,
   RESOURCES.GatewayClass,
+  RESOURCES.HTTPRoute,
+  RESOURCES.GRPCRoute,
+  RESOURCES.TCPRoute,
+  RESOURCES.TLSRoute,
+  RESOURCES.ReferenceGrant,
 ];
 
 /** Lists all kinds at once, and the mesh configuration of `namespace`. A kind that the cluster does not serve has no objects. */

@@ -146,6 +146,15 @@ export const CODES = {
   ),
   AMB0709: code('TokenNotRequired', 'warning', 'a RequestAuthentication alone: requests without a token pass'),
   AMB0710: code('WaypointForNothing', 'info', 'a waypoint that serves no traffic by its own word'),
+  AMB0711: code('RouteWithoutWaypoint', 'warning', 'a route for a service that has no waypoint: nothing follows it'),
+  AMB0712: code(
+    'RouteNotInForce',
+    'error',
+    'a route that does not attach to what it names, or of which no rule is left',
+  ),
+  AMB0713: code('RouteBackendUnusable', 'error', 'a route to a backend that does not exist or may not be named'),
+  AMB0714: code('RoutePartlyIgnored', 'warning', 'a route with parts that can not be followed'),
+  AMB0715: code('RouteShadowed', 'warning', 'a rule of a route that another one leaves no request'),
 } as const satisfies Readonly<Record<string, CodeFacts>>;
 
 export type Code = keyof typeof CODES;

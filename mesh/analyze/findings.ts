@@ -11,6 +11,7 @@ import { misplacedMeshPolicies, peerConflicts } from './peer-conflicts.ts';
 import { podSettings } from './pod-settings.ts';
 import { servicePorts } from './ports.ts';
 import { missingTargets, missingWaypoints } from './references.ts';
+import { routeProblems } from './routes.ts';
 import { selectorProblems } from './selectors.ts';
 import { serviceEntryProblems } from './service-entries.ts';
 import { serviceProblems } from './services.ts';
@@ -44,6 +45,7 @@ const FAMILIES: readonly Family[] = [
   waypointProblems,
   waypointPolicyProblems,
   callersNamedBehindWaypoint,
+  routeProblems,
   negativeConditions,
 ];
 

@@ -1,9 +1,12 @@
 /** What validation says of single objects, under the codes of analysis; what analysis itself says better is left to it. */
+import { fields, labelsOf } from '../derive/read.ts';
+import type { KubeObject } from '../kube-object.ts';
 import type { Problem, ProblemCode } from '../validate/findings.ts';
 import { surroundingsOf } from '../validate/surroundings.ts';
 import { validate } from '../validate/validate.ts';
+import { boundTo } from './bindings.ts';
 import type { Code } from './codes.ts';
-import { type Finding, finding, refOf } from './finding.ts';
+import { type Finding, finding, refOf, some } from './finding.ts';
 import type { World } from './world.ts';
 
 type Warning = Exclude<ProblemCode, 'invalid'>;
@@ -43,10 +46,33 @@ export function* validationProblems(world: World): Generator<Finding> {
       const known = mapped(object.kind, warning);
       if (known === null) continue;
       const { field, message } = warning;
-      yield finding(known.code, refOf(object), { field: field || undefined, message, fix: known.fix });
+      const fix = (known.code === 'AMB0104' ? targetsInstead(object, world) : undefined) ?? known.fix;
+      yield finding(known.code, refOf(object), { field: field || undefined, message, fix });
     }
   }
 }
+
+/** Where the pods that a selector means are behind a waypoint already, it is known what to name. */
+function targetsInstead(policy: KubeObject, world: World): string | undefined {
+  const { namespace = '' } = policy.metadata;
+  const meant = new Set(
+    world.podsSelected(namespace, labelsOf(fields(fields(policy['spec'])['selector'])['matchLabels'])),
+  );
+  const services = world.objects('/Service').filter((service) => {
+    const selector = labelsOf(fields(service['spec'])['selector']);
+    if (service.metadata.namespace !== namespace || Object.keys(selector).length === 0) return false;
+    if (boundTo(service, world).length === 0) return false;
+    return overlap(world.podsSelected(namespace, selector), meant);
+  });
+  if (services.length === 0) return undefined;
+  const targets = services.map(({ metadata: { name } }) => `{kind: Service, group: "", name: ${name}}`);
+  return `these pods are behind a waypoint, which obeys targetRefs alone: in place of the selector write targetRefs: [${some(targets)}]`;
+}
+
+const overlap = <T>(some: Iterable<T>, others: ReadonlySet<T>) => {
+  for (const one of some) if (others.has(one)) return true;
+  return false;
+};
 
 /** Labels and annotations have a family of their own, which also knows whom they reach. */
 const isOfMetadata = (field: string): boolean => field.startsWith('metadata.');

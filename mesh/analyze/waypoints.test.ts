@@ -282,3 +282,14 @@ test('a policy in another namespace than its target is told to move', () => {
   assert(one !== undefined);
   assert.match(`${inShort(one)}: ${one.fix}`, /spec\.targetRefs\[0\]: move the policy to namespace office/);
 });
+
+test('a policy with a selector for pods behind a waypoint is told which targets to name instead', () => {
+  const selected = policy('shop/p', { selector: { matchLabels: { app: 'cart' } }, rules: [PATHS] });
+  const [one] = found([SHOP, CART, cart(), gate(), selected]).filter(({ code }) => code === 'AMB0104');
+  assert.match(
+    one?.fix ?? '',
+    /in place of the selector write targetRefs: \[\{kind: Service, group: "", name: cart\}\]/,
+  );
+  const [other] = found([ambient('shop'), CART, cart(), selected]).filter(({ code }) => code === 'AMB0104');
+  assert.match(other?.fix ?? '', /bind the policy to a waypoint with targetRefs/);
+});

@@ -2,6 +2,7 @@
 import { Deriver } from '../derive/deriver.ts';
 import { type ConditionChange, DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from '../kube-object.ts';
 import { meshConfigMapName, readMeshConfig } from '../mesh-config.ts';
+import type { RouteStatus } from '../route/derive/status.ts';
 import { View } from '../view/view.ts';
 
 export type MeshModel = {
@@ -10,6 +11,8 @@ export type MeshModel = {
   readonly deriver: Deriver;
   /** What derivation says of single objects: what it could not read, and waypoints that can not be had. */
   readonly conditions: readonly ConditionChange[];
+  /** What becomes of routes, for each of their parents. */
+  readonly routes: readonly RouteStatus[];
   /** As a ztunnel would hold it that counts every workload as one of its node. */
   readonly view: View;
 };
@@ -20,11 +23,11 @@ export type MeshModel = {
  */
 export function buildModel(objects: readonly KubeObject[], config: MeshConfig = configIn(objects)): MeshModel {
   const deriver = new Deriver(config);
-  const { conditions } = deriver.applyAll(objects);
+  const { conditions, routes } = deriver.applyAll(objects);
   const view = new View({ network: networkIn(deriver), localNode: '' });
   for (const authorization of deriver.authorizations.values()) view.upsertAuthorization(authorization);
   for (const address of deriver.addresses.values()) view.upsertAddress(address);
-  return { config, objects, deriver, conditions, view };
+  return { config, objects, deriver, conditions, routes, view };
 }
 
 function configIn(objects: readonly KubeObject[]): MeshConfig {

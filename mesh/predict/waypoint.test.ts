@@ -33,6 +33,7 @@ function ask(from: string, to: string, resources: readonly (Workload | Service |
     objects: [],
     deriver: new Deriver(DEFAULT_MESH_CONFIG),
     conditions: [],
+    routes: [],
     view: viewOf(...resources),
   };
   return predict(model, { from: caller.value, to: callee.value, http: { method: 'GET' } });
