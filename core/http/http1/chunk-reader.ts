@@ -1,13 +1,16 @@
 /** The chunked coding, strictly (RFC 9112 section 7.1): sizes in plain hex, CRLF everywhere, extensions and trailers bounded. */
 import { HeaderFields } from '../header-fields.ts';
 import { CR, LF, VALUE } from './characters.ts';
-import { takeControlFields } from './control-fields.ts';
+import { isFraming } from './control-fields.ts';
 import { malformed } from './faults.ts';
 import { parseFields } from './fields.ts';
 import { HeadGatherer } from './head-gatherer.ts';
 
 /** 2^48: no body is larger, and no count of bytes becomes inexact. */
 const SIZE_DIGITS = 12;
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+/** Without the blanks that RFC 9112 section 7.1.1 tolerates around `;` and `=`, and without escapes: readers differ there. */
+const EXTENSIONS = new RegExp(`^(?:;${TOKEN}(?:=(?:${TOKEN}|"[\\t !#-\\[\\]-~]*"))?)+$`);
 /** Of one body together. Nobody uses extensions, but they may not be a way to send without end. */
 const EXTENSION_BYTES = 4 * 1024;
 
@@ -19,8 +22,8 @@ const SEMICOLON = 59;
  */
 const NOT_IN_TRAILERS = new Set(
   (
-    'authorization cache-control content-encoding content-length content-range content-type cookie expect host max-forwards ' +
-    'pragma proxy-authenticate proxy-authorization range set-cookie te trailer www-authenticate ambit-source forwarded'
+    'authorization cache-control content-encoding content-range content-type cookie expect max-forwards ' +
+    'pragma proxy-authenticate proxy-authorization range set-cookie trailer www-authenticate ambit-source forwarded'
   ).split(' '),
 );
 
@@ -37,6 +40,7 @@ export class ChunkReader {
   #place: Place = 'size';
   #left = 0;
   #digits = 0;
+  #extension = '';
   #extensionBytes = 0;
   #gatherer: HeadGatherer | undefined;
   readonly #limits: { readonly headBytes: number; readonly headFields: number };
@@ -60,7 +64,7 @@ export class ChunkReader {
           this.#size(c);
           break;
         case 'extension':
-          this.#extension(c);
+          this.#extend(c);
           break;
         case 'size-lf':
           expect(c, LF);
@@ -102,15 +106,25 @@ export class ChunkReader {
     }
     if (this.#digits === 0 || (c !== CR && c !== SEMICOLON))
       throw malformed('chunk_size', 'a chunk size that is no number');
-    this.#place = c === CR ? 'size-lf' : 'extension';
+    if (c === CR) {
+      this.#place = 'size-lf';
+      return;
+    }
+    this.#place = 'extension';
+    this.#extension = ';';
   }
 
-  #extension(c: number): void {
+  #extend(c: number): void {
     this.#extensionBytes += 1;
     if (this.#extensionBytes > EXTENSION_BYTES)
       throw malformed('chunk_extensions', 'too many bytes of chunk extensions');
-    if (c === CR) this.#place = 'size-lf';
-    else if (VALUE[c] !== 1) throw malformed('chunk_extensions', 'a control byte in a chunk extension');
+    if (c !== CR) {
+      if (VALUE[c] !== 1) throw malformed('chunk_extensions', 'a control byte in a chunk extension');
+      this.#extension += String.fromCharCode(c);
+      return;
+    }
+    if (!EXTENSIONS.test(this.#extension)) throw malformed('chunk_extensions', 'a chunk extension that is none');
+    this.#place = 'size-lf';
   }
 
   #trailer(view: Uint8Array, at: number): number {
@@ -128,12 +142,12 @@ export class ChunkReader {
 }
 
 function permitted(list: string[]): HeaderFields | undefined {
-  const control = list.slice();
-  takeControlFields(control); // throws for what would be refused in a head
   const kept: string[] = [];
-  for (let at = 0; at < control.length; at += 2) {
-    const name = control[at] as string;
-    if (!NOT_IN_TRAILERS.has(name)) kept.push(name, control[at + 1] as string);
+  for (let at = 0; at < list.length; at += 2) {
+    const name = list[at] as string;
+    // Some readers heed these even here.
+    if (isFraming(name)) throw malformed('framing_in_trailers', `${name} in the trailers`);
+    if (!NOT_IN_TRAILERS.has(name)) kept.push(name, list[at + 1] as string);
   }
   return kept.length === 0 ? undefined : new HeaderFields(kept);
 }

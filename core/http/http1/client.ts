@@ -255,8 +255,11 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     }
     this.#exchange = undefined;
     this.#exchangeDeadline?.clear();
-    // Bytes behind a response would be taken for the next one's: that upstream is not asked again.
-    if (this.#isLast || this.#inlet.hasMore) {
+    if (this.#inlet.hasMore) {
+      this.#fail(malformed('unrequested_bytes', 'bytes behind a response', 502)); // they would be taken for the next one
+      return;
+    }
+    if (this.#isLast) {
       this.#closeForGood();
       return;
     }
@@ -298,7 +301,8 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     this.#connectionDeadline?.close();
     this.#deadline.set(LINGER_MS);
     this.#leg.end();
-    this.#inlet.discard();
+    this.#inlet.expectNothing();
+    this.#inlet.go();
     void this.closed.then(this.#over);
   }
 
