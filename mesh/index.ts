@@ -165,7 +165,7 @@ export {
 } from './policy/evaluate.ts';
 export { type Explanation, explain, explainDryRun, type NearestMiss } from './policy/explain.ts';
 export type { PolicyScope } from './policy/scope.ts';
-export { type ConnectionFacts, Subject } from './policy/subject.ts';
+export { type ConnectionFacts, type OriginalCaller, Subject } from './policy/subject.ts';
 export { changeFor } from './predict/advice.ts';
 export { MADE_UP_ADDRESS } from './predict/lookup.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';

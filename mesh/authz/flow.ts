@@ -4,6 +4,7 @@ import type { Workload } from '../model.ts';
 import type { RuleRef } from '../policy/compile.ts';
 import { type Because, formatBecause } from '../policy/evaluate.ts';
 import type { NearestMiss } from '../policy/explain.ts';
+import { formatRequirement } from '../policy/require-waypoint.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { dependsOnAddress, isMutualTls, policyName, policyVerdict } from '../predict/policy.ts';
 import type { PolicyVerdict } from '../predict/prediction.ts';
@@ -103,7 +104,8 @@ function inShort(
   return { verdict, because, says, ...(nearestMiss && { nearestMiss }) };
 }
 
-function ruleName(model: MeshModel, destination: Workload, { policy, rule }: RuleRef): string {
+function ruleName(model: MeshModel, destination: Workload, { policy, rule, waypoints }: RuleRef): string {
+  if (waypoints !== undefined) return formatRequirement(policy, waypoints);
   const name = policyName(model, policy, destination);
   return isMutualTls(policy) ? name : `${name}, spec.rules[${rule}]`;
 }

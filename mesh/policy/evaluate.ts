@@ -1,5 +1,6 @@
 /** May this connection come in? */
 import type { RuleRef } from './compile.ts';
+import { formatRequirement } from './require-waypoint.ts';
 import type { PolicyScope } from './scope.ts';
 import { type ConnectionFacts, Subject } from './subject.ts';
 
@@ -69,7 +70,10 @@ export function formatDryRunHit({ policy, rule, action, would }: DryRunHit): str
 
 /** For logs and people: `policy ns/name, rule 0`, or the reason in words. */
 export function formatBecause(because: Because): string {
-  if (typeof because === 'object') return `policy ${because.policy}, rule ${because.rule}`;
+  if (typeof because === 'object') {
+    const { policy, rule, waypoints } = because;
+    return `policy ${policy}, ${waypoints === undefined ? `rule ${rule}` : formatRequirement(policy, waypoints)}`;
+  }
   switch (because) {
     case 'no-allow-policies':
       return 'no ALLOW policy applies, so everything is allowed';

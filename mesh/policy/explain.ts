@@ -143,6 +143,9 @@ const FORMAT: Readonly<Record<keyof Match, (m: Match) => readonly string[]>> = {
 
 const NOBODY = 'no identity (plaintext)';
 
+const through = (waypoint: string | undefined): string =>
+  waypoint === undefined ? '' : ` (through waypoint ${waypoint})`;
+
 function got(field: keyof Match, subject: Subject): string {
   switch (field) {
     case 'namespaces':
@@ -150,13 +153,13 @@ function got(field: keyof Match, subject: Subject): string {
       return subject.namespace || NOBODY;
     case 'principals':
     case 'notPrincipals':
-      return subject.principal || NOBODY;
+      return `${subject.principal || NOBODY}${through(subject.waypoint?.principal)}`;
     case 'serviceAccounts':
     case 'notServiceAccounts':
-      return subject.serviceAccount || NOBODY;
+      return `${subject.serviceAccount || NOBODY}${through(subject.waypoint?.serviceAccount)}`;
     case 'sourceIps':
     case 'notSourceIps':
-      return formatSocketAddress(subject.facts.from);
+      return subject.facts.original?.ip ?? formatSocketAddress(subject.facts.from);
     case 'destinationIps':
     case 'notDestinationIps':
       return formatSocketAddress(subject.facts.to);

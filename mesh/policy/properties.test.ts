@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Authorization, AuthorizationRule, Match, StringMatch } from '../model.ts';
 import { spiffeId } from '../spiffe.ts';
-import { at, cidr, exact, match, prefix, presence, seeded, shuffled, suffix } from '../test-support.ts';
+import { at, cidr, exact, ip, match, prefix, presence, seeded, shuffled, suffix } from '../test-support.ts';
 import { compilePolicy } from './compile.ts';
 import { evaluate, type PolicyDecision } from './evaluate.ts';
 import { explain } from './explain.ts';
 import { policyScope } from './scope.ts';
 import type { ConnectionFacts } from './subject.ts';
-import { type NaiveConnection, naively, ruleHolds } from './test-naive.ts';
+import { type NaiveConnection, type NaiveIdentity, naively, ruleHolds } from './test-naive.ts';
 
 const ROUNDS = 1_500;
 type Random = () => number;
@@ -23,9 +23,11 @@ const some = <T>(random: Random, items: readonly T[]): readonly T[] =>
 const upTo = <T>(random: Random, most: number, make: () => T): readonly T[] =>
   Array.from({ length: Math.floor(random() * (most + 1)) }, make);
 
+const WAYPOINT = { trustDomain: 'td', namespace: 'a', account: 'w' };
 const PRINCIPALS: readonly StringMatch[] = [
   exact('td/ns/a/sa/x'),
   exact('td/ns/b/sa/y'),
+  exact('td/ns/a/sa/w'),
   exact('other/ns/a/sa/x'),
   prefix('td/ns/a/'),
   prefix('td/'),
@@ -34,7 +36,7 @@ const PRINCIPALS: readonly StringMatch[] = [
   presence,
 ];
 const NAMESPACES: readonly StringMatch[] = [exact('a'), exact('b'), prefix('a'), suffix('b'), presence];
-const ACCOUNTS = ['a/x', 'b/y', 'a/y'].map((text) => {
+const ACCOUNTS = ['a/x', 'b/y', 'a/y', 'a/w'].map((text) => {
   const [namespace = '', serviceAccount = ''] = text.split('/');
   return { namespace, serviceAccount };
 });
@@ -87,18 +89,21 @@ function randomConnection(random: Random): NaiveConnection {
   ).held;
   return {
     ...(identity && { identity }),
+    ...(identity && random() < 0.3 && { waypoint: WAYPOINT }),
     from: one(random, ['10.0.0.2', '10.0.0.3', '10.1.9.9', '192.0.2.1', 'fd00::2', '2001:db8::1']),
     to: one(random, ['10.0.0.2', '10.1.0.1', 'fd00::2']),
     port: one(random, PORTS),
   };
 }
 
-function factsOf({ identity, from, to, port }: NaiveConnection): ConnectionFacts {
-  return {
-    ...(identity && { source: spiffeId(identity.trustDomain, identity.namespace, identity.account) }),
-    from: at(from, 40_000),
-    to: at(to, port),
-  };
+const idOf = ({ trustDomain, namespace, account }: NaiveIdentity) => spiffeId(trustDomain, namespace, account);
+
+function factsOf({ identity, waypoint, from, to, port }: NaiveConnection): ConnectionFacts {
+  if (identity !== undefined && waypoint !== undefined) {
+    const original = { identity: idOf(identity), ip: ip(from) };
+    return { source: idOf(waypoint), from: at('10.0.0.9', 40_000), to: at(to, port), original };
+  }
+  return { ...(identity && { source: idOf(identity) }), from: at(from, 40_000), to: at(to, port) };
 }
 
 const scopeOf = (policies: readonly Authorization[]) => policyScope(policies.map(compilePolicy), []);
@@ -147,6 +152,28 @@ test('a decision depends neither on the order of policies, rules, clauses and ma
     assert.equal(turned.verdict, before.verdict, `round ${round}`);
     assert.equal(turned.dryRunHits?.length, before.dryRunHits?.length, `round ${round}`);
   }
+});
+
+test('a waypoint in between changes no verdict of policies that do not name it', () => {
+  const random = seeded(54);
+  const isNamed = (m: Match) =>
+    m.principals.some((p) => p.kind === 'exact' && p.value === 'td/ns/a/sa/w') ||
+    m.serviceAccounts.some((a) => a.namespace === 'a' && a.serviceAccount === 'w');
+  const names = ({ rules }: Authorization) =>
+    rules.some(({ clauses }) => clauses.some(({ matches }) => matches.some(isNamed)));
+  let [compared, others] = [0, 0];
+  for (let round = 0; round < 2 * ROUNDS; round++) {
+    const scope = scopeOf(randomPolicies(random).filter((policy) => !names(policy)));
+    const conn = randomConnection(random);
+    if (conn.identity === undefined) continue; // waypoints have no callers without identity
+    const { waypoint: _, ...direct } = conn;
+    const through = factsOf({ ...direct, waypoint: WAYPOINT });
+    assert.deepEqual(evaluate(scope, through), evaluate(scope, factsOf(direct)), `round ${round}`);
+    const { original: __, ...unbelieved } = through;
+    if (evaluate(scope, unbelieved).verdict !== evaluate(scope, through).verdict) others += 1;
+    compared += 1;
+  }
+  assert.ok(compared > ROUNDS && others > ROUNDS / 50, `${compared} compared, ${others} that would differ`);
 });
 
 test('a nearest miss is of a rule that does not match, and only where the lack of a match denied', () => {

@@ -63,6 +63,10 @@ export class RuleIndex {
         ...this.#byPrincipalEnd.within(subject.principal),
       );
     }
+    if (subject.waypoint !== undefined) {
+      keep(this.#byPrincipal.get(subject.waypoint.principal));
+      keep(this.#byServiceAccount.get(subject.waypoint.serviceAccount));
+    }
     keep(this.#byNamespace.get(subject.namespace));
     keep(this.#byPort.get(subject.port));
     if (!this.#bySource.isEmpty) found.push(...this.#bySource.containing(subject.from));

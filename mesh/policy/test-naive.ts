@@ -5,10 +5,14 @@
 import type { Cidr } from '../cidr.ts';
 import type { Authorization, AuthorizationRule, Match, StringMatch } from '../model.ts';
 
+export type NaiveIdentity = { readonly trustDomain: string; readonly namespace: string; readonly account: string };
+
 /** What a connection is to policies, written down by hand. */
 export type NaiveConnection = {
   /** `trust domain/ns/NAMESPACE/sa/ACCOUNT`; absent for plaintext. */
-  readonly identity?: { readonly trustDomain: string; readonly namespace: string; readonly account: string };
+  readonly identity?: NaiveIdentity;
+  /** Who calls in its name; it counts only where it is named as a whole in a list of whom to match. */
+  readonly waypoint?: NaiveIdentity;
   readonly from: string;
   readonly to: string;
   readonly port: number;
@@ -59,8 +63,12 @@ const isEmpty = (match: Match) => Object.values(match).every((values) => values.
 
 /** AND over the fields: in a positive list any, in a negative list none; an empty list says nothing. */
 function matchHolds(m: Match, conn: NaiveConnection): boolean {
-  const { identity } = conn;
-  const principal = identity && `${identity.trustDomain}/ns/${identity.namespace}/sa/${identity.account}`;
+  const { identity, waypoint } = conn;
+  const principal = identity && principalOf(identity);
+  const isWaypoint = (s: StringMatch) =>
+    waypoint !== undefined && s.kind === 'exact' && s.value === principalOf(waypoint);
+  const isWaypointAccount = (a: Match['serviceAccounts'][number]) =>
+    a.namespace === waypoint?.namespace && a.serviceAccount === waypoint.account;
   const isPrincipal = (s: StringMatch) => principal !== undefined && stringHolds(s, principal);
   const isNamespace = (s: StringMatch) => stringHolds(s, identity?.namespace ?? '');
   const isAccount = (a: Match['serviceAccounts'][number]) =>
@@ -68,11 +76,11 @@ function matchHolds(m: Match, conn: NaiveConnection): boolean {
   const any = <T>(list: readonly T[], holds: (item: T) => boolean) => list.length === 0 || list.some(holds);
   const none = <T>(list: readonly T[], holds: (item: T) => boolean) => !list.some(holds);
   return (
-    any(m.principals, isPrincipal) &&
+    any(m.principals, (s) => isPrincipal(s) || isWaypoint(s)) &&
     none(m.notPrincipals, isPrincipal) &&
     any(m.namespaces, isNamespace) &&
     none(m.notNamespaces, isNamespace) &&
-    any(m.serviceAccounts, isAccount) &&
+    any(m.serviceAccounts, (a) => isAccount(a) || isWaypointAccount(a)) &&
     none(m.notServiceAccounts, isAccount) &&
     any(m.sourceIps, (range) => rangeHolds(range, conn.from)) &&
     none(m.notSourceIps, (range) => rangeHolds(range, conn.from)) &&
@@ -81,6 +89,10 @@ function matchHolds(m: Match, conn: NaiveConnection): boolean {
     any(m.destinationPorts, (port) => port === conn.port) &&
     none(m.notDestinationPorts, (port) => port === conn.port)
   );
+}
+
+function principalOf({ trustDomain, namespace, account }: NaiveIdentity): string {
+  return `${trustDomain}/ns/${namespace}/sa/${account}`;
 }
 
 function stringHolds(s: StringMatch, value: string): boolean {

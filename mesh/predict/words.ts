@@ -1,6 +1,7 @@
 /** Decisions in the words of the people who write policies. */
 import type { Match, Workload } from '../model.ts';
 import type { NearestMiss } from '../policy/explain.ts';
+import { formatRequirement } from '../policy/require-waypoint.ts';
 import type { MeshModel } from './model.ts';
 import { isMutualTls, policyName } from './policy.ts';
 import type { Hop, PolicyVerdict } from './prediction.ts';
@@ -10,6 +11,7 @@ export function becauseOf(model: MeshModel, policy: PolicyVerdict, destination: 
   const { because, verdict, missing = [] } = policy;
   if (typeof because === 'object') {
     const name = policyName(model, because.policy, destination);
+    if (because.waypoints !== undefined) return formatRequirement(because.policy, because.waypoints);
     if (isMutualTls(because.policy)) return `${name}: this port wants mutual TLS, and the caller has no identity`;
     return `${name}, rule ${because.rule}, ${verdict === 'allow' ? 'allows' : 'denies'} it`;
   }
