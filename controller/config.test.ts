@@ -83,6 +83,8 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     network: '',
     discoverySelectors: [],
     serviceEntryVisibility: undefined,
+    pathNormalization: 'BASE',
+    authorizers: [],
     ...surroundings,
   };
   assert.deepEqual(read(), defaults);
@@ -108,6 +110,63 @@ test('which namespaces count, and who may see ServiceEntries, is read in the wor
   const bad =
     'serviceEntryVisibility: { policies: [{ visibility: PUBLIC, matchingRules: [{ namespaceSelector: x }] }] }';
   assert.throws(() => read(bad), /policies\.0\.matchingRules\.0\.namespaceSelector: must be a label selector/);
+});
+
+test('external authorizers and the normalisation of paths are read in the words of the reference', () => {
+  const { authorizers, pathNormalization } = read(`
+    pathNormalization: { normalization: MERGE_SLASHES }
+    extensionProviders:
+      - { name: prometheus, prometheus: {} }
+      - name: web
+        envoyExtAuthzHttp:
+          service: authz.shop.svc.cluster.local
+          port: 8000
+          timeout: 1.5s
+          pathPrefix: /check
+          failOpen: true
+          statusOnError: "503"
+          includeRequestHeadersInCheck: [X-Auth, "x-b3-*"]
+          includeAdditionalHeadersInCheck: { X-From: waypoint }
+          includeRequestBodyInCheck: { maxRequestBytes: 64, allowPartialMessage: true }
+          headersToUpstreamOnAllow: ["*-user"]
+      - { name: rpc, envoyExtAuthzGrpc: { service: other/authz.example, port: 9000 } }`);
+  assert.equal(pathNormalization, 'MERGE_SLASHES');
+  assert.deepEqual(authorizers, [
+    {
+      name: 'web',
+      service: 'shop/authz.shop.svc.cluster.local',
+      port: 8000,
+      timeoutMs: 1500,
+      failOpen: true,
+      statusOnError: 503,
+      body: { maxBytes: 64, allowPartial: true, asBytes: false },
+      http: {
+        pathPrefix: '/check',
+        requestHeaders: [
+          { kind: 'EXACT', value: 'x-auth' },
+          { kind: 'PREFIX', value: 'x-b3-' },
+        ],
+        additionalHeaders: [{ name: 'x-from', value: 'waypoint' }],
+        toUpstreamOnAllow: [{ kind: 'SUFFIX', value: '-user' }],
+        toDownstreamOnDeny: [],
+        toDownstreamOnAllow: [],
+      },
+    },
+    {
+      name: 'rpc',
+      service: 'other/authz.example',
+      port: 9000,
+      timeoutMs: 600_000,
+      failOpen: false,
+      statusOnError: 403,
+      grpc: {},
+    },
+  ]);
+  const broken = 'extensionProviders: [{ name: a, envoyExtAuthzGrpc: { service: x, port: 0, timeout: soon } }]';
+  assert.throws(
+    () => read(broken),
+    /extensionProviders\.0\.envoyExtAuthzGrpc\.port: .*; .*timeout: must be a duration/,
+  );
 });
 
 test('a broken mesh configuration is one clear error', () => {

@@ -76,5 +76,6 @@ function describe(config: MeshConfig) {
     trustDomainAliases: config.trustDomainAliases.join(','),
     discoverySelectors: config.discoverySelectors.length,
     serviceEntryVisibility: config.serviceEntryVisibility?.default,
+    authorizers: config.authorizers.map(({ name }) => name).join(','),
   };
 }

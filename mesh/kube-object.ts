@@ -1,5 +1,6 @@
 /** The parts of Kubernetes objects that `derive` reads, and what it gives back. */
 import type { LabelSelector } from './derive/label-selector.ts';
+import type { ExternalAuthorizer, PathNormalization } from './http-policy/model.ts';
 import type { WaypointResource } from './l7/model.ts';
 import type { Address, Authorization } from './model.ts';
 import type { RouteStatus } from './route/derive/status.ts';
@@ -58,6 +59,9 @@ export type MeshConfig = {
   readonly discoverySelectors: readonly LabelSelector[];
   /** Undefined: everybody sees every ServiceEntry. */
   readonly serviceEntryVisibility: VisibilityRules | undefined;
+  readonly pathNormalization: PathNormalization;
+  /** Whom policies of action CUSTOM can ask. */
+  readonly authorizers: readonly ExternalAuthorizer[];
 };
 
 /** Who sees a service: everybody, its own namespace, or nobody at all. */
@@ -79,6 +83,8 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   revision: '',
   discoverySelectors: [],
   serviceEntryVisibility: undefined,
+  pathNormalization: 'BASE',
+  authorizers: [],
 };
 
 /** A status condition that should now stand on an object (or, with status undefined, be taken off it). */

@@ -3,6 +3,8 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { type LabelSelector, readLabelSelector } from './derive/label-selector.ts';
 import { MeshError } from './error.ts';
+import { authorizersOf, extensionProviders } from './http-policy/derive/authorizers.ts';
+import type { PathNormalization } from './http-policy/model.ts';
 import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig, type VisibilityRules } from './kube-object.ts';
 
 /** What the environment settles; the rest comes from the ConfigMap. */
@@ -38,6 +40,14 @@ const serviceEntryVisibility = z
     }),
   );
 
+/** DEFAULT is BASE (waypoint.md section 4.5). */
+const pathNormalization = z
+  .object({
+    normalization: z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).default('DEFAULT'),
+  })
+  .default({ normalization: 'DEFAULT' })
+  .transform(({ normalization }): PathNormalization => (normalization === 'DEFAULT' ? 'BASE' : normalization));
+
 /** Only what this mesh uses; other keys of the reference are accepted and have no effect here. */
 const SCHEMA = z.object({
   trustDomain: trustDomain.default(DEFAULT_MESH_CONFIG.trustDomain),
@@ -48,6 +58,8 @@ const SCHEMA = z.object({
     .optional(),
   discoverySelectors: z.array(labelSelector).default([]),
   serviceEntryVisibility: serviceEntryVisibility.optional(),
+  pathNormalization,
+  extensionProviders,
 });
 
 /** Name of the ConfigMap of a revision. */
@@ -78,6 +90,7 @@ export function readMeshConfig(
     throw new MeshError('MESH_CONFIG_INVALID', `${where}: ${problems.join('; ')}`);
   }
   const { trustDomain, trustDomainAliases, rootNamespace, discoverySelectors, serviceEntryVisibility } = result.data;
+  const authorizers = authorizersOf(result.data.extensionProviders, surroundings.clusterDomain);
   return {
     trustDomain,
     trustDomainAliases: [...new Set(trustDomainAliases)].sort(),
@@ -87,6 +100,8 @@ export function readMeshConfig(
     revision: surroundings.revision,
     discoverySelectors,
     serviceEntryVisibility,
+    pathNormalization: result.data.pathNormalization,
+    authorizers,
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
   };
 }

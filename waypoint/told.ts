@@ -193,8 +193,8 @@ export class Told implements DeltaHandlers {
   }
 }
 
-function referencesOf({ service, workload }: WaypointResource): readonly string[] {
-  return service?.references ?? (workload === undefined ? [] : [workload.uid]);
+function referencesOf({ gateway, service, workload }: WaypointResource): readonly string[] {
+  return service?.references ?? gateway?.references ?? (workload === undefined ? [] : [workload.uid]);
 }
 
 /** `namespace/hostname` out of `ns/gateway/service/namespace/hostname`. */

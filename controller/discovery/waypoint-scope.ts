@@ -63,6 +63,6 @@ export class WaypointNeeds implements WaypointScope {
   }
 }
 
-function referencesOf({ service, workload }: WaypointResource): readonly string[] {
-  return service?.references ?? (workload === undefined ? [] : [workload.uid]);
+function referencesOf({ gateway, service, workload }: WaypointResource): readonly string[] {
+  return service?.references ?? gateway?.references ?? (workload === undefined ? [] : [workload.uid]);
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { RandomPolicies } from '../../mesh/http-policy/test-policies.ts';
 import type { WaypointResource } from '../../mesh/index.ts';
+import { seeded } from '../../mesh/test-support.ts';
 import { WaypointSchema } from './gen/ambit/waypoint/v1/waypoint_pb.ts';
 import { decodeWaypoint, encodeWaypoint } from './waypoint-codec.ts';
 
@@ -16,13 +18,30 @@ const service: WaypointResource = {
       { port: 9090, protocol: 'UNKNOWN' },
     ],
     references: ['shop/cart.shop.svc.cluster.local'],
+    policies: [],
+    authentications: [],
+    authorizers: [],
   },
 };
 
 test('what a waypoint is told arrives as it was derived', () => {
+  const random = new RandomPolicies(seeded(7));
   const rows: readonly WaypointResource[] = [
     service,
-    { minRevision: 1, name: 'a/b', gateway: { namespace: 'a', name: 'b', trustDomains: ['cluster.local'] } },
+    {
+      minRevision: 1,
+      name: 'a/b',
+      gateway: {
+        namespace: 'a',
+        name: 'b',
+        trustDomains: ['cluster.local'],
+        pathNormalization: 'BASE',
+        policies: random.policies(),
+        authentications: [random.authentication()],
+        authorizers: [random.authorizer()],
+        references: ['shop/authz.shop.svc.cluster.local'],
+      },
+    },
     { minRevision: 1, name: 'a/b/workload/x', workload: { uid: 'x' } },
   ];
   for (const row of rows) assert.deepEqual(decodeWaypoint(encodeWaypoint(row)), row);

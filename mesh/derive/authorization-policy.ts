@@ -34,7 +34,7 @@ const SPEC_FIELDS: ReadonlySet<string> = new Set([
   'provider',
   'rules',
 ]);
-const DRY_RUN = 'istio.io/dry-run';
+export const DRY_RUN = 'istio.io/dry-run';
 
 export function readAuthorizationPolicy(object: KubeObject, config: MeshConfig): PolicyReading {
   const { name, namespace = '', annotations } = object.metadata;
@@ -107,7 +107,10 @@ function readTarget(spec: Fields): 'waypoint' | 'none' | 'malformed' {
 }
 
 /** The spellings of truth that Kubernetes tools accept. What is neither must not switch a policy off. */
-function readDryRun(value: string | undefined): { readonly dryRun: boolean; readonly remarks: readonly string[] } {
+export function readDryRun(value: string | undefined): {
+  readonly dryRun: boolean;
+  readonly remarks: readonly string[];
+} {
   if (value === undefined || ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value))
     return { dryRun: false, remarks: [] };
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return { dryRun: true, remarks: [] };

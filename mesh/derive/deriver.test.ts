@@ -561,7 +561,7 @@ test('a new configuration changes what it must and nothing else', () => {
   assert.deepEqual([...d.addresses.keys()].sort(), ['app/svc.app.svc.mesh.example', 'east//Pod/app/a']);
 });
 
-test('the status of a policy is said once, again when it changes, and never for what a waypoint enforces', () => {
+test('the status of a policy is said once, again when it changes, and by the one who enforces it', () => {
   const d = new Deriver(DEFAULT_MESH_CONFIG);
   const said = (spec: Record<string, unknown>, generation = 1) =>
     d
@@ -570,8 +570,12 @@ test('the status of a policy is said once, again when it changes, and never for 
   assert.deepEqual(said({}), ['ZtunnelAccepted True Accepted 1']);
   assert.deepEqual(said({}), []);
   assert.deepEqual(said({ action: 'CUSTOM' }, 2), ['ZtunnelAccepted False UnsupportedValue 2']);
-  assert.deepEqual(said({ targetRefs: [{ kind: 'Service', name: 's' }] }, 3), ['ZtunnelAccepted undefined  3']);
+  assert.deepEqual(said({ targetRefs: [{ kind: 'Service', name: 's' }] }, 3), [
+    'ZtunnelAccepted undefined  3',
+    'WaypointAccepted False TargetNotFound 3',
+  ]);
   assert.deepEqual(said({ targetRefs: [{ kind: 'Service', name: 's' }] }, 3), []);
+  assert.deepEqual(said({}, 4), ['ZtunnelAccepted True Accepted 4', 'WaypointAccepted undefined  4']);
   d.remove(authorizationPolicy('app/p', {}));
   assert.deepEqual(said({}), ['ZtunnelAccepted True Accepted 1'], 'a new object of the name is told again');
 });

@@ -2,6 +2,10 @@
  * Kubernetes objects in, mesh resources out. A change marks what truly depends on it, and only that is computed again; what
  * comes out equal to before is not sent.
  */
+
+import { WAYPOINT_ACCEPTED, waypointCondition } from '../http-policy/derive/accepted.ts';
+import { type HeldPolicy, HttpPolicies } from '../http-policy/derive/http-policies.ts';
+import type { PolicyTarget } from '../http-policy/derive/targets.ts';
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
@@ -18,9 +22,10 @@ import { Inputs } from './inputs.ts';
 import { readService } from './kube-service.ts';
 import { Memberships } from './memberships.ts';
 import { readNamespace, readNode } from './namespace.ts';
-import { Outputs } from './outputs.ts';
+import { type Condition, Outputs } from './outputs.ts';
 import { readPod } from './pod.ts';
 import { Policies } from './policies.ts';
+import { stateOfTarget, type TargetStateParts } from './policy-target-states.ts';
 import type { Reading } from './read.ts';
 import { isOfRevision } from './revision.ts';
 import { routeSurroundings } from './route-surroundings.ts';
@@ -36,6 +41,12 @@ const ACCEPTED = 'ambit.io/Accepted';
 const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING];
 
 const NAMESPACE_KIND = '/Namespace';
+/** ztunnels see no tokens, and waypoints obey only targetRefs. */
+const UNATTACHED: Condition = {
+  status: 'False',
+  reason: 'AncestorNotBound',
+  message: 'not enforced: only waypoints see tokens, and none is named by targetRefs',
+};
 const ROUTE_KINDS: readonly NotedKind[] = ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'ReferenceGrant'];
 
 /** Takes note of one object of its kind; undefined: it is gone. */
@@ -50,6 +61,10 @@ export class Deriver {
   readonly #addresses: Addresses;
   readonly #waypointResources: WaypointResources;
   readonly #routes: Routes;
+  readonly #httpPolicies: HttpPolicies;
+  readonly #targetStates: TargetStateParts;
+  /** Policies for waypoints whose condition may be another now, by kind and name. */
+  readonly #dirtyPolicies = new Map<string, HeldPolicy>();
   readonly #notes: ReadonlyMap<string, Note>;
   readonly #dirty: Readonly<Record<OwnerKind, Set<string>>> = {
     Pod: new Set(),
@@ -80,7 +95,19 @@ export class Deriver {
     inputs.serviceEntries.follow(({ old, next }) => {
       for (const host of [...(old?.hosts ?? []), ...(next?.hosts ?? [])]) routes.hostChanged(host);
     });
-    this.#waypointResources = new WaypointResources({ config: current, inputs, hosts, waypoints, routes });
+    const httpPolicies = new HttpPolicies(config);
+    httpPolicies.follow((target) => this.#markTarget(target));
+    inputs.gatewayClasses.follow(({ key }) => this.#lookAtPolicies({ kind: 'GatewayClass', namespace: '', name: key }));
+    this.#httpPolicies = httpPolicies;
+    this.#targetStates = { inputs, hosts, waypoints };
+    this.#waypointResources = new WaypointResources({
+      config: current,
+      inputs,
+      hosts,
+      waypoints,
+      routes,
+      httpPolicies,
+    });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     this.#notes = new Map<string, Note>([
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
@@ -96,7 +123,22 @@ export class Deriver {
         `gateway.networking.k8s.io/${kind}`,
         this.#ours((key, _, object) => routes.note(kind, key, object)),
       ]),
-      ['security.istio.io/AuthorizationPolicy', this.#ours((...note) => policies.notePolicy(...note))],
+      [
+        'security.istio.io/AuthorizationPolicy',
+        this.#ours((key, ref, object) => {
+          policies.notePolicy(key, ref, object);
+          httpPolicies.note(key, object);
+          this.#lookAtPolicy(ref, object, httpPolicies.policy(key), undefined);
+        }),
+      ],
+      [
+        'security.istio.io/RequestAuthentication',
+        this.#ours((key, ref, object) => {
+          httpPolicies.noteAuthentication(key, object);
+          if (object === undefined) outputs.forgetConditions(ref);
+          this.#lookAtPolicy(ref, object, httpPolicies.authentication(key), UNATTACHED);
+        }),
+      ],
       ['security.istio.io/PeerAuthentication', this.#ours((...note) => policies.notePeer(...note))],
     ]);
   }
@@ -137,6 +179,8 @@ export class Deriver {
   reconfigure(config: MeshConfig): Delta {
     this.#config = config;
     this.#policies.reconfigure(config);
+    this.#httpPolicies.reconfigure(config);
+    for (const held of this.#httpPolicies.held()) this.#dirtyPolicies.set(policyName(held), held);
     this.#discovered.lookAtAll();
     this.#everything();
     return this.#derive();
@@ -185,6 +229,33 @@ export class Deriver {
     };
   }
 
+  /** A policy is another, or gone. */
+  #lookAtPolicy(
+    ref: KubeObjectRef,
+    object: KubeObject | undefined,
+    held: HeldPolicy | undefined,
+    /** What is said of one that is not for waypoints. */
+    otherwise: Condition | undefined,
+  ): void {
+    if (held !== undefined) {
+      this.#dirtyPolicies.set(policyName(held), held);
+      return;
+    }
+    this.#dirtyPolicies.delete(policyName({ object: ref }));
+    if (object !== undefined) this.#outputs.setCondition(object, WAYPOINT_ACCEPTED, otherwise);
+  }
+
+  /** What is attached to a target has changed: so does what waypoints are told. */
+  #markTarget({ kind, namespace, name }: PolicyTarget): void {
+    if (kind !== 'GatewayClass') this.#dirty[kind].add(`${namespace}/${name}`);
+    else for (const key of this.#inputs.gateways.keys()) this.#dirty.Gateway.add(key);
+  }
+
+  /** A target, or what it is bound to, has changed: so may what its policies say of themselves. */
+  #lookAtPolicies(target: PolicyTarget): void {
+    for (const held of this.#httpPolicies.heldAt(target)) this.#dirtyPolicies.set(policyName(held), held);
+  }
+
   /** What is labelled for another control plane is as good as gone. */
   #ours(note: Note): Note {
     return (key, ref, object) => {
@@ -212,9 +283,17 @@ export class Deriver {
         const owner = `${kind} ${key}`;
         this.#outputs.addresses.set(owner, this.#addresses.of[kind](key));
         this.#outputs.waypoints.set(owner, this.#waypointResources.of[kind](key));
+        if (kind === 'Service' || kind === 'ServiceEntry' || kind === 'Gateway') {
+          this.#lookAtPolicies({ kind, ...namesIn(key) });
+        }
       }
       this.#dirty[kind].clear();
     }
+    for (const held of this.#dirtyPolicies.values()) {
+      const condition = waypointCondition(held, (target) => stateOfTarget(this.#targetStates, target));
+      this.#outputs.setCondition(held.object, WAYPOINT_ACCEPTED, condition);
+    }
+    this.#dirtyPolicies.clear();
     return { ...this.#outputs.take(), routes: this.#routes.takeStatuses() };
   }
 
@@ -222,11 +301,20 @@ export class Deriver {
   #lookAtRoutes(): void {
     for (const kind of ['Service', 'ServiceEntry'] as const) {
       for (const key of [...this.#dirty[kind]]) {
-        const slash = key.indexOf('/');
-        this.#routes.serviceChanged({ kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) });
+        this.#routes.serviceChanged({ kind, ...namesIn(key) });
         const hosts = kind === 'ServiceEntry' ? this.#inputs.serviceEntries.get(key)?.hosts : undefined;
         for (const host of hosts ?? []) this.#routes.hostChanged(host);
       }
     }
   }
+}
+
+/** Of `namespace/name`. */
+function namesIn(key: string): { readonly namespace: string; readonly name: string } {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+function policyName({ object }: { readonly object: Pick<KubeObjectRef, 'kind' | 'metadata'> }): string {
+  return `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
 }

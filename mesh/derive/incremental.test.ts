@@ -22,6 +22,7 @@ import {
   node,
   peerAuthentication,
   pod,
+  requestAuthentication,
   serviceEntry,
   slice,
   workloadEntry,
@@ -29,7 +30,7 @@ import {
 
 const KINDS = [
   ...['pod', 'pod', 'pod', 'service', 'service', 'slice', 'node', 'namespace', 'policy', 'policy', 'peer', 'peer'],
-  ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant'],
+  ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant', 'tokens'],
 ];
 const NAMESPACES = ['app', 'other', 'istio-system'];
 
@@ -51,6 +52,13 @@ function randomObject(random: () => number): KubeObject {
   const mode = () => one('STRICT', 'PERMISSIVE', 'DISABLE', 'UNSET', 'bad');
   const scope = () =>
     one({}, {}, { selector: { matchLabels: labels() } }, { targetRefs: [{ kind: 'Service', name: 's' }] });
+  const target = () =>
+    one<object>(
+      { kind: 'Service', name: one('s', 't') },
+      { group: 'networking.istio.io', kind: 'ServiceEntry', name: one('e', 'f') },
+      { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: one('w', 'v') },
+      { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', name: 'istio-waypoint' },
+    );
   const waypoint = () => ({
     ...maybe({ 'istio.io/use-waypoint': one('w', 'v', 'none') }),
     ...(random() < 0.2 ? { 'istio.io/use-waypoint-namespace': one(...NAMESPACES) } : {}),
@@ -92,7 +100,7 @@ function randomObject(random: () => number): KubeObject {
         { from: 'Selector', selector: { matchLabels: { open: 'yes' } } },
       );
       return gateway(path('w', 'v'), {
-        className: one('c1', 'c2'),
+        className: one('c1', 'c2', 'istio-waypoint'),
         addresses: one([], ['10.4.0.1'], ['w.example.com'], ['w.example.com', '10.4.0.1']),
         labels: maybe({ 'istio.io/waypoint-for': one('service', 'workload', 'all', 'none') }) as Record<string, string>,
         annotations: maybe({ 'ambient.istio.io/waypoint-inbound-binding': one('PROXY/15088', 'bad') }) as Record<
@@ -103,7 +111,7 @@ function randomObject(random: () => number): KubeObject {
       });
     }
     case 'class':
-      return gatewayClass(one('c1', 'c2'), {
+      return gatewayClass(one('c1', 'c2', 'istio-waypoint'), {
         labels: maybe({ 'istio.io/waypoint-for': 'all' }) as Record<string, string>,
       });
     case 'grant':
@@ -183,8 +191,16 @@ function randomObject(random: () => number): KubeObject {
         { from: [{ source: { namespaces: [one('a', 'b')] } }] },
         ...one([], [{ to: [{ operation: { paths: ['/'] } }] }]),
       ];
-      return authorizationPolicy(path('p', 'q'), { ...scope(), action: one('ALLOW', 'DENY', 'AUDIT'), rules });
+      const action = one('ALLOW', 'DENY', 'AUDIT', 'CUSTOM');
+      const provider = action === 'CUSTOM' ? { provider: { name: one('authz', 'none') } } : {};
+      const attached = one<object>(scope(), { targetRefs: [target(), target()] });
+      return authorizationPolicy(path('p', 'q'), { ...attached, action, ...provider, rules });
     }
+    case 'tokens':
+      return requestAuthentication(path('r', 's'), {
+        ...maybe({ targetRefs: [target()] }),
+        jwtRules: [{ issuer: one('https://i', 'bad') }],
+      });
     default: {
       const ports = maybe({ portLevelMtls: { [one('80', '81')]: { mode: mode() } } });
       const selector = maybe({ selector: { matchLabels: labels() } });

@@ -95,7 +95,7 @@ export function readTrustDomain(written: string, config: MeshConfig): readonly S
 }
 
 /** Names of our trust domain beyond those that `pattern` covers; none when it covers none. */
-function otherNames(pattern: string, { trustDomain, trustDomainAliases }: MeshConfig): readonly string[] {
+export function otherNames(pattern: string, { trustDomain, trustDomainAliases }: MeshConfig): readonly string[] {
   const match = stringMatch(pattern);
   if (match === undefined) return [];
   const covers = compileStrings([match]);

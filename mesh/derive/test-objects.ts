@@ -57,6 +57,9 @@ export function slice(
 export const authorizationPolicy = (path: string, spec: Json, meta: Meta = {}) =>
   object('security.istio.io/v1', 'AuthorizationPolicy', path, { generation: 1, ...meta }, { spec });
 
+export const requestAuthentication = (path: string, spec: Json, meta: Meta = {}) =>
+  object('security.istio.io/v1', 'RequestAuthentication', path, { generation: 1, ...meta }, { spec });
+
 /** `created` orders objects of one tier: smaller is older. */
 export function peerAuthentication(path: string, spec: Json, created = 1): KubeObject {
   const creationTimestamp = `2026-01-01T00:00:${String(created).padStart(2, '0')}Z`;

@@ -17,6 +17,11 @@ test('a waypoint is told of itself and of each service that is bound to it, with
     namespace: 'shop',
     name: 'w',
     trustDomains: ['cluster.local', 'old.example'],
+    pathNormalization: 'BASE',
+    policies: [],
+    authentications: [],
+    authorizers: [],
+    references: [],
   });
   assert.deepEqual(deriver.waypoints.get('shop/w/service/shop/cart.shop.svc.cluster.local')?.service, {
     namespace: 'shop',
@@ -26,6 +31,9 @@ test('a waypoint is told of itself and of each service that is bound to it, with
       { port: 3306, protocol: 'TCP' },
     ],
     references: ['shop/cart.shop.svc.cluster.local'],
+    policies: [],
+    authentications: [],
+    authorizers: [],
   });
 });
 

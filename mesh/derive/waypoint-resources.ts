@@ -1,4 +1,7 @@
 /** From gateways, and from what is bound to them, to what each waypoint is told. */
+import type { AttachedPolicies, HttpPolicies } from '../http-policy/derive/http-policies.ts';
+import { WAYPOINT_CLASS } from '../http-policy/derive/targets.ts';
+import type { ExternalAuthorizer } from '../http-policy/model.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
@@ -22,7 +25,10 @@ export type WaypointResourceParts = {
   readonly hosts: Hosts;
   readonly waypoints: Waypoints;
   readonly routes: Routes;
+  readonly httpPolicies: HttpPolicies;
 };
+
+const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 
 /** What a resource of this revision asks of its reader. */
 const MIN_REVISION = 1;
@@ -46,10 +52,29 @@ export class WaypointResources {
   #gateway(key: string): readonly WaypointResource[] {
     const gateway = this.#parts.inputs.gateways.get(key);
     if (gateway === undefined) return [];
-    const { trustDomain, trustDomainAliases } = this.#parts.config();
+    const { config, httpPolicies } = this.#parts;
+    const { trustDomain, trustDomainAliases, pathNormalization } = config();
     const { namespace, name } = gateway;
-    const trustDomains = [trustDomain, ...trustDomainAliases];
-    return [{ minRevision: MIN_REVISION, name: key, gateway: { namespace, name, trustDomains } }];
+    const own = httpPolicies.ofGateway(namespace, name);
+    const ofClass = gateway.className === WAYPOINT_CLASS ? httpPolicies.ofClass() : NO_POLICIES;
+    const policies = [...ofClass.policies, ...own.policies];
+    const authorizers = this.#authorizers({ policies });
+    return [
+      {
+        minRevision: MIN_REVISION,
+        name: key,
+        gateway: {
+          namespace,
+          name,
+          trustDomains: [trustDomain, ...trustDomainAliases],
+          pathNormalization,
+          policies,
+          authentications: [...ofClass.authentications, ...own.authentications],
+          authorizers,
+          references: [...new Set(authorizers.map(({ service }) => service))],
+        },
+      },
+    ];
   }
 
   #service(key: string): readonly WaypointResource[] {
@@ -59,7 +84,8 @@ export class WaypointResources {
     const binding = this.#parts.waypoints.bind({ namespace, waypoint, traffic: 'service' });
     const gateways = gatewaysOf(binding);
     if (gateways.length === 0) return [];
-    const served = this.#served(service, routedService(service, hostnameOf(service, this.#parts.config())));
+    const attached = this.#parts.httpPolicies.ofService(namespace, service.name);
+    const served = this.#served(service, routedService(service, hostnameOf(service, this.#parts.config())), attached);
     return gateways.map((gateway) => serviceResource(gateway, served));
   }
 
@@ -72,15 +98,18 @@ export class WaypointResources {
     const binding = waypoints.bind({ namespace, waypoint, traffic: 'service', isPrivate });
     const gateways = gatewaysOf(binding);
     if (gateways.length === 0) return [];
-    const served = hosts.servedBy(entry).map((host) => this.#served(entry, routedService(entry, host)));
+    const attached = this.#parts.httpPolicies.ofServiceEntry(namespace, entry.name);
+    const served = hosts.servedBy(entry).map((host) => this.#served(entry, routedService(entry, host), attached));
     return gateways.flatMap((gateway) => served.map((one) => serviceResource(gateway, one)));
   }
 
-  #served(parent: ServiceRef, service: RoutedService): ServiceConfig {
+  #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServiceConfig {
     const { namespace, hostname, ports } = service;
     const routes = this.#parts.routes.ofService(parent, service);
     const references = new Set([`${namespace}/${hostname}`]);
     for (const ofPort of routes.values()) for (const key of servicesIn(ofPort)) references.add(key);
+    const authorizers = this.#authorizers(attached);
+    for (const authorizer of authorizers) references.add(authorizer.service);
     return {
       namespace,
       hostname,
@@ -89,7 +118,15 @@ export class WaypointResources {
         return { port, protocol, ...(ofPort && { routes: ofPort }) };
       }),
       references: [...references],
+      ...attached,
+      authorizers,
     };
+  }
+
+  /** Whom policies ask. One that nobody has configured is not among them: the waypoint then denies. */
+  #authorizers({ policies }: Pick<AttachedPolicies, 'policies'>): readonly ExternalAuthorizer[] {
+    const names = new Set(policies.map(({ provider }) => provider));
+    return this.#parts.config().authorizers.filter(({ name }) => names.has(name));
   }
 
   #pod(key: string): readonly WaypointResource[] {

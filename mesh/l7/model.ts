@@ -2,6 +2,7 @@
  * What the controller tells a waypoint, beside the addresses of the mesh: plain data, in just the JSON form of the messages of
  * `core/xds/proto/ambit/waypoint/v1`, which has the rule for versions.
  */
+import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PathNormalization } from '../http-policy/model.ts';
 import type { AppProtocol } from '../model.ts';
 import type { PortRoutes } from '../route/model.ts';
 
@@ -22,6 +23,14 @@ export type GatewayConfig = {
   readonly name: string;
   /** The trust domain, then its aliases. */
   readonly trustDomains: readonly string[];
+  readonly pathNormalization: PathNormalization;
+  /** For all that comes through it. */
+  readonly policies: readonly HttpPolicy[];
+  readonly authentications: readonly JwtAuthentication[];
+  /** Whom its policies ask. */
+  readonly authorizers: readonly ExternalAuthorizer[];
+  /** Keys of the services whose addresses it needs for that. */
+  readonly references: readonly string[];
 };
 
 export type ServiceConfig = {
@@ -30,6 +39,10 @@ export type ServiceConfig = {
   readonly ports: readonly PortConfig[];
   /** Keys of the services whose addresses it needs, its own among them. */
   readonly references: readonly string[];
+  /** Beside those of the gateway. */
+  readonly policies: readonly HttpPolicy[];
+  readonly authentications: readonly JwtAuthentication[];
+  readonly authorizers: readonly ExternalAuthorizer[];
 };
 
 export type PortConfig = {

@@ -2,7 +2,9 @@
  * Values of an AuthorizationPolicy. Each reader says what is wrong with one value, or undefined. A value that can be written but
  * never matches is refused: in a DENY it would protect nothing.
  */
+
 import { readPort, readRange, readServiceAccount } from '../derive/policy-values.ts';
+import { templateProblem } from '../http-policy/derive/values.ts';
 import { quote } from './findings.ts';
 
 /** Who enforces the policy: they do not match alike. */
@@ -60,26 +62,9 @@ export const port: ReadValue = (written) =>
 
 export const anyText: ReadValue = () => undefined;
 
-const OPERATOR = /\{[^}]*\}/;
-const LITERAL = /^[A-Za-z0-9\-._~%!$&'()+,;:@=]*$/;
-
 /** Exact, `/start*`, `*end`, `*`, or a template `/a/{*}/b/{**}` (waypoint.md section 4.3). */
 export const path: ReadValue = (written, enforcer) => {
   if (!/[{}]/.test(written)) return pattern(written, enforcer);
-  if (!written.startsWith('/')) return `${quote(written)}: a path template begins with /`;
-  const segments = written.slice(1).split('/');
-  let isLast = false;
-  for (const segment of segments) {
-    if (segment === '{*}' || segment === '{**}') {
-      if (isLast) return `${quote(written)}: {**} must be the last operator, and there can be only one`;
-      isLast = segment === '{**}';
-    } else if (OPERATOR.test(segment) || /[{}]/.test(segment)) {
-      return `${quote(written)}: ${quote(segment)} is no segment of a template: {*} and {**} stand alone between slashes`;
-    } else if (segment.includes('*')) {
-      return `${quote(written)}: a template can not have other wildcards than {*} and {**}`;
-    } else if (!LITERAL.test(segment)) {
-      return `${quote(written)}: ${quote(segment)} has a character that a path can not have`;
-    }
-  }
-  return undefined;
+  const problem = templateProblem(written);
+  return problem && `${quote(written)}: ${problem}`;
 };

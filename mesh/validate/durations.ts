@@ -16,14 +16,14 @@ const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/y;
 /** At least one millisecond. */
 export const duration = text({
   reason: (written) => {
-    const ms = parse(written);
+    const ms = parseDuration(written);
     if (ms === undefined) return `${quote(written)} is no duration, such as 5s or 100ms`;
     return ms < 1 ? `${quote(written)} is shorter than 1ms` : undefined;
   },
 });
 
-/** Milliseconds. */
-function parse(written: string): number | undefined {
+/** Milliseconds; undefined when it is no duration. */
+export function parseDuration(written: string): number | undefined {
   if (written === '' || written.length > 40) return undefined;
   let ms = 0;
   PART.lastIndex = 0;

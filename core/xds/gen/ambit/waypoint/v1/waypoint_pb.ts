@@ -13,6 +13,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication } from "./policy_pb.ts";
+import { file_ambit_waypoint_v1_policy } from "./policy_pb.ts";
 import type { PortRoutes } from "./route_pb.ts";
 import { file_ambit_waypoint_v1_route } from "./route_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -21,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ambit/waypoint/v1/waypoint.proto.
  */
 export const file_ambit_waypoint_v1_waypoint: GenFile = /*@__PURE__*/
-  fileDesc("CiBhbWJpdC93YXlwb2ludC92MS93YXlwb2ludC5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEi/QEKCFdheXBvaW50EhQKDG1pbl9yZXZpc2lvbhgBIAEoDRIMCgRuYW1lGAIgASgJEjYKB2dhdGV3YXkYAyABKAsyIC5hbWJpdC53YXlwb2ludC52MS5HYXRld2F5Q29uZmlnSACIAQESNgoHc2VydmljZRgEIAEoCzIgLmFtYml0LndheXBvaW50LnYxLlNlcnZpY2VDb25maWdIAYgBARI4Cgh3b3JrbG9hZBgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLldvcmtsb2FkQ29uZmlnSAKIAQFCCgoIX2dhdGV3YXlCCgoIX3NlcnZpY2VCCwoJX3dvcmtsb2FkIkcKDUdhdGV3YXlDb25maWcSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNdHJ1c3RfZG9tYWlucxgDIAMoCSJ2Cg1TZXJ2aWNlQ29uZmlnEhEKCW5hbWVzcGFjZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIsCgVwb3J0cxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLlBvcnRDb25maWcSEgoKcmVmZXJlbmNlcxgEIAMoCSLfAQoKUG9ydENvbmZpZxIMCgRwb3J0GAEgASgNEjgKCHByb3RvY29sGAIgASgOMiYuYW1iaXQud2F5cG9pbnQudjEuUG9ydENvbmZpZy5Qcm90b2NvbBIyCgZyb3V0ZXMYAyABKAsyHS5hbWJpdC53YXlwb2ludC52MS5Qb3J0Um91dGVzSACIAQEiSgoIUHJvdG9jb2wSCwoHVU5LTk9XThAAEgoKBkhUVFAxMRABEgkKBUhUVFAyEAISCAoER1JQQxADEgcKA1RDUBAEEgcKA1RMUxAFQgkKB19yb3V0ZXMiHQoOV29ya2xvYWRDb25maWcSCwoDdWlkGAEgASgJYgZwcm90bzM", [file_ambit_waypoint_v1_route]);
+  fileDesc("CiBhbWJpdC93YXlwb2ludC92MS93YXlwb2ludC5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEi/QEKCFdheXBvaW50EhQKDG1pbl9yZXZpc2lvbhgBIAEoDRIMCgRuYW1lGAIgASgJEjYKB2dhdGV3YXkYAyABKAsyIC5hbWJpdC53YXlwb2ludC52MS5HYXRld2F5Q29uZmlnSACIAQESNgoHc2VydmljZRgEIAEoCzIgLmFtYml0LndheXBvaW50LnYxLlNlcnZpY2VDb25maWdIAYgBARI4Cgh3b3JrbG9hZBgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLldvcmtsb2FkQ29uZmlnSAKIAQFCCgoIX2dhdGV3YXlCCgoIX3NlcnZpY2VCCwoJX3dvcmtsb2FkIrEDCg1HYXRld2F5Q29uZmlnEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEhUKDXRydXN0X2RvbWFpbnMYAyADKAkSTgoScGF0aF9ub3JtYWxpemF0aW9uGAQgASgOMjIuYW1iaXQud2F5cG9pbnQudjEuR2F0ZXdheUNvbmZpZy5QYXRoTm9ybWFsaXphdGlvbhIvCghwb2xpY2llcxgFIAMoCzIdLmFtYml0LndheXBvaW50LnYxLkh0dHBQb2xpY3kSPQoPYXV0aGVudGljYXRpb25zGAYgAygLMiQuYW1iaXQud2F5cG9pbnQudjEuSnd0QXV0aGVudGljYXRpb24SOgoLYXV0aG9yaXplcnMYByADKAsyJS5hbWJpdC53YXlwb2ludC52MS5FeHRlcm5hbEF1dGhvcml6ZXISEgoKcmVmZXJlbmNlcxgIIAMoCSJYChFQYXRoTm9ybWFsaXphdGlvbhIcChhERUNPREVfQU5EX01FUkdFX1NMQVNIRVMQABIRCg1NRVJHRV9TTEFTSEVTEAESCAoEQkFTRRACEggKBE5PTkUQAyKiAgoNU2VydmljZUNvbmZpZxIRCgluYW1lc3BhY2UYASABKAkSEAoIaG9zdG5hbWUYAiABKAkSLAoFcG9ydHMYAyADKAsyHS5hbWJpdC53YXlwb2ludC52MS5Qb3J0Q29uZmlnEhIKCnJlZmVyZW5jZXMYBCADKAkSLwoIcG9saWNpZXMYBSADKAsyHS5hbWJpdC53YXlwb2ludC52MS5IdHRwUG9saWN5Ej0KD2F1dGhlbnRpY2F0aW9ucxgGIAMoCzIkLmFtYml0LndheXBvaW50LnYxLkp3dEF1dGhlbnRpY2F0aW9uEjoKC2F1dGhvcml6ZXJzGAcgAygLMiUuYW1iaXQud2F5cG9pbnQudjEuRXh0ZXJuYWxBdXRob3JpemVyIt8BCgpQb3J0Q29uZmlnEgwKBHBvcnQYASABKA0SOAoIcHJvdG9jb2wYAiABKA4yJi5hbWJpdC53YXlwb2ludC52MS5Qb3J0Q29uZmlnLlByb3RvY29sEjIKBnJvdXRlcxgDIAEoCzIdLmFtYml0LndheXBvaW50LnYxLlBvcnRSb3V0ZXNIAIgBASJKCghQcm90b2NvbBILCgdVTktOT1dOEAASCgoGSFRUUDExEAESCQoFSFRUUDIQAhIICgRHUlBDEAMSBwoDVENQEAQSBwoDVExTEAVCCQoHX3JvdXRlcyIdCg5Xb3JrbG9hZENvbmZpZxILCgN1aWQYASABKAliBnByb3RvMw", [file_ambit_waypoint_v1_policy, file_ambit_waypoint_v1_route]);
 
 /**
  * @generated from message ambit.waypoint.v1.Waypoint
@@ -86,6 +88,37 @@ export type GatewayConfig = Message<"ambit.waypoint.v1.GatewayConfig"> & {
    * @generated from field: repeated string trust_domains = 3;
    */
   trustDomains: string[];
+
+  /**
+   * @generated from field: ambit.waypoint.v1.GatewayConfig.PathNormalization path_normalization = 4;
+   */
+  pathNormalization: GatewayConfig_PathNormalization;
+
+  /**
+   * For all that comes through it.
+   *
+   * @generated from field: repeated ambit.waypoint.v1.HttpPolicy policies = 5;
+   */
+  policies: HttpPolicy[];
+
+  /**
+   * @generated from field: repeated ambit.waypoint.v1.JwtAuthentication authentications = 6;
+   */
+  authentications: JwtAuthentication[];
+
+  /**
+   * Whom its policies ask; a provider that is not here denies.
+   *
+   * @generated from field: repeated ambit.waypoint.v1.ExternalAuthorizer authorizers = 7;
+   */
+  authorizers: ExternalAuthorizer[];
+
+  /**
+   * Keys of the services whose addresses it needs for that.
+   *
+   * @generated from field: repeated string references = 8;
+   */
+  references: string[];
 };
 
 /**
@@ -94,6 +127,46 @@ export type GatewayConfig = Message<"ambit.waypoint.v1.GatewayConfig"> & {
  */
 export const GatewayConfigSchema: GenMessage<GatewayConfig> = /*@__PURE__*/
   messageDesc(file_ambit_waypoint_v1_waypoint, 1);
+
+/**
+ * How paths are made comparable before policies and routes look at them.
+ *
+ * @generated from enum ambit.waypoint.v1.GatewayConfig.PathNormalization
+ */
+export const GatewayConfig_PathNormalization = {
+  /**
+   * @generated from enum value: DECODE_AND_MERGE_SLASHES = 0;
+   */
+  DECODE_AND_MERGE_SLASHES: 0,
+
+  /**
+   * @generated from enum value: MERGE_SLASHES = 1;
+   */
+  MERGE_SLASHES: 1,
+
+  /**
+   * @generated from enum value: BASE = 2;
+   */
+  BASE: 2,
+
+  /**
+   * @generated from enum value: NONE = 3;
+   */
+  NONE: 3,
+} as const;
+
+/**
+ * How paths are made comparable before policies and routes look at them.
+ *
+ * @generated from enum ambit.waypoint.v1.GatewayConfig.PathNormalization
+ */
+export type GatewayConfig_PathNormalization = (typeof GatewayConfig_PathNormalization)[keyof typeof GatewayConfig_PathNormalization] | UnknownEnum;
+
+/**
+ * Describes the enum ambit.waypoint.v1.GatewayConfig.PathNormalization.
+ */
+export const GatewayConfig_PathNormalizationSchema: GenEnum<GatewayConfig_PathNormalization> = /*@__PURE__*/
+  enumDesc(file_ambit_waypoint_v1_waypoint, 1, 0);
 
 /**
  * A service whose callers come through this waypoint.
@@ -122,6 +195,23 @@ export type ServiceConfig = Message<"ambit.waypoint.v1.ServiceConfig"> & {
    * @generated from field: repeated string references = 4;
    */
   references: string[];
+
+  /**
+   * Beside those of the gateway.
+   *
+   * @generated from field: repeated ambit.waypoint.v1.HttpPolicy policies = 5;
+   */
+  policies: HttpPolicy[];
+
+  /**
+   * @generated from field: repeated ambit.waypoint.v1.JwtAuthentication authentications = 6;
+   */
+  authentications: JwtAuthentication[];
+
+  /**
+   * @generated from field: repeated ambit.waypoint.v1.ExternalAuthorizer authorizers = 7;
+   */
+  authorizers: ExternalAuthorizer[];
 };
 
 /**
