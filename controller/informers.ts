@@ -11,6 +11,7 @@ export type Informers = {
   readonly endpointSlices: Informer<KubeObject>;
   readonly authorizationPolicies: Informer<KubeObject>;
   readonly peerAuthentications: Informer<KubeObject>;
+  readonly requestAuthentications: Informer<KubeObject>;
   readonly serviceEntries: Informer<KubeObject>;
   readonly workloadEntries: Informer<KubeObject>;
   /** Of Gateway API, which somebody else may install, or nobody. */
@@ -41,6 +42,7 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     authorizationPolicies: of(RESOURCES.AuthorizationPolicy),
     peerAuthentications: of(RESOURCES.PeerAuthentication),
     // Later than the others: a CRD of an older installation may not be there yet.
+    requestAuthentications: of(RESOURCES.RequestAuthentication, true),
     serviceEntries: of(RESOURCES.ServiceEntry, true),
     workloadEntries: of(RESOURCES.WorkloadEntry, true),
     gateways: of(RESOURCES.Gateway, true),

@@ -52,6 +52,12 @@ export class Writers implements AsyncDisposable {
           { ...policies, type: RESOURCES.AuthorizationPolicy, informer: informers.authorizationPolicies },
           { ...policies, type: RESOURCES.PeerAuthentication, informer: informers.peerAuthentications },
           {
+            type: RESOURCES.RequestAuthentication,
+            informer: informers.requestAuthentications,
+            fieldManager: 'istio-ambient-waypoint-policy',
+            list: 'one-value',
+          },
+          {
             type: RESOURCES.Service,
             informer: informers.services,
             fieldManager: 'istio-ambient-service',
