@@ -37,7 +37,7 @@ export type AppDeps = {
 
 export interface Waypoint {
   readonly ports: WaypointConfig['ports'];
-  /** No more streams; what is under way has its time; then everything is closed. */
+  /** Not ready any more; a moment later no more streams; what is under way has its time; then everything is closed. */
   drain(): Promise<void>;
 }
 
@@ -137,6 +137,8 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
     ports: { hbone: plane.port, admin: admin.port, stats: stats.port, readiness: ready.port },
     drain: async () => {
       listening.notReady();
+      // The nodes hear of it from the controller, a moment later; until then they send us callers.
+      await new Promise<void>((resolve) => systemClock.after(config.lameDuckMs, resolve));
       await plane.drain(config.drainDeadlineMs);
       await running.disposeAsync();
     },

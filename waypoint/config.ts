@@ -52,6 +52,8 @@ const variables = z.object({
   AMBIT_WAYPOINT_STATS_PORT: envInteger(15_020, PORT),
   AMBIT_WAYPOINT_READINESS_PORT: envInteger(15_021, PORT),
   AMBIT_WAYPOINT_CONNECT_TIMEOUT: envDuration(10_000),
+  /** For so long a pod that is told to stop serves on: until then not every node knows. */
+  AMBIT_WAYPOINT_LAME_DUCK: envDuration(3_000),
   AMBIT_WAYPOINT_DETECTION_TIMEOUT: envDuration(5_000),
   AMBIT_WAYPOINT_MAX_HEADER_BYTES: envInteger(DEFAULT_LIMITS.headBytes, BYTES),
   AMBIT_WAYPOINT_MAX_HEADERS: envInteger(DEFAULT_LIMITS.headFields, { min: 10, max: 10_000 }),
@@ -88,6 +90,9 @@ export type WaypointConfig = {
   /** How long a client may say nothing on a port of which nobody said what is spoken there. */
   readonly detectionTimeoutMs: number;
   readonly limits: HttpLimits;
+  /** After we were told to stop: how long we still take what comes. */
+  readonly lameDuckMs: number;
+  /** And then: how long what is under way has. */
   readonly drainDeadlineMs: number;
   readonly logFormat: 'plain' | 'json';
   readonly logLevel: string;
@@ -112,6 +117,11 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
   if (v.SECRET_TTL < 60_000) problems.push(`SECRET_TTL="${env['SECRET_TTL']}": the authority signs for 60s or more`);
   if (problems.length > 0) throw configError(problems);
   const grace = v.TERMINATION_GRACE_PERIOD_SECONDS;
+  // Some seconds of the grace period are left for what comes after the drain.
+  const stoppingMs =
+    v.CONNECTION_TERMINATION_DEADLINE ??
+    (grace === undefined ? 5_000 : Math.max(1, grace > 10 ? grace - 5 : grace - 1) * 1_000);
+  const lameDuckMs = Math.min(v.AMBIT_WAYPOINT_LAME_DUCK, stoppingMs / 2);
   return deepFreeze({
     pod: { name: v.POD_NAME, namespace: v.POD_NAMESPACE, serviceAccount: v.SERVICE_ACCOUNT },
     instanceIp: v.INSTANCE_IP,
@@ -145,10 +155,8 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
       connectionMs: v.AMBIT_WAYPOINT_MAX_CONNECTION_DURATION,
       exchangeMs: v.AMBIT_WAYPOINT_MAX_REQUEST_DURATION,
     },
-    // Some seconds of the grace period are left for what comes after the drain.
-    drainDeadlineMs:
-      v.CONNECTION_TERMINATION_DEADLINE ??
-      (grace === undefined ? 5_000 : Math.max(1, grace > 10 ? grace - 5 : grace - 1) * 1_000),
+    lameDuckMs,
+    drainDeadlineMs: stoppingMs - lameDuckMs,
     logFormat: v.LOG_FORMAT,
     logLevel: v.RUST_LOG,
     version: ownVersion(),
