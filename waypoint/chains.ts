@@ -28,7 +28,9 @@ export type TcpRules = {
   /** Asked when a connection comes, and again for those that are open when something changes. */
   admit(source: Source, destination: Served): TcpVerdict;
   /** Where it goes: what was called, unless a route says otherwise. Undefined: nowhere. */
-  target(source: Source, called: Target): Target | undefined;
+  target(source: Source, called: Target, serverName: string | undefined): Target | undefined;
+  /** Whether where it goes depends on the name that its ClientHello asks for. */
+  readonly needsServerName: boolean;
 };
 export type TcpChain = { rules: TcpRules };
 
@@ -104,6 +106,7 @@ const gone: Next = (x: Exchange) => reply(x, { status: 503, flags: 'NC', details
 const NOTHING: TcpRules = {
   admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
   target: () => undefined,
+  needsServerName: false,
 };
 
 function serviceOf(served: Served): string | undefined {

@@ -59,6 +59,7 @@ const variables = z.object({
   AMBIT_WAYPOINT_MAX_HEADERS: envInteger(DEFAULT_LIMITS.headFields, { min: 10, max: 10_000 }),
   AMBIT_WAYPOINT_MAX_STREAMS: envInteger(DEFAULT_LIMITS.streams, { min: 1, max: 10_000 }),
   AMBIT_WAYPOINT_HEADER_TIMEOUT: envDuration(DEFAULT_LIMITS.headMs),
+  AMBIT_WAYPOINT_REPLAY_BYTES: envInteger(64 * 1024, { min: 0, max: 2 ** 30 }),
   AMBIT_WAYPOINT_IDLE_TIMEOUT: envDuration(DEFAULT_LIMITS.idleMs),
   AMBIT_WAYPOINT_STREAM_IDLE_TIMEOUT: envDuration(DEFAULT_LIMITS.streamIdleMs),
   AMBIT_WAYPOINT_MAX_CONNECTION_DURATION: envDuration(DEFAULT_LIMITS.connectionMs),
@@ -90,6 +91,8 @@ export type WaypointConfig = {
   /** How long a client may say nothing on a port of which nobody said what is spoken there. */
   readonly detectionTimeoutMs: number;
   readonly limits: HttpLimits;
+  /** Bodies of requests up to this size are kept, to be sent again or mirrored. */
+  readonly replayBytes: number;
   /** After we were told to stop: how long we still take what comes. */
   readonly lameDuckMs: number;
   /** And then: how long what is under way has. */
@@ -155,6 +158,7 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
       connectionMs: v.AMBIT_WAYPOINT_MAX_CONNECTION_DURATION,
       exchangeMs: v.AMBIT_WAYPOINT_MAX_REQUEST_DURATION,
     },
+    replayBytes: v.AMBIT_WAYPOINT_REPLAY_BYTES,
     lameDuckMs,
     drainDeadlineMs: stoppingMs - lameDuckMs,
     logFormat: v.LOG_FORMAT,

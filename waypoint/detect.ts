@@ -37,26 +37,46 @@ export type Detected = { readonly spoken: Spoken; readonly first: Buffer; readon
  * Reads until it is clear what is spoken. A client that says nothing within the time, or ends before it is clear, is taken for
  * TCP. Undefined: it reset.
  */
-export function detect(leg: Leg, timeoutMs: number): Promise<Detected | undefined> {
-  return new Detection(leg, timeoutMs).result;
+export async function detect(leg: Leg, timeoutMs: number): Promise<Detected | undefined> {
+  const seen = await peek(leg, timeoutMs, spokenIn, 'TCP');
+  return seen && { spoken: seen.found, first: seen.first, leg: seen.leg };
 }
 
-class Detection implements LegEvents {
-  readonly result: Promise<Detected | undefined>;
+export type Seen<T> = { readonly found: T; readonly first: Buffer; readonly leg: Leg };
+
+/**
+ * Reads until `tell` can tell something from the bytes so far. `otherwise` when the client says nothing more within the time, or
+ * ends before that. Undefined: it reset. `tell` must tell at some size.
+ */
+export function peek<T>(
+  leg: Leg,
+  timeoutMs: number,
+  tell: (bytes: Buffer) => T | undefined,
+  otherwise: T,
+): Promise<Seen<T> | undefined> {
+  return new Detection(leg, timeoutMs, tell, otherwise).result;
+}
+
+class Detection<T> implements LegEvents {
+  readonly result: Promise<Seen<T> | undefined>;
   readonly #leg: Leg;
-  readonly #resolve: (detected: Detected | undefined) => void;
+  readonly #tell: (bytes: Buffer) => T | undefined;
+  readonly #otherwise: T;
+  readonly #resolve: (seen: Seen<T> | undefined) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #taken: TakenLeg;
   #held = Buffer.alloc(0);
   #isDone = false;
 
-  constructor(leg: Leg, timeoutMs: number) {
-    const { promise, resolve } = Promise.withResolvers<Detected | undefined>();
+  constructor(leg: Leg, timeoutMs: number, tell: (bytes: Buffer) => T | undefined, otherwise: T) {
+    const { promise, resolve } = Promise.withResolvers<Seen<T> | undefined>();
+    this.#tell = tell;
+    this.#otherwise = otherwise;
     this.result = promise;
     this.#resolve = resolve;
     this.#leg = leg;
     this.#taken = new TakenLeg(leg);
-    this.#timer = setTimeout(() => this.#found('TCP'), timeoutMs);
+    this.#timer = setTimeout(() => this.#found(otherwise), timeoutMs);
     leg.deliver(this);
   }
 
@@ -66,8 +86,8 @@ class Detection implements LegEvents {
       return;
     }
     this.#held = Buffer.concat([this.#held, view]);
-    const spoken = spokenIn(this.#held);
-    if (spoken !== undefined) this.#found(spoken);
+    const found = this.#tell(this.#held);
+    if (found !== undefined) this.#found(found);
   }
 
   writable(): void {
@@ -76,7 +96,7 @@ class Detection implements LegEvents {
 
   end(): void {
     this.#taken.peerEnded();
-    if (!this.#isDone) this.#found('TCP');
+    if (!this.#isDone) this.#found(this.#otherwise);
   }
 
   reset(code: ResetCode): void {
@@ -87,11 +107,11 @@ class Detection implements LegEvents {
     this.#resolve(undefined);
   }
 
-  #found(spoken: Spoken): void {
+  #found(found: T): void {
     this.#isDone = true;
     clearTimeout(this.#timer);
     this.#leg.pause();
-    this.#resolve({ spoken, first: this.#held, leg: this.#taken });
+    this.#resolve({ found, first: this.#held, leg: this.#taken });
   }
 }
 

@@ -1,6 +1,7 @@
 /** One request on its way through the layers: what is known of it, and what they find out. */
 import type { Body, HttpError, HttpRequest, HttpResponse } from '../core/http/index.ts';
 import type { IpAddress, Service, Workload } from '../mesh/index.ts';
+import type { Choice } from './routing.ts';
 import type { Source } from './source.ts';
 
 /** What was called: fixed for a stream of the tunnel, and made once for all its requests. */
@@ -28,6 +29,8 @@ export class Exchange {
   path: string;
   /** Of the rule that was chosen, for the log: `default` where there are no routes. */
   routeName = 'default';
+  /** What the routes of the port say of it. */
+  route: Choice = 'default';
   /** Where this request is to be sent: what was called, until a route says otherwise. */
   target: Target;
   /** One of the letters of waypoint.md section 1.13, for the log; '' when all went well. */
@@ -43,6 +46,8 @@ export class Exchange {
   /** The request's body as it is to be sent: a layer may have put itself between. */
   body: Body;
   #onAbort: ((error: HttpError) => void) | undefined;
+  /** The attempt under way, from 1; one more than that once it was withdrawn. */
+  #attempt = 0;
   /** What other layers leave for later ones and for the log. Keys are those layers' own symbols. */
   readonly notes = new Map<symbol, unknown>();
 
@@ -57,8 +62,28 @@ export class Exchange {
     this.path = query < 0 ? request.target : request.target.slice(0, query);
   }
 
+  /** Its time is over, whoever still works on it. */
+  over: HttpError | undefined;
+
   get aborted(): HttpError | undefined {
     return this.request.aborted;
+  }
+
+  /** An attempt to have it answered begins; its number. */
+  begin(): number {
+    this.#attempt += 1;
+    return this.#attempt;
+  }
+
+  /** Whether that attempt is the one under way: nobody waits for the answer of another. */
+  isCurrent(attempt: number): boolean {
+    return attempt === this.#attempt;
+  }
+
+  /** Ends the attempt under way, if there is one: nobody wants its answer any more. */
+  withdraw(error: HttpError): void {
+    this.#attempt += 1;
+    this.#onAbort?.(error);
   }
 
   /** Calls back when the caller goes away; the latest listener counts, since one attempt follows the other. */

@@ -1,4 +1,5 @@
 /** The data plane: tunnels in, what is decided about them, tunnels out. Told what to do by whoever feeds `told`. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   chooseHbone,
   createHboneClient,
@@ -8,6 +9,7 @@ import {
   type TlsMaterial,
 } from '../core/hbone/index.ts';
 import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
+import { threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
 import { describeError, type Logger, type Registry } from '../core/telemetry/index.ts';
 import { MeshError, type Workload } from '../mesh/index.ts';
@@ -88,8 +90,21 @@ export function startPlane(o: PlaneOptions): Plane {
   const dial = (chosen: Chosen, source: Source) => dialEndpoint(dialParts, chosen, source, source.ip);
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
-  const httpParts = { endpoints, pool, now, observer, onBug };
-  const chains: Chains = new Chains(told, { http: (of) => httpChain(httpParts, of), tcp: (of) => tcpChain(of) });
+  const httpParts = {
+    endpoints,
+    pool,
+    now,
+    observer,
+    onBug,
+    deadlines: threadDeadlines(),
+    random: Math.random,
+    pause: (ms: number) => sleep(ms),
+    replayBytes: config.replayBytes,
+  };
+  const chains: Chains = new Chains(told, {
+    http: (of) => httpChain(httpParts, of),
+    tcp: (of) => tcpChain(of, Math.random),
+  });
   const parts = {
     told,
     chains,

@@ -3,7 +3,8 @@ import { type ConnectRequest, type Leg, relay } from '../core/hbone/index.ts';
 import { type HttpLimits, type Refusal, type ServerConnection, serveHttp1, serveHttp2 } from '../core/http/index.ts';
 import { serviceKey } from '../mesh/index.ts';
 import type { Chains, Served } from './chains.ts';
-import { type Detected, detect } from './detect.ts';
+import { type ServerName, serverNameIn } from './client-hello.ts';
+import { type Detected, detect, peek, type Seen } from './detect.ts';
 import { dispatch } from './dispatch.ts';
 import { type Called, Exchange, type Target } from './exchange.ts';
 import type { LiveStreams } from './live-streams.ts';
@@ -100,8 +101,9 @@ type Opening =
   | { readonly kind: 'unanswered'; readonly request: ConnectRequest }
   | { readonly kind: 'answered'; readonly detected: Detected };
 
-async function serveTcp(parts: ServeParts, source: Source, served: Served, opening: Opening): Promise<void> {
+async function serveTcp(parts: ServeParts, source: Source, served: Served, first: Opening): Promise<void> {
   const { chains, endpoints, observer, now, dial, live } = parts;
+  let opening = first;
   const startedAt = now();
   observer.tcpOpened(source, served);
   const counters = { sent: 0, received: 0 };
@@ -120,7 +122,14 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, openi
   const chain = chains.tcp(served);
   const verdict = chain.rules.admit(source, served);
   if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
-  const target = chain.rules.target(source, targetOf(served));
+  let serverName: string | undefined;
+  if (chain.rules.needsServerName) {
+    const seen = await peekServerName(opening, parts.detectionTimeoutMs);
+    if (seen === undefined) return finish('DC', 'downstream_remote_disconnect');
+    opening = { kind: 'answered', detected: { spoken: 'TCP', first: seen.first, leg: seen.leg } };
+    serverName = seen.found.name;
+  }
+  const target = chain.rules.target(source, targetOf(served), serverName);
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
   let up: Leg;
   try {
@@ -144,6 +153,14 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, openi
   const ended = await relay(down, up, counters);
   entry[Symbol.dispose]();
   finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
+}
+
+/** Where it goes hangs on its ClientHello: the tunnel is answered, and the first bytes are read. */
+function peekServerName(opening: Opening, timeoutMs: number): Promise<Seen<ServerName> | undefined> {
+  const none: ServerName = { name: undefined };
+  if (opening.kind === 'unanswered') return peek(opening.request.respond(200), timeoutMs, serverNameIn, none);
+  const { leg, first } = opening.detected; // of a connection that was looked at already, what it began with is all there is
+  return Promise.resolve({ found: serverNameIn(first) ?? none, first, leg });
 }
 
 function calledOf(served: Served): Called {

@@ -106,7 +106,10 @@ export class WaypointWorld implements AsyncDisposable {
 
   /** Creates and replaces objects, as `kubectl apply` does. */
   async apply(yaml: string): Promise<void> {
-    const documents = parseAllDocuments(here(yaml)).map((document) => document.toJS() as KubeObject | null);
+    const documents = parseAllDocuments(here(yaml)).map((document) => {
+      if (document.errors[0] !== undefined) throw document.errors[0];
+      return document.toJS() as KubeObject | null;
+    });
     const objects = documents.filter((object) => object !== null);
     for (const object of objects) this.#objects.set(nameOf(object), object);
     this.#tell(this.deriver.applyAll(objects));

@@ -36,6 +36,7 @@ export class Observer implements RequestObserver, StreamObserver {
       'src.addr': source.ip,
       'dst.service': called.service?.hostname,
       upstream_host: x.sent.at(-1)?.workload.name,
+      route_name: x.routeName,
     });
   }
 

@@ -20,6 +20,7 @@ export function forward(parts: ForwardParts): Next {
 }
 
 async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Promise<HttpResponse> {
+  const mine = x.begin();
   const chosen = endpoints.choose(x.target, x.sent);
   const { workload, targetPort: port } = chosen.candidate;
   x.sent.push({ workload, port });
@@ -33,6 +34,7 @@ async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Pro
     const taken = pool.take(chosen, x.source, versionTowards(chosen, x));
     const connection = taken instanceof Promise ? await taken : taken;
     if (x.aborted !== undefined) throw new HttpError('cancelled', 'the caller has gone', { cause: x.aborted });
+    if (!x.isCurrent(mine)) throw new HttpError('cancelled', 'the attempt was withdrawn', { isProcessed: false });
     x.sentAt = now();
     const call = connection.send(requestOf(x), (status, headers) => x.request.inform(status, headers));
     x.onAbort((error) => call.cancel(error));
