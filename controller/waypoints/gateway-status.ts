@@ -4,10 +4,13 @@ import type { KubeObject } from '../../mesh/index.ts';
 import { FIELD_MANAGER } from './names.ts';
 import { type GatewayStatus, isSameStatus } from './status.ts';
 
+/** `before`: the versions that were there before, and that the watch may still bring. */
+type Written = { readonly object: KubeObject; readonly before: ReadonlySet<string | undefined> };
+
 export class GatewayStatusWriter {
   readonly #client: KubeClient;
-  /** Gateways as they are after our last write, until the watch brings them: by key, and the version that the write was based on. */
-  readonly #written = new Map<string, { readonly basedOn: string | undefined; readonly object: KubeObject }>();
+  /** Gateways as they are after our last write, until the watch brings them. */
+  readonly #written = new Map<string, Written>();
 
   constructor(client: KubeClient) {
     this.#client = client;
@@ -16,9 +19,10 @@ export class GatewayStatusWriter {
   /** `make` gets the Gateway with the last status that is known, and gives what it should be. */
   async write(cached: KubeObject, make: (gateway: KubeObject) => GatewayStatus): Promise<void> {
     const key = objectKey(cached);
-    const basedOn = cached.metadata.resourceVersion;
+    const version = cached.metadata.resourceVersion;
     const written = this.#written.get(key);
-    const gateway = written !== undefined && written.basedOn === basedOn ? written.object : cached;
+    const later = written?.before.has(version) === true ? written : undefined;
+    const gateway = later?.object ?? cached;
     const status = make(gateway);
     if (isSameStatus(gateway, status)) return;
     const { addresses, ...rest } = status;
@@ -29,7 +33,8 @@ export class GatewayStatusWriter {
         { apiVersion, kind, metadata: { name, namespace }, status: addresses.length > 0 ? status : rest },
         { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' },
       );
-      this.#written.set(key, { basedOn, object });
+      const before = new Set([...(later?.before ?? []), version, gateway.metadata.resourceVersion]);
+      this.#written.set(key, { object, before });
     } catch (error) {
       if (!isNotFound(error)) throw error; // deleted meanwhile
     }
