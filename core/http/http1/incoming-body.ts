@@ -71,7 +71,7 @@ export class IncomingBody implements Body {
   // What the inlet calls.
 
   take(view: Uint8Array): void {
-    if (!this.isCancelled) this.#to?.data(view);
+    if (!this.isCancelled && !this.isOver) this.#to?.data(view);
   }
 
   end(trailers: HeaderFields | undefined): void {

@@ -6,6 +6,7 @@ import type { Leg } from '../../hbone/index.ts';
 import { HttpError } from '../http-error.ts';
 import type { HttpLimits } from '../message.ts';
 import { ChunkReader } from './chunk-reader.ts';
+import { giveCork, takeCork } from './cork.ts';
 import { malformed } from './faults.ts';
 import { HeadGatherer } from './head-gatherer.ts';
 import type { IncomingBody } from './incoming-body.ts';
@@ -28,6 +29,8 @@ export interface InletOwner {
 const HELD_BYTES = 64 * 1024;
 /** What is read of a body that nobody wants, to keep the connection. */
 export const DRAIN_BYTES = 64 * 1024;
+/** Chunks below this are joined with those that came together with them: a write for each would let a client make us work. */
+const SMALL_CHUNK_BYTES = 1024;
 /** What is dropped of a connection that was closed on our side, before it is cut. */
 const DISCARD_BYTES = 1024 * 1024;
 
@@ -45,6 +48,9 @@ export class Inlet {
   #left = 0;
   #chunks: ChunkReader | undefined;
   #dropped = 0;
+  /** Small chunks of the view that is being read. */
+  #joined: Buffer | undefined;
+  #joinedBytes = 0;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   /** Of the view that is being read, behind what the owner is told of. */
@@ -172,8 +178,10 @@ export class Inlet {
     let at = 0;
     try {
       while (at < view.length && this.#isOpen()) at = this.#step(view, at);
+      this.#tellJoined();
     } catch (error) {
       this.stop();
+      this.#dropJoined();
       this.#rest = 0;
       this.#isRunning = false;
       if (!(error instanceof HttpError)) throw error; // our own bug
@@ -218,7 +226,7 @@ export class Inlet {
       const end = chunks.read(view, at);
       this.#rest = view.length - end;
       if (body.isCancelled) this.#drop(end - at);
-      else if (chunks.piece !== undefined) body.take(chunks.piece);
+      else if (chunks.piece !== undefined) this.#takePiece(body, chunks.piece);
       if (chunks.isOver && !body.isOver) this.#bodyOver(body, chunks);
       return end;
     }
@@ -231,7 +239,36 @@ export class Inlet {
     return end;
   }
 
+  #takePiece(body: IncomingBody, piece: Uint8Array): void {
+    if (piece.length >= SMALL_CHUNK_BYTES) {
+      this.#tellJoined();
+      body.take(piece);
+      return;
+    }
+    this.#joined ??= takeCork();
+    this.#joined.set(piece, this.#joinedBytes);
+    this.#joinedBytes += piece.length;
+    if (this.#joinedBytes + SMALL_CHUNK_BYTES > this.#joined.length) this.#tellJoined();
+  }
+
+  #tellJoined(): void {
+    const joined = this.#joined;
+    if (joined === undefined) return;
+    const bytes = this.#joinedBytes;
+    this.#joined = undefined;
+    this.#joinedBytes = 0;
+    this.#body?.take(joined.subarray(0, bytes));
+    giveCork(joined);
+  }
+
+  #dropJoined(): void {
+    if (this.#joined !== undefined) giveCork(this.#joined);
+    this.#joined = undefined;
+    this.#joinedBytes = 0;
+  }
+
   #bodyOver(body: IncomingBody, chunks: ChunkReader | undefined): void {
+    this.#tellJoined();
     if (this.#mode === 'body') this.#mode = 'wait';
     this.#body = undefined;
     this.#chunks = undefined;

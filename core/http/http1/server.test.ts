@@ -394,6 +394,32 @@ test('a chunked request that nobody reads is dropped up to a bound, and then the
   await server.closed;
 });
 
+test('a body of many tiny chunks reaches the handler in few pieces, in order', async () => {
+  let pieces = 0;
+  let text = '';
+  const { peer } = rawClient((request) => {
+    const { promise, resolve } = Promise.withResolvers<HttpResponse>();
+    request.body.deliver({
+      data: (view) => {
+        pieces += 1;
+        text += Buffer.from(view).toString();
+      },
+      end: () => resolve(answer(bodyOf('done'))),
+      failed: () => {},
+    });
+    return promise;
+  });
+  const letters = Array.from({ length: 20_000 }, (_, i) => String.fromCharCode(97 + (i % 26)));
+  const large = 'L'.repeat(5_000);
+  const chunks = letters.map((c) => `1\r\n${c}\r\n`).join('');
+  peer.write(
+    `POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}1388\r\n${large}\r\n${chunks}0\r\n\r\n`,
+  );
+  await peer.has('done');
+  assert.ok(text === letters.join('') + large + letters.join(''));
+  assert.ok(pieces < 10, `${pieces} pieces`);
+});
+
 test('a handler that fails is answered by its status, or by 500 when it is a bug', async () => {
   const table: readonly (readonly [unknown, string])[] = [
     [new HttpError('timeout', 'x', { status: 504 }), 'HTTP/1.1 504 '],
