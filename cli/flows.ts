@@ -8,6 +8,7 @@ const answer = z.looseObject({
   flows: z.array(
     z.looseObject({
       source: z.string(),
+      waypoint: z.string().optional(),
       destination: z.string(),
       port: z.number(),
       service: z.string().default(''),

@@ -39,6 +39,7 @@ export {
   type InboundDecision,
   type InboundHboneRequest,
 } from './decide/inbound.ts';
+export { judgeSource, SOURCE_HEADER, type SourceClaim } from './decide/original-caller.ts';
 export {
   decideOutbound,
   ILLEGAL_PORTS,

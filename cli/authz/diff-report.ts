@@ -23,10 +23,11 @@ export function describeDiff({ changes, unchanged, notJudged }: FlowDiff): strin
   );
 }
 
-export function describeFlow({ source, destination, port, service, count, lastSeen }: SeenFlow): string {
+export function describeFlow({ source, waypoint, destination, port, service, count, lastSeen }: SeenFlow): string {
   const through = service === '' ? '' : ` (${service})`;
   const times = count === 1 ? 'once' : `${count} times`;
-  return `${source} -> ${podOf(destination)}:${port}${through}, ${times}, last ${lastSeen}`;
+  const caller = waypoint === undefined ? source : `${source} by waypoint ${waypoint}`;
+  return `${caller} -> ${podOf(destination)}:${port}${through}, ${times}, last ${lastSeen}`;
 }
 
 function describeChange({ flow, before, after }: FlowChange): string {

@@ -19,8 +19,10 @@ export function reportReceipt(id: string, found: Found): string {
     ...(receipt.considered.length > 0 ? [`considered: ${receipt.considered.join(', ')}`] : []),
     ...(miss ? [`closest: ${describeMiss(miss)}`] : []),
   ];
+  const { original } = src;
+  const peer = `${nameOf(src.workload) ?? 'somebody'} at ${src.ip}`;
   const hops = [
-    { kind: 'caller', says: `${nameOf(src.workload) ?? 'somebody'} at ${src.ip}` },
+    ...(original === undefined ? [{ kind: 'caller', says: peer }] : callerThrough(original, peer)),
     { kind: 'identity', says: src.identity ?? 'none: the connection came in plaintext' },
     ...(dst.service === undefined ? [] : [{ kind: 'service', says: dst.service }]),
     { kind: 'endpoint', says: `${nameOf(dst.workload) ?? 'somebody'} at ${dst.ip} port ${dst.port}` },
@@ -34,6 +36,13 @@ export function reportReceipt(id: string, found: Found): string {
     describeNext([...(miss ? [changeFor(miss)] : []), askAgain(receipt)]),
   ];
   return parts.join('\n\n');
+}
+
+function callerThrough({ identity, ip }: NonNullable<Receipt['src']['original']>, waypoint: string) {
+  return [
+    { kind: 'caller', says: `${identity} at ${ip}` },
+    { kind: 'waypoint', says: waypoint },
+  ];
 }
 
 /** The same question to what is in force by now. */

@@ -8,7 +8,11 @@ const receiptSchema = z.looseObject({
   id: z.string(),
   at: z.string(),
   direction: z.enum(['inbound', 'outbound']),
-  src: z.looseObject({ ...party, identity: z.string().optional() }),
+  src: z.looseObject({
+    ...party,
+    identity: z.string().optional(),
+    original: z.looseObject({ identity: z.string(), ip: z.string() }).optional(),
+  }),
   dst: z.looseObject({ ...party, port: z.number(), service: z.string().optional() }),
   verdict: z.enum(['deny', 'dry-run-deny', 'dry-run-allow']),
   because: z.string(),

@@ -18,6 +18,8 @@ export type AccessRecord = {
   readonly dst: AccessParty;
   readonly hboneAddr?: string | undefined;
   readonly service?: string | undefined;
+  /** Identity of the caller behind the waypoint that `src` is. */
+  readonly original?: string | undefined;
   readonly direction: 'inbound' | 'outbound';
   /** Absent when the line is about the opening. Bytes are the local workload's: sent is what it sent. */
   readonly end?: {
@@ -51,6 +53,8 @@ export function accessLine(record: AccessRecord): Fields {
     bytes_recv: end?.bytesReceived,
     duration: end === undefined ? undefined : `${Math.round(end.durationMs)}ms`,
     error: end?.error,
-    dry_run: end?.dryRun, // ours, behind the fields that readers know
+    // Ours, behind the fields that readers know.
+    dry_run: end?.dryRun,
+    'src.original': record.original,
   };
 }

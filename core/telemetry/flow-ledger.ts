@@ -1,8 +1,10 @@
 /** Who talked to whom, and how it ended: what `authz suggest`, `authz diff` and `analyze` know of live traffic. */
 
 export type FlowKey = {
-  /** The identity, or the address of a source that proved none. */
+  /** The identity, or the address of a source that proved none; behind a waypoint, that of the original caller. */
   readonly source: string;
+  /** Identity of the waypoint that called in its name; absent: it called by itself. */
+  readonly waypoint?: string;
   /** The destination workload's uid; its address where there is no workload. */
   readonly destination: string;
   readonly port: number;
@@ -36,7 +38,7 @@ export class FlowLedger {
   }
 
   record(key: FlowKey): void {
-    const text = `${key.source}\n${key.destination}\n${key.port}\n${key.service}\n${key.verdict}\n${key.dryRun ?? ''}`;
+    const text = `${key.source}\n${key.destination}\n${key.port}\n${key.service}\n${key.verdict}\n${key.dryRun ?? ''}\n${key.waypoint ?? ''}`;
     const nowMs = this.#now();
     const cell = this.#rows.get(text);
     if (cell !== undefined) {

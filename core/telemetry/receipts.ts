@@ -9,7 +9,14 @@ export type Receipt = {
   readonly at: string;
   readonly direction: 'inbound' | 'outbound';
   readonly reporter: 'source' | 'destination';
-  readonly src: { readonly identity?: string; readonly ip: string; readonly workload?: string };
+  readonly src: {
+    /** The peer's. */
+    readonly identity?: string;
+    readonly ip: string;
+    readonly workload?: string;
+    /** The caller behind the waypoint that the peer is: policies look at it. */
+    readonly original?: { readonly identity: string; readonly ip: string };
+  };
   readonly dst: { readonly ip: string; readonly port: number; readonly service?: string; readonly workload?: string };
   /** `deny` was enforced; with a policy that is tried out, an admission would have been a denial, or the reverse. */
   readonly verdict: 'deny' | 'dry-run-deny' | 'dry-run-allow';

@@ -44,7 +44,7 @@ function effectOf(before: FlowVerdict, after: FlowVerdict): FlowChange['effect']
 function merged(flows: readonly SeenFlow[]): readonly SeenFlow[] {
   const rows = new Map<string, SeenFlow>();
   for (const flow of flows) {
-    const key = `${flow.source} ${flow.destination} ${flow.port}`;
+    const key = `${flow.source} ${flow.waypoint ?? ''} ${flow.destination} ${flow.port}`;
     const known = rows.get(key);
     rows.set(key, known === undefined ? flow : together(known, flow));
   }

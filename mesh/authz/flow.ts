@@ -12,8 +12,10 @@ import { parseSpiffeId, type SpiffeId, spiffeParts } from '../spiffe.ts';
 
 /** A row of the flow ledger (design.md, "What the proxies remember"). */
 export type SeenFlow = {
-  /** The identity, or the address of a source that proved none. */
+  /** The identity, or the address of a source that proved none; behind a waypoint, that of the original caller. */
   readonly source: string;
+  /** Identity of the waypoint that called in its name. */
+  readonly waypoint?: string | undefined;
   /** The destination workload's uid, or an address. */
   readonly destination: string;
   readonly port: number;
@@ -39,8 +41,12 @@ export type FlowVerdict =
 
 /** The identity of a flow's source, if it proved one. */
 export function identityOf({ source }: SeenFlow): SpiffeId | undefined {
+  return readIdentity(source);
+}
+
+function readIdentity(written: string): SpiffeId | undefined {
   try {
-    return parseSpiffeId(source);
+    return parseSpiffeId(written);
   } catch {
     return undefined; // an address
   }
@@ -78,9 +84,12 @@ export function judgeFlow(model: MeshModel, flow: SeenFlow): FlowVerdict | undef
   const to = destination?.addresses[0];
   if (destination === undefined || to === undefined) return undefined;
   const source = identityOf(flow);
+  const waypoint = flow.waypoint === undefined ? undefined : readIdentity(flow.waypoint);
   const judge = (ip: IpAddress) => {
     const ends = { from: { ip, port: 0 }, to: { ip: sameFamily(destination, ip) ?? to, port: flow.port } };
-    return policyVerdict(model, destination, source === undefined ? ends : { source, ...ends });
+    if (source === undefined) return policyVerdict(model, destination, ends);
+    const peer = waypoint === undefined ? { source } : { source: waypoint, original: { identity: source, ip } };
+    return policyVerdict(model, destination, { ...ends, ...peer });
   };
   if (source === undefined) {
     const from = parseIp(flow.source);

@@ -1,8 +1,10 @@
 /** From a reference to a waypoint to one workload that serves it. */
 import type { IpAddress } from '../address.ts';
 import type { GatewayAddress, Service, Workload } from '../model.ts';
+import type { SpiffeId } from '../spiffe.ts';
 import type { LookupMode } from '../view/ports.ts';
 import type { View } from '../view/view.ts';
+import { workloadIdentities } from './identities.ts';
 import type { GatewayFailure } from './reason.ts';
 
 export type GatewayHop =
@@ -42,6 +44,18 @@ export function isBehindGateway(view: View, ref: GatewayAddress, candidate: Work
   }
   const workload = gatewayWorkload(view, ref);
   return workload !== undefined && workload.uid === candidate.uid && workload.addresses.includes(ip);
+}
+
+/** Whether a workload behind the reference, healthy or not, has this identity: one that drains still calls. */
+export function isGatewayIdentity(view: View, ref: GatewayAddress, identity: SpiffeId): boolean {
+  const service = gatewayService(view, ref);
+  if (service === undefined) {
+    const workload = gatewayWorkload(view, ref);
+    return workload !== undefined && workloadIdentities(workload).includes(identity);
+  }
+  for (const { workload } of view.allEndpoints(service))
+    if (workloadIdentities(workload).includes(identity)) return true;
+  return false;
 }
 
 function gatewayService(view: View, { destination }: GatewayAddress): Service | undefined {

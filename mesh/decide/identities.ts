@@ -6,7 +6,7 @@ const ofWorkload = new WeakMap<Workload, readonly SpiffeId[]>();
 const ofService = new WeakMap<Service, readonly SpiffeId[]>();
 
 /** The workload's identity; empty when its parts do not make one (such a peer can not be verified). */
-function workloadIdentities(workload: Workload): readonly SpiffeId[] {
+export function workloadIdentities(workload: Workload): readonly SpiffeId[] {
   let known = ofWorkload.get(workload);
   if (known === undefined) {
     const { trustDomain, namespace, serviceAccount } = workload;

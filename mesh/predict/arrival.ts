@@ -3,6 +3,7 @@ import { formatSocketAddress, type IpAddress, ipFamily, mustParseIp, type Socket
 import type { OutboundDecision } from '../decide/decision.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { decideInboundHbone, decideInboundPlaintext, type InboundDecision } from '../decide/inbound.ts';
+import { isWaypointOf } from '../decide/original-caller.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { Workload } from '../model.ts';
 import type { SpiffeId } from '../spiffe.ts';
@@ -15,8 +16,15 @@ import { dependsOnAddress, policiesIn, policyName, policyVerdict } from './polic
 import type { Hop, PredictedCase } from './prediction.ts';
 import { becauseOf, policyHop } from './words.ts';
 
-/** Who calls, and from which address if that is known. */
-export type Sender = { readonly caller: PredictedCaller; readonly from: SocketAddress | undefined };
+/** Who calls, and from which address if that is known; a waypoint calls for somebody. */
+export type Sender = {
+  readonly caller: PredictedCaller;
+  readonly from: SocketAddress | undefined;
+  readonly behalf?: Behalf;
+};
+
+/** The caller that a waypoint names (`ambit-source`), as far as it is known. */
+export type Behalf = { readonly identity: SpiffeId; readonly ip: IpAddress | undefined };
 
 export type Tunnel = Extract<OutboundDecision, { kind: 'hbone' }>;
 type Plain = Extract<OutboundDecision, { kind: 'tcp' }>;
@@ -109,21 +117,27 @@ type Arrival = {
 };
 
 /** The ztunnel of the destination settles the port, then asks its policies. */
-function admitted(model: MeshModel, { caller, from }: Sender, arrival: Arrival): PredictedCase {
+function admitted(model: MeshModel, sender: Sender, arrival: Arrival): PredictedCase {
+  const { caller, from } = sender;
   const { destination, inbound, hops, identity } = arrival;
   if (inbound.kind === 'reject') {
     const because = `the ztunnel of ${nameOf(destination)} refuses it: ${formatReason(inbound.because)}`;
     return ended(caller, 'denied', 'tunnel-refused', because, [...hops, hop('policy', because, 'stops')]);
   }
   const { target } = inbound;
+  const nowhere = UNSPECIFIED[ipFamily(target.ip)];
+  // A waypoint of somebody else is not listened to, and judged by itself.
+  const isHeard = identity !== undefined && isWaypointOf(model.view, destination, identity);
+  const behalf = isHeard ? sender.behalf : undefined;
   const facts = {
     ...(identity && { source: identity }),
-    from: from ?? { ip: UNSPECIFIED[ipFamily(target.ip)], port: 0 },
+    ...(behalf && { original: { identity: behalf.identity, ip: behalf.ip ?? nowhere } }),
+    from: from ?? { ip: nowhere, port: 0 },
     to: target,
   };
   const policy = policyVerdict(model, destination, facts);
   const unsure = {
-    caller: from === undefined,
+    caller: (behalf === undefined ? from : behalf.ip) === undefined,
     destination: !lookupOf(model).hasTrueAddress(destination),
   };
   if (dependsOnAddress(model, destination, policy, unsure)) {

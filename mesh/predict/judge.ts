@@ -29,7 +29,7 @@ export function judge(model: MeshModel, caller: PredictedCaller, way: Way, targe
       return inPlaintext(model, { caller, from }, decision);
     case 'hbone':
       return decision.via === 'waypoint'
-        ? throughWaypoint(model, caller, decision, target)
+        ? throughWaypoint(model, { caller, from }, decision, target)
         : throughTunnel(model, { caller, from }, decision);
     default:
       return decision satisfies never;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Deriver } from '../derive/deriver.ts';
 import { DEFAULT_MESH_CONFIG } from '../kube-object.ts';
-import type { Authorization, Service, Workload } from '../model.ts';
+import { type Authorization, authorizationKey, type Service, type Workload } from '../model.ts';
+import { requireWaypointName } from '../policy/require-waypoint.ts';
 import { authorization, exact, service, viewOf, waypointByIp, workload } from '../test-support.ts';
 import { predict } from './predict.ts';
 import type { Reason, Verdict } from './prediction.ts';
@@ -22,6 +23,13 @@ const cartService = service('cart', { addresses: ['10.2.0.1'], ports: { 80: 8080
 const gateService = service('gate', { addresses: ['10.2.0.9'], ports: { 15008: 15008 } });
 const onlyFor = (account: string): Authorization =>
   authorization(`only-${account}`, { matches: [{ principals: [exact(`cluster.local/ns/default/sa/${account}`)] }] });
+
+const requirement = authorization(requireWaypointName('default', 'cart'), {
+  scope: 'WORKLOAD_SELECTOR',
+  action: 'DENY',
+  matches: [{ notPrincipals: [exact('cluster.local/ns/default/sa/gate')], destinationPorts: [8080] }],
+});
+const REQUIRED = [{ ...cart, authorizationPolicies: [authorizationKey(requirement)] }, requirement];
 
 const MESH = [web, cart, gate, cartService, gateService];
 
@@ -61,18 +69,39 @@ const rows: readonly (readonly [
     /waypoint default\/gate decides/,
   ],
   [
-    'endpoints that let in the waypoint leave the decision to it',
+    'endpoints that let in the waypoint itself leave the decision to it',
     ['pod/web', 'svc/cart:80'],
     [...MESH, onlyFor('gate')],
     ['unknown', 'waypoint-decides'],
     /waypoint default\/gate decides/,
   ],
   [
-    'endpoints that refuse the waypoint deny, whatever it decides: a policy that names its callers meets the waypoint instead',
+    'a policy that names the caller lets it in behind the waypoint, too: the waypoint says for whom it calls',
     ['pod/web', 'svc/cart:80'],
     [...MESH, onlyFor('web')],
+    ['unknown', 'waypoint-decides'],
+    /waypoint default\/gate decides/,
+  ],
+  [
+    'endpoints that refuse the caller deny, whatever the waypoint decides',
+    ['pod/web', 'svc/cart:80'],
+    [...MESH, onlyFor('somebody')],
     ['denied', 'no-allow-match'],
-    /the endpoints behind it refuse the waypoint: ALLOW policies apply/,
+    /the endpoints behind it refuse: ALLOW policies apply/,
+  ],
+  [
+    'who goes around a required waypoint is told which one to go through',
+    ['10.9.9.9', 'svc/cart:80'],
+    [...MESH.filter((r) => r !== cart), ...REQUIRED],
+    ['denied', 'deny-rule'],
+    /service default\/cart has L7 policy, so nobody gets around its waypoint: go through cluster.local\/ns\/default\/sa\/gate/,
+  ],
+  [
+    'a required waypoint keeps nobody out who comes through it',
+    ['pod/web', 'svc/cart:80'],
+    [...MESH.filter((r) => r !== cart), ...REQUIRED],
+    ['unknown', 'waypoint-decides'],
+    /waypoint default\/gate decides/,
   ],
   [
     'a waypoint that is not there is no way around it',

@@ -1,6 +1,6 @@
 /**
- * A path through a waypoint. What it decides at L7 is not predicted; but behind it the endpoints judge the waypoint itself, by
- * its identity, and that can be.
+ * A path through a waypoint. What it decides at L7 is not predicted; but behind it the endpoints judge the caller that the
+ * waypoint names, and who requires a waypoint the waypoint itself, and that can be.
  */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
 import type { OutboundDecision } from '../decide/decision.ts';
@@ -8,8 +8,8 @@ import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import { HBONE_PORT } from '../decide/way.ts';
 import type { Workload } from '../model.ts';
-import { inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
-import { type PredictedCaller, running } from './callers.ts';
+import { type Behalf, inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
+import { running } from './callers.ts';
 import { ended, endpointOf, hop, nameOf } from './ends.ts';
 import type { MeshModel } from './model.ts';
 import type { Hop, PredictedCase } from './prediction.ts';
@@ -17,7 +17,7 @@ import { withoutMesh } from './ways.ts';
 
 export function throughWaypoint(
   model: MeshModel,
-  caller: PredictedCaller,
+  { caller, from }: Sender,
   decision: Tunnel,
   target: SocketAddress,
 ): PredictedCase {
@@ -33,16 +33,16 @@ export function throughWaypoint(
     ...tunnelHops(decision, identity),
   ];
   const known = { encryption: 'mutual-tls', callerIdentity: identity } as const;
-  const behind = behindWaypoint(model, waypoint, target);
+  const behind = behindWaypoint(model, waypoint, { identity, ip: from?.ip }, target);
   const [first] = behind;
   if (first !== undefined && behind.every(({ verdict }) => verdict === 'denied')) {
-    const because = `whatever waypoint ${who} says, the endpoints behind it refuse the waypoint: ${first.because}`;
+    const because = `whatever waypoint ${who} says, the endpoints behind it refuse: ${first.because}`;
     return {
       ...ended(caller, 'denied', first.reason, because, [...hops, ...refusalHops(first, because)]),
       ...known,
       endpoints: behind.flatMap(({ endpoints }) => endpoints),
       ...(first.policy && { policy: first.policy }),
-      next: [...(first.policy ? [MOVE_TO_WAYPOINT] : []), ...first.next],
+      next: first.next,
     };
   }
   const because = `waypoint ${who} decides, and its routes and policies (L7) are not predicted yet`;
@@ -53,18 +53,20 @@ export function throughWaypoint(
   };
 }
 
-const MOVE_TO_WAYPOINT =
-  'policies about callers belong to the waypoint (targetRefs in place of selector): the endpoints see nobody but the waypoint itself';
-
 function refusalHops({ hops }: PredictedCase, because: string): readonly Hop[] {
   const details = hops.find(({ outcome }) => outcome === 'stops')?.details;
   return [{ ...hop('policy', because, 'stops'), ...(details && { details }) }];
 }
 
-function behindWaypoint(model: MeshModel, waypoint: Workload, target: SocketAddress): readonly PredictedCase[] {
+function behindWaypoint(
+  model: MeshModel,
+  waypoint: Workload,
+  behalf: Behalf,
+  target: SocketAddress,
+): readonly PredictedCase[] {
   const caller = running(model, waypoint);
   const ip = caller.isAddressKnown ? waypoint.addresses[0] : undefined;
-  const sender: Sender = { caller, from: ip && { ip, port: 0 } };
+  const sender: Sender = { caller, from: ip && { ip, port: 0 }, behalf };
   return withoutMesh(model.view, waypoint, target).flatMap((decision) => onward(model, sender, decision));
 }
 

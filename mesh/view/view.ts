@@ -147,6 +147,11 @@ export class View {
     return this.balancer(service).endpoints;
   }
 
+  /** Endpoints of a service, healthy or not. */
+  allEndpoints(service: Service): Iterable<Endpoint> {
+    return (this.#endpoints.get(serviceKey(service)) ?? NO_ENDPOINTS).values();
+  }
+
   /** One endpoint of a service, healthy or not. */
   endpoint(service: Service, uid: string): Endpoint | undefined {
     return this.#endpoints.get(serviceKey(service))?.get(uid);

@@ -44,6 +44,7 @@ class RecordingObserver implements ConnectionObserver {
   readonly handshakes: (EarlyDeny & { readonly code: string })[] = [];
   readonly warnings: string[] = [];
   readonly tunnelFaults: string[] = [];
+  readonly sourcesDropped: string[] = [];
   readonly hostnames: string[] = [];
   sockets = 0;
 
@@ -76,6 +77,10 @@ class RecordingObserver implements ConnectionObserver {
 
   handshakeFailed(event: EarlyDeny & { readonly code: string }): void {
     this.handshakes.push(event);
+  }
+
+  sourceHeaderDropped(peer: string): void {
+    this.sourcesDropped.push(peer);
   }
 
   tunnelFault(kind: string): void {

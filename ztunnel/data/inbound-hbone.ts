@@ -13,6 +13,9 @@ import {
   formatReason,
   formatSocketAddress,
   type InboundDecision,
+  judgeSource,
+  type OriginalCaller,
+  SOURCE_HEADER,
   type Workload,
 } from '../../mesh/index.ts';
 import { linkAborts } from './link-aborts.ts';
@@ -47,17 +50,27 @@ export async function serveInboundHbone(pod: Pod, req: ConnectRequest): Promise<
     ...(host !== undefined && { forwardedHost: host }),
   });
   if (decision.kind === 'reject') return refuseEarly(decision.status, formatReason(decision.because));
-  await admit(pod, req, local, decision, host);
+  const said = req.headers.get(SOURCE_HEADER);
+  const claim = said === undefined ? undefined : judgeSource(deps.view, local, req.peer, said);
+  // Whom it calls for can not be known, and so not whether that one may.
+  if (claim?.kind === 'unreadable')
+    return refuseEarly(400, `waypoint ${req.peer} sent an ${SOURCE_HEADER} that can not be read`);
+  if (claim?.kind === 'dropped') deps.observe.sourceHeaderDropped(req.peer);
+  const original = claim?.kind === 'believed' ? claim.original : undefined;
+  await admit(pod, req, local, { decision, host, original });
 }
 
-async function admit(
-  pod: Pod,
-  req: ConnectRequest,
-  local: Workload,
-  decision: Accepted,
-  host: string | undefined,
-): Promise<void> {
-  const facts = { source: req.peer, from: req.from, to: decision.target };
+/** What a request amounts to, before policy is asked. */
+type Asked = {
+  readonly decision: Accepted;
+  /** That of the `forwarded` header. */
+  readonly host: string | undefined;
+  readonly original: OriginalCaller | undefined;
+};
+
+async function admit(pod: Pod, req: ConnectRequest, local: Workload, asked: Asked): Promise<void> {
+  const { decision, host, original } = asked;
+  const facts = { source: req.peer, from: req.from, to: decision.target, ...(original && { original }) };
   const info = {
     src: formatSocketAddress(req.from),
     originalDst: host ?? null,
@@ -65,7 +78,7 @@ async function admit(
     protocol: 'HBONE',
   } as const;
   // Tracked before policy is asked: a change in between still finds it.
-  const live = pod.live.track(contextOf(pod, req, local, decision, host), info, facts);
+  const live = pod.live.track(contextOf(pod, req, local, asked), info, facts);
   live.cutWhenRevoked(req.revoked);
   try {
     const admission = await pod.gate.admit(live, local);
@@ -114,13 +127,8 @@ async function reach(
   }
 }
 
-function contextOf(
-  pod: Pod,
-  req: ConnectRequest,
-  local: Workload,
-  decision: Accepted,
-  host: string | undefined,
-): ConnectionContext {
+function contextOf(pod: Pod, req: ConnectRequest, local: Workload, asked: Asked): ConnectionContext {
+  const { decision, host, original } = asked;
   const { view, network, config } = pod.deps;
   const caller = view.workloadByAddress(network, req.from.ip);
   const baggage = config.responseBaggage ? parseBaggage(req.headers.get('baggage')) : undefined;
@@ -130,6 +138,7 @@ function contextOf(
     reporter: 'destination',
     src: { addr: req.from, identity: req.peer, ...(caller && { workload: caller }), ...(baggage && { baggage }) },
     dst: { addr: req.to, workload: local, identity: identityOf(pod, local) },
+    ...(original && { original }),
     hboneAddr: req.authority,
     ...(decision.service && { service: decision.service }),
     ...(host !== undefined && { originalDst: host }),

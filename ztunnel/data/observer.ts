@@ -5,6 +5,7 @@
 import type { Baggage, FloodKind } from '../../core/hbone/index.ts';
 import type {
   ConnectionFacts,
+  OriginalCaller,
   PolicyDecision,
   PolicyScope,
   Service,
@@ -38,6 +39,8 @@ export type ConnectionContext = {
   readonly src: Party;
   /** `addr` is where TCP goes: podIP:15008 of the peer for a tunnel (inbound: our own), the application's address otherwise. */
   readonly dst: Party;
+  /** The caller behind the waypoint that `src` is. */
+  readonly original?: OriginalCaller;
   /** The CONNECT authority; access field `dst.hbone_addr`. Absent without a tunnel. */
   readonly hboneAddr?: string;
   /** The service the caller meant. */
@@ -109,6 +112,8 @@ export interface ConnectionObserver {
   earlyDeny(event: EarlyDeny): void;
   /** A peer that failed the handshake on 15008: WARN line with the reason, no tcp counters. */
   handshakeFailed(event: EarlyDeny & { readonly code: string; readonly flags: ResponseFlags }): void;
+  /** A peer named a caller (`ambit-source`) and is no waypoint of the pod: it was not listened to. */
+  sourceHeaderDropped(peer: SpiffeId): void;
   /** A tunnel's peer, authenticated, hit one of the limits of HTTP/2: metrics label `kind`. */
   tunnelFault(kind: FloodKind): void;
   /** A connection of `source` needs the address of a name, remembered or not. */

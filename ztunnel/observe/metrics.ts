@@ -13,6 +13,7 @@ export type TcpMetrics = {
   readonly received: CounterFamily;
   readonly sent: CounterFamily;
   readonly tunnelFaults: CounterFamily;
+  readonly sourceHeadersDropped: Counter;
   /** Labels: {@link DRY_RUN_LABELS}. */
   readonly dryRun: CounterFamily;
   readonly hostnames: CounterFamily;
@@ -42,6 +43,13 @@ export function tcpMetrics(registry: Registry): TcpMetrics {
       'Limits of HTTP/2 that the peer of a tunnel hit, by limit (unstable).',
       ['kind'],
     ),
+    sourceHeadersDropped: registry
+      .counter(
+        'ambit_source_headers_dropped',
+        'Headers ambit-source of peers that are no waypoint of the pod, which nobody listened to (unstable).',
+        [],
+      )
+      .labels([]),
     dryRun: registry.counter(
       'ambit_policy_dry_run',
       'Connections that a dry-run policy would have decided about, by rule (unstable).',

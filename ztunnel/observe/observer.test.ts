@@ -342,6 +342,29 @@ test('the ledger has who talked to whom and how it ended', () => {
   );
 });
 
+test('behind a waypoint the line, the receipt and the ledger have both, the waypoint and the caller', () => {
+  const w = world();
+  const { context, facts, ...event } = denial('accept');
+  const original = { identity: parseSpiffeId('spiffe://cluster.local/ns/far/sa/caller'), ip: mustParseIp('10.0.7.7') };
+  const behind = { ...event, context: { ...context, original }, facts: { ...facts, original } };
+  const open = w.observer.opened(behind.context);
+  const id = w.observer.denied(behind);
+  open.closed({ flags: 'DENY', error: 'denied' });
+  const { identity } = original;
+  assert.deepEqual(w.receipts.get(id)?.src.original, original);
+  assert.equal(w.receipts.get(id)?.src.identity, ID.web);
+  assert.deepEqual([w.ledger.rows()[0]?.source, w.ledger.rows()[0]?.waypoint], [identity, ID.web]);
+  const line = w.lines.find((l) => l.includes('connection complete')) ?? '';
+  assert.ok(line.includes(`src.identity="${ID.web}"`) && line.includes(`src.original="${identity}"`), line);
+});
+
+test('callers that are named by others than waypoints are counted, and fill no log', () => {
+  const w = world();
+  w.observer.sourceHeaderDropped(parseSpiffeId('spiffe://cluster.local/ns/far/sa/caller'));
+  assert.equal(Number(/^ambit_source_headers_dropped_total (.+)$/m.exec(w.registry.render().body)?.[1]), 1);
+  assert.deepEqual(w.lines, []);
+});
+
 test('open sockets are counted by reporter', () => {
   const w = world();
   w.observer.socketAccepted('source');

@@ -18,6 +18,7 @@ import {
   formatBecause,
   formatDryRunHit,
   formatSocketAddress,
+  type SpiffeId,
   serviceKey,
   type Workload,
 } from '../../mesh/index.ts';
@@ -125,6 +126,11 @@ export class Observer implements ConnectionObserver {
     this.earlyDeny(event);
   }
 
+  sourceHeaderDropped(peer: SpiffeId): void {
+    this.#options.metrics.sourceHeadersDropped.inc();
+    this.#policy.debug('ambit-source of a peer that is no waypoint here: dropped', { 'src.identity': peer });
+  }
+
   tunnelFault(kind: FloodKind): void {
     this.#options.metrics.tunnelFaults.labels([kind]).inc();
   }
@@ -157,6 +163,7 @@ export class Observer implements ConnectionObserver {
         ...(facts.source !== undefined && { identity: facts.source }),
         ip: facts.from.ip,
         ...(src.workload && { workload: src.workload.uid }),
+        ...(facts.original && { original: facts.original }),
       },
       dst: {
         ip: facts.to.ip,
@@ -174,8 +181,10 @@ export class Observer implements ConnectionObserver {
   #record({ context, facts, decision }: PolicyEvent, verdict: 'allow' | 'deny'): void {
     const { dst, service } = context;
     const dryRun = inShort(decision.dryRunHits?.filter((hit) => hit.changes).map(formatDryRunHit) ?? []);
+    const { source, original, from } = facts;
     this.#options.ledger.record({
-      source: facts.source ?? facts.from.ip,
+      source: original?.identity ?? source ?? from.ip,
+      ...(original && source !== undefined && { waypoint: source }),
       destination: dst.workload?.uid ?? facts.to.ip,
       port: facts.to.port,
       service: service === undefined ? '' : serviceKey(service),
@@ -248,8 +257,15 @@ class Connection implements OpenConnection {
   }
 }
 
-function accessRecord({ src, dst, hboneAddr, service, direction }: ConnectionContext): AccessRecord {
-  return { src: accessParty(src), dst: accessParty(dst), hboneAddr, service: service?.hostname, direction };
+function accessRecord({ src, dst, hboneAddr, service, original, direction }: ConnectionContext): AccessRecord {
+  return {
+    src: accessParty(src),
+    dst: accessParty(dst),
+    hboneAddr,
+    service: service?.hostname,
+    original: original?.identity,
+    direction,
+  };
 }
 
 function accessParty({ addr, workload, baggage, identity }: Party): AccessParty {
@@ -273,6 +289,7 @@ function who(context: ConnectionContext) {
     id: context.id,
     'src.addr': bare(formatSocketAddress(context.src.addr)),
     'src.identity': context.src.identity,
+    'src.original': context.original?.identity,
     'dst.addr': bare(formatSocketAddress(context.dst.addr)),
     'dst.hbone_addr': context.hboneAddr === undefined ? undefined : bare(context.hboneAddr),
     'dst.workload': context.dst.workload?.name,

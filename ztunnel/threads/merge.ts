@@ -19,7 +19,15 @@ export function mergeConnections(parts: readonly PodConnections[]): PodConnectio
 export function mergeFlows(parts: readonly Flows[]): Flows {
   const rows = new Map<string, FlowRow>();
   for (const row of parts.flatMap(({ flows }) => flows)) {
-    const key = JSON.stringify([row.source, row.destination, row.port, row.service, row.verdict, row.dryRun]);
+    const key = JSON.stringify([
+      row.source,
+      row.destination,
+      row.port,
+      row.service,
+      row.verdict,
+      row.dryRun,
+      row.waypoint,
+    ]);
     const other = rows.get(key);
     rows.set(key, other === undefined ? row : sum(other, row));
   }
