@@ -24,10 +24,17 @@ export function endTurn(): void {
   setImmediate(finish);
 }
 
+/** What a protocol gathers goes to the link that carries it, which gathers as well: a few times over, not for ever. */
+const MAX_PASSES = 4;
+
 function finish(): void {
-  isComing = false;
   turns += 1;
-  if (dirty.size === 0) return;
+  for (let pass = 0; pass < MAX_PASSES && dirty.size > 0; pass++) flushAll();
+  isComing = false;
+  if (dirty.size > 0) endTurn();
+}
+
+function flushAll(): void {
   const now = [...dirty];
   dirty.clear();
   for (const what of now) {

@@ -10,6 +10,7 @@ import { HttpConnection, type HttpConnectionOptions, type Length } from './conne
 import type { HttpField } from './fields.ts';
 import { type ResponseHead, readResponse, readTrailers } from './heads.ts';
 import { type Carrier, MessageStream } from './message-stream.ts';
+import { ACCEPT_FIELD, acceptOf, KEY_FIELD } from './websocket.ts';
 
 type Informed = (status: number, headers: HeaderFields) => void;
 
@@ -23,6 +24,8 @@ class ClientStream extends MessageStream implements ClientCall {
   /** Of an upgrade, until it is answered. */
   #later: Body | undefined;
   readonly #limit: Deadline | undefined;
+  /** Of an upgrade: what its 101 has to prove that it has read. */
+  readonly #key: string | undefined;
   readonly #isUpgrade: boolean;
 
   constructor(
@@ -40,6 +43,7 @@ class ClientStream extends MessageStream implements ClientCall {
     this.informed = o.informed;
     this.#isHead = request.method === 'HEAD';
     this.#isUpgrade = request.upgrade !== undefined;
+    this.#key = this.#isUpgrade ? request.headers.first(KEY_FIELD) : undefined;
     if (o.exchangeMs <= 0) return;
     this.#limit = new Deadline(carrier.deadlines, () =>
       this.timedOut('max_duration_timeout', 'the exchange took too long'),
@@ -52,6 +56,16 @@ class ClientStream extends MessageStream implements ClientCall {
     if (this.#isUpgrade) this.#later = body;
     else if (isLast) this.sentEnd();
     else this.send(body, body.length);
+  }
+
+  receiveTooLarge(): void {
+    this.breakOff(
+      H2.CANCEL,
+      new HttpError('too-large', 'the head of the response is too large', {
+        detail: 'response_headers_too_large',
+        status: 502,
+      }),
+    );
   }
 
   receiveHead(head: ResponseHead, isLast: boolean): void {
@@ -70,6 +84,7 @@ class ClientStream extends MessageStream implements ClientCall {
     }
     const later = this.#later;
     this.#later = undefined;
+    if (isUpgraded && this.#key !== undefined) headers.set(ACCEPT_FIELD, acceptOf(this.#key));
     if (later !== undefined && isUpgraded) this.send(later, undefined);
     else if (later !== undefined && !this.isOffWire) {
       later.cancel();
@@ -135,9 +150,39 @@ class ClientStream extends MessageStream implements ClientCall {
   }
 }
 
+/** A call that waits for the peer's SETTINGS, which come or end the connection by a deadline. */
+class LateCall implements ClientCall {
+  readonly response: Promise<HttpResponse>;
+  readonly #request: ClientRequest;
+  readonly #informed: Informed | undefined;
+  readonly #settle: PromiseWithResolvers<HttpResponse>;
+  #call: ClientCall | undefined;
+  #isOver = false;
+
+  constructor(request: ClientRequest, informed: Informed | undefined) {
+    this.#request = request;
+    this.#informed = informed;
+    this.#settle = Promise.withResolvers<HttpResponse>();
+    this.response = this.#settle.promise;
+  }
+
+  go(client: ClientConnection): void {
+    if (this.#isOver) return;
+    this.#call = client.send(this.#request, this.#informed);
+    this.#call.response.then(this.#settle.resolve, this.#settle.reject);
+  }
+
+  cancel(error: HttpError): void {
+    this.#isOver = true;
+    this.#call?.cancel(error);
+    this.#settle.reject(error);
+  }
+}
+
 class Http2Client extends HttpConnection<ClientStream> implements ClientConnection {
   readonly version = 'HTTP/2';
   readonly #o: ClientOptions;
+  #waiting: LateCall[] = [];
 
   constructor(leg: Leg, o: ClientOptions, more: Partial<HttpConnectionOptions>) {
     super({ ...more, role: 'client', leg, limits: o.limits });
@@ -154,12 +199,14 @@ class Http2Client extends HttpConnection<ClientStream> implements ClientConnecti
 
   get capacity(): number {
     if (!this.isUsable) return 0;
-    return Math.max(0, Math.min(this.limits.streams, this.peerSettings.maxConcurrentStreams) - this.streamCount);
+    const most = Math.min(this.limits.streams, this.peerSettings.maxConcurrentStreams);
+    return Math.max(0, most - this.streamCount - this.#waiting.length);
   }
 
   send(request: ClientRequest, informed?: Informed): ClientCall {
     const { upgrade, body, method } = request;
     if (this.capacity === 0) return refused('refused', 'the connection takes no more requests');
+    if (upgrade !== undefined && !this.isSettled) return this.#later(request, informed);
     if (upgrade !== undefined && !this.peerSettings.takesConnectProtocol) {
       return refused('unsupported', `the server does not take ${upgrade} over HTTP/2`);
     }
@@ -169,12 +216,14 @@ class Http2Client extends HttpConnection<ClientStream> implements ClientConnecti
     });
     this.addStream(stream);
     const isLast = upgrade === undefined && body.length === 0;
+    const headers = upgrade === undefined ? request.headers : request.headers.clone();
+    if (upgrade !== undefined) headers.remove(KEY_FIELD);
     const pseudo = [':method', upgrade === undefined ? method : 'CONNECT', ':scheme', request.scheme];
     pseudo.push(':authority', request.authority, ':path', request.target);
     if (upgrade !== undefined) pseudo.push(':protocol', upgrade);
     let length: Length = upgrade === undefined ? body.length : undefined;
     if (length === 0 && !request.headers.has('content-length')) length = undefined;
-    this.sendHead(stream.id, pseudo, request.headers, length, isLast);
+    this.sendHead(stream.id, pseudo, headers, length, isLast);
     stream.begin(body, isLast);
     return stream;
   }
@@ -194,14 +243,27 @@ class Http2Client extends HttpConnection<ClientStream> implements ClientConnecti
   }
 
   protected override changed(): void {
+    if (this.#waiting.length > 0 && (this.isSettled || !this.isUsable)) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const call of waiting) call.go(this);
+    }
     this.#o.onChange();
+  }
+
+  /** Only the peer's SETTINGS say whether it takes extended CONNECT. */
+  #later(request: ClientRequest, informed: Informed | undefined): ClientCall {
+    const call = new LateCall(request, informed);
+    this.#waiting.push(call);
+    return call;
   }
 
   protected override opened(): void {} // servers open none: the number is refused before
 
   protected override answered(stream: ClientStream, { endStream, fields }: HeaderBlock<HttpField>): void {
-    const head = fields === 'too-large' ? undefined : readResponse(fields);
-    if (head === undefined || head instanceof HttpError) return void this.streamFault(stream.id, H2.PROTOCOL_ERROR);
+    if (fields === 'too-large') return void stream.receiveTooLarge();
+    const head = readResponse(fields);
+    if (head instanceof HttpError) return void this.streamFault(stream.id, H2.PROTOCOL_ERROR);
     if (head.status >= 200) return void stream.receiveHead(head, endStream);
     this.countControl();
     // Section 8.6: there is no switching of protocols. And nothing ends before its final answer.

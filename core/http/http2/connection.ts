@@ -26,6 +26,8 @@ const STREAM_WINDOW_BYTES = 2 << 20;
 const CONNECTION_WINDOW_BYTES = 4 << 20;
 /** Received for readers that do not read, all streams of a connection together. */
 const HELD_BYTES = 16 << 20;
+/** Heads of responses count as well: all streams may be answered at once for a peer that reads slowly. */
+const UNSENT_ANSWER_BYTES = 1 << 20;
 /** How often a connection looks for streams that may send nothing. */
 const ROUND_MS = 10_000;
 /** For the peer to acknowledge our SETTINGS. */
@@ -54,6 +56,8 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
   readonly deadlines: Deadlines;
   readonly streamIdleMs: number;
   protected readonly limits: HttpLimits;
+  /** The peer's SETTINGS have come. */
+  protected isSettled = false;
   readonly #leg: Leg;
   readonly #wire: LegWire;
   /** For the peer's SETTINGS, and then for each header block that has begun. */
@@ -78,6 +82,7 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
       events: {
         ready: () => this.#head.clear(),
         settled: () => {
+          this.isSettled = true;
           wire.limitTable(this.peerSettings.headerTableBytes);
           this.changed();
         },
@@ -236,6 +241,7 @@ function limitsOf(limits: HttpLimits): H2Limits {
     // Four pseudo-header fields are not among those that are counted.
     headerFields: limits.headFields + 5,
     heldBytes: HELD_BYTES,
+    unsentAnswerBytes: UNSENT_ANSWER_BYTES,
     ...(limits.streamIdleMs > 0 ? { stallMs: limits.streamIdleMs } : {}),
   };
 }

@@ -5,11 +5,12 @@ import { NO_BODY } from '../body.ts';
 import { Deadline } from '../deadlines.ts';
 import { HeaderFields } from '../header-fields.ts';
 import { HttpError } from '../http-error.ts';
-import type { Body, HttpRequest, HttpResponse, ServerConnection, ServerOptions } from '../message.ts';
+import type { Body, BodyEvents, HttpRequest, HttpResponse, ServerConnection, ServerOptions } from '../message.ts';
 import { HttpConnection, type HttpConnectionOptions, type Length } from './connection.ts';
 import type { HttpField } from './fields.ts';
 import { type RequestHead, readRequest, readTrailers } from './heads.ts';
 import { type Carrier, MessageStream } from './message-stream.ts';
+import { ACCEPT_FIELD, KEY_FIELD, newKey } from './websocket.ts';
 
 const NO_FIELDS = new HeaderFields();
 /** Of a PING by which we learn that our first GOAWAY was read. */
@@ -38,6 +39,7 @@ class ServerStream extends MessageStream implements HttpRequest {
   aborted: HttpError | undefined;
   readonly #server: ServerCarrier;
   readonly #isHead: boolean;
+  #owes100: boolean;
   readonly #limit: Deadline | undefined;
   #onAbort: ((error: HttpError) => void) | undefined;
 
@@ -54,6 +56,9 @@ class ServerStream extends MessageStream implements HttpRequest {
     this.length = isLast ? 0 : head.length === 0 ? undefined : head.length; // trailers may come after no content
     this.body = isLast ? NO_BODY : this;
     this.expectBytes(head.length);
+    this.#owes100 = !isLast && head.headers.get('expect')?.toLowerCase() === '100-continue';
+    // For whoever speaks HTTP/1.1 behind us (RFC 6455 section 4.1); RFC 8441 does without.
+    if (head.upgrade !== undefined) head.headers.set(KEY_FIELD, newKey());
     if (server.exchangeMs <= 0) return;
     this.#limit = new Deadline(server.deadlines, () =>
       this.timedOut('max_duration_timeout', 'the exchange took too long'),
@@ -68,7 +73,17 @@ class ServerStream extends MessageStream implements HttpRequest {
 
   inform(status: number, headers: HeaderFields): void {
     if (this.isAnswered || this.isOffWire || status < 100 || status > 199 || status === 101) return;
+    if (status === 100) {
+      if (!this.#owes100) return;
+      this.#owes100 = false;
+    }
     this.#server.inform(this, status, headers);
+  }
+
+  /** Who wants the body makes the caller send it (RFC 9110 section 10.1.1). */
+  override deliver(to: BodyEvents): void {
+    if (this.#owes100) this.inform(100, NO_FIELDS);
+    super.deliver(to);
   }
 
   respond(response: HttpResponse): void {
@@ -86,8 +101,9 @@ class ServerStream extends MessageStream implements HttpRequest {
     const isBodiless = this.#isHead || status === 204 || status === 304;
     const isLast = isBodiless || body.length === 0;
     let length: Length = isUpgraded || status === 204 ? undefined : body.length;
-    if (isBodiless) length = status === 204 ? undefined : 'as-told';
-    else if (length === 0) length = response.headers.has('content-length') ? 0 : undefined;
+    // Whoever has nothing to send may know how much it would be (RFC 9110 section 8.6).
+    if (length === 0) length = isBodiless ? 'as-told' : response.headers.has('content-length') ? 0 : undefined;
+    if (isUpgraded) response.headers.remove(ACCEPT_FIELD);
     this.isAnswered = true;
     this.#server.respond(this, status, response.headers, length, isLast);
     if (!isLast) this.send(body, isUpgraded ? undefined : body.length);
@@ -105,8 +121,8 @@ class ServerStream extends MessageStream implements HttpRequest {
       this.breakOff(H2.INTERNAL_ERROR, known ?? new HttpError('cancelled', 'the handler failed', { cause: error }));
       return;
     }
-    if (known?.kind === 'refused' && known.status === 0) return void this.breakOff(H2.REFUSED_STREAM, known);
-    this.respond({ status: known?.status || 500, headers: new HeaderFields(), body: NO_BODY });
+    if (known?.status === 0) return void this.breakOff(this.codeFor(known), known);
+    this.respond({ status: known?.status ?? 500, headers: new HeaderFields(), body: NO_BODY });
   }
 
   override receiveReset(code: number): void {
@@ -137,6 +153,7 @@ class ServerStream extends MessageStream implements HttpRequest {
   }
 
   protected override codeFor(error: HttpError): number {
+    if (error.kind === 'refused' && !error.isProcessed) return H2.REFUSED_STREAM;
     return error.kind === 'cancelled' || error.kind === 'timeout' ? H2.CANCEL : H2.INTERNAL_ERROR;
   }
 
