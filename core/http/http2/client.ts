@@ -12,6 +12,8 @@ import { type ResponseHead, readResponse, readTrailers } from './heads.ts';
 import { type Carrier, MessageStream } from './message-stream.ts';
 import { ACCEPT_FIELD, acceptOf, KEY_FIELD } from './websocket.ts';
 
+const nobodyCares = () => {};
+
 type Informed = (status: number, headers: HeaderFields) => void;
 
 /** A call, and its stream. */
@@ -132,6 +134,7 @@ class ClientStream extends MessageStream implements ClientCall {
   protected override broken(error: HttpError): void {
     this.#later?.cancel();
     this.#later = undefined;
+    this.response.catch(nobodyCares); // who has withdrawn it need not listen
     this.#reject(error); // harmless once it was answered
   }
 
@@ -164,6 +167,7 @@ class LateCall implements ClientCall {
     this.#informed = informed;
     this.#settle = Promise.withResolvers<HttpResponse>();
     this.response = this.#settle.promise;
+    this.response.catch(nobodyCares);
   }
 
   go(client: ClientConnection): void {
@@ -280,7 +284,9 @@ class Http2Client extends HttpConnection<ClientStream> implements ClientConnecti
 }
 
 function refused(kind: 'refused' | 'unsupported', why: string): ClientCall {
-  return { response: Promise.reject(new HttpError(kind, why, { isProcessed: false })), cancel: () => {} };
+  const response = Promise.reject(new HttpError(kind, why, { isProcessed: false }));
+  response.catch(nobodyCares);
+  return { response, cancel: () => {} };
 }
 
 /** Speaks HTTP/2 with prior knowledge on a leg, which it owns from here on. Requests may be sent at once. */

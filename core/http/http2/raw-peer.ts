@@ -32,8 +32,8 @@ export class RawPeer {
   #block: Buffer[] = [];
   #waiting: (() => void)[] = [];
 
-  /** `client`: greets at once. */
-  constructor(leg: Leg, role: 'client' | 'server', settings: readonly (readonly [number, number])[] = []) {
+  /** `client`: greets at once; `silent`: a client that does not. */
+  constructor(leg: Leg, role: 'client' | 'server' | 'silent', settings: readonly (readonly [number, number])[] = []) {
     this.#leg = leg;
     const reader = new FrameReader(
       {
@@ -63,7 +63,7 @@ export class RawPeer {
       reset: over,
     });
     if (role === 'client') this.say(PREFACE);
-    this.say(settingsFrame(settings));
+    if (role !== 'silent') this.say(settingsFrame(settings));
   }
 
   #pieces: Buffer[] = [];
