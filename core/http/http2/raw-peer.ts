@@ -28,13 +28,15 @@ export class RawPeer {
   isOver = false;
   #room = true;
   readonly #leg: Leg;
+  readonly #isSilent: boolean;
   readonly #decoder = new HpackDecoder(STATIC, make);
   #block: Buffer[] = [];
   #waiting: (() => void)[] = [];
 
-  /** `client`: greets at once; `silent`: a client that does not. */
+  /** `client`: greets at once; `silent`: a client that does not, nor acknowledges. */
   constructor(leg: Leg, role: 'client' | 'server' | 'silent', settings: readonly (readonly [number, number])[] = []) {
     this.#leg = leg;
+    this.#isSilent = role === 'silent';
     const reader = new FrameReader(
       {
         begin: () => {},
@@ -150,7 +152,7 @@ export class RawPeer {
     const content = f.type === FRAME.DATA ? Buffer.concat(this.#pieces) : Buffer.from(payload);
     this.#pieces = [];
     this.heard.push({ ...f, payload: content });
-    if (f.type === FRAME.SETTINGS && (f.flags & FLAG.ACK) === 0) this.say(ACK);
+    if (f.type === FRAME.SETTINGS && (f.flags & FLAG.ACK) === 0 && !this.#isSilent) this.say(ACK);
     if (f.type !== FRAME.HEADERS && f.type !== FRAME.CONTINUATION) return;
     this.#block.push(content);
     if ((f.flags & FLAG.END_HEADERS) === 0) return;
