@@ -188,9 +188,10 @@ test('a server that goes before it answers may have done the request: the error 
       else peer.leg.reset('connect-error');
       const error = await errorOf(call);
       assert.deepEqual(
-        [error.kind, error.isProcessed, error.detail],
+        [error.kind, error.status, error.isProcessed, error.detail],
         [
           how === 'end' ? 'closed' : 'reset',
+          503,
           true,
           isReused ? 'upstream_reset_reused_connection' : 'upstream_reset_before_response_started',
         ],

@@ -70,7 +70,11 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     const exchange = new ClientExchange(request, informed, this.#cancel);
     if (this.capacity === 0) {
       exchange.fail(
-        new HttpError('refused', 'the connection takes no request', { detail: 'connection_busy', isProcessed: false }),
+        new HttpError('refused', 'the connection takes no request', {
+          detail: 'connection_busy',
+          status: 503,
+          isProcessed: false,
+        }),
       );
       return exchange;
     }
@@ -129,7 +133,11 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     if (this.#phase === 'over') return;
     if (code === 'refused') {
       this.#gone(
-        new HttpError('refused', 'the tunnel was refused', { detail: 'upstream_refused', isProcessed: false }),
+        new HttpError('refused', 'the tunnel was refused', {
+          detail: 'upstream_refused',
+          status: 503,
+          isProcessed: false,
+        }),
       );
     } else {
       this.#gone(this.#lost('reset', 'the upstream reset the connection'));
@@ -278,6 +286,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
   #lost(kind: 'reset' | 'closed', message: string): HttpError {
     const isReused = this.#answered > 0;
     return new HttpError(kind, message, {
+      status: 503,
       detail: this.#exchange?.isAnswered
         ? 'upstream_reset_after_response_started'
         : isReused
@@ -360,7 +369,7 @@ const unsent = (error: HttpError): HttpError =>
   });
 
 /**
- * Speaks HTTP/1.1 to a server; owns the leg from here on. Errors: `malformed` for what is no HTTP (502), `closed` and `reset`
+ * Speaks HTTP/1.1 to a server; owns the leg from here on. Errors: `malformed` for what is no HTTP (502), `closed` and `reset` (503)
  * with `detail` `upstream_reset_before_response_started`, or `upstream_reset_reused_connection` when an earlier request had been
  * answered on it: then an idle connection was closed under our request, most likely, and one that is idempotent may be repeated.
  */

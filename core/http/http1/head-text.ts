@@ -1,5 +1,6 @@
 /** Heads as they are written: names in lower case, and nothing in a value that would begin a line of its own. */
 import type { HeaderFields } from '../header-fields.ts';
+import { isToken } from './characters.ts';
 import { isFraming } from './control-fields.ts';
 import { malformed } from './faults.ts';
 
@@ -60,18 +61,22 @@ export class HeadText {
     if (startLine === '') this.lines = 0;
   }
 
-  /** @throws HttpError for a name that would be another one. */
+  /** One that the engine knows. */
   add(name: string, value: string): void {
     this.text += `${name}: ${value}\r\n`;
     this.lines += 1;
   }
 
-  /** All but the fields that an engine writes itself. */
+  /**
+   * All but the fields that an engine writes itself.
+   * @throws HttpError for a name that would be another one when it is read, such as `content-length: 5` or `host `.
+   */
   addAll(fields: HeaderFields): void {
     const { list } = fields;
     for (let at = 0; at < list.length; at += 2) {
       const name = list[at] as string;
       if (isFraming(name)) continue;
+      if (!isToken(name)) throw unsendable('a name that is none');
       this.text += `${name}: ${list[at + 1]}\r\n`;
       this.lines += 1;
     }

@@ -274,6 +274,23 @@ test('an upgrade that is refused to a hasty client ends the connection: its byte
   assert.match(peer.text, /^HTTP\/1\.1 403 .*connection: close/s);
 });
 
+test('an upgrade whose answer can not be sent is answered 500, and is no tunnel', async () => {
+  const { peer } = rawClient(() => answer(NO_BODY, { 'x-a': 'b\r\nc' }, 101));
+  peer.write(get('/', 'Connection: Upgrade', 'Upgrade: websocket'));
+  await peer.over();
+  assert.match(peer.text, /^HTTP\/1\.1 500 /);
+});
+
+test('an interim response that can not be sent is left out', async () => {
+  const { peer } = rawClient((request) => {
+    request.inform(103, HeaderFields.of({ link: 'a\r\nb' }));
+    return answer(bodyOf('ok'));
+  });
+  peer.write(GET);
+  await peer.has('ok');
+  assert.equal(count(peer.text, 'HTTP/1.1'), 1);
+});
+
 test('an answer 101 that nobody asked for is an error of ours, not a tunnel', async () => {
   const { peer } = rawClient(() => answer(NO_BODY, {}, 101));
   peer.write(GET);
@@ -456,6 +473,9 @@ test('nothing in a header can begin a line of its own, whoever set it', async ()
     ['x-a', 'b\u010a\u010dc'], // the low bytes of both are line ends
     ['x-a', 'b\u{1f600}'],
     ['x-a\r\nx-smuggled', '1'],
+    ['transfer-encoding: smuggled', 'x'],
+    ['transfer-encoding ', 'smuggled'],
+    ['', 'smuggled'],
   ] as const;
   for (const [name, value] of bad) {
     const { peer } = rawClient(() => answer(bodyOf('x'), { [name]: value }));

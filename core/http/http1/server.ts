@@ -179,8 +179,12 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       this.#owes100 = false;
     }
     const head = new HeadText(statusLine(status));
-    head.addAll(headers);
-    this.#outlet.head(head.end());
+    try {
+      head.addAll(headers);
+      this.#outlet.head(head.end());
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error; // one that can't be sent is left out, as any may be
+    }
   }
 
   // The exchange.
@@ -263,19 +267,18 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       body.abandon(new HttpError('unsupported', 'the upgrade was refused', { detail: 'upgrade_refused' }));
     } else if (this.#owes100) {
       this.#isLast = true; // it may send the body all the same, or not: nobody can tell (RFC 9110 section 10.1.1)
-    } else if (!body.isWanted && !this.#inlet.canDrain()) {
+    } else if ((body.isCancelled || !body.isWanted) && !this.#inlet.canDrain()) {
       this.#isLast = true;
     }
   }
 
   #upgrade(response: HttpResponse, protocol: string): void {
-    const head = upgradeHead(response, protocol);
-    const body = this.#body as IncomingBody;
+    this.#outlet.head(upgradeHead(response, protocol)); // nothing has changed when it can't be sent
     this.#isAnswered = true;
     this.#isUpgraded = true;
     this.#isLast = true;
-    this.#inlet.expectBody(body, 'close');
-    this.#outlet.message(head, response.body, 'raw');
+    this.#inlet.expectBody(this.#body as IncomingBody, 'close');
+    this.#outlet.raw(response.body);
     this.#inlet.go();
   }
 
