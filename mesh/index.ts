@@ -72,7 +72,6 @@ export {
 export { randomSample } from './dns/sample.ts';
 export { type LeftOut, usableServers } from './dns/upstream.ts';
 export { causedBy, MeshError, type MeshErrorCode } from './error.ts';
-export type { ChainKind } from './http-policy/compile.ts';
 export {
   type CustomCheck,
   compileHttpPolicies,
@@ -89,7 +88,7 @@ export {
   type HttpNearestMiss,
   matchingHttpRules,
 } from './http-policy/explain.ts';
-export type { HttpFacts, PolicyRequest, TokenFacts } from './http-policy/facts.ts';
+export type { ChainKind, HttpFacts, PolicyRequest, TokenFacts } from './http-policy/facts.ts';
 export type {
   BodyInCheck,
   ClaimHeader,

@@ -1,18 +1,29 @@
 /** What the waypoint answers on localhost:15000. */
 import type { CertificateManager } from '../core/certificates/index.ts';
-import { type HttpReply, type Logger, loggingRoute, type Route } from '../core/telemetry/index.ts';
+import { type HttpReply, type Logger, loggingRoute, type Receipts, type Route } from '../core/telemetry/index.ts';
 import type { WaypointConfig } from './config.ts';
 import type { Told } from './told.ts';
 
 export type AdminDeps = {
   readonly config: WaypointConfig;
   readonly told: Told;
+  readonly receipts: Receipts;
   readonly certificates: Pick<CertificateManager, 'dump'>;
   readonly log: Logger;
   readonly quit: () => void;
 };
 
-export function adminRoutes({ config, told, certificates, log, quit }: AdminDeps): Readonly<Record<string, Route>> {
+/** Receipts that are listed at once. */
+const MOST_RECEIPTS = 100;
+
+export function adminRoutes({
+  config,
+  told,
+  receipts,
+  certificates,
+  log,
+  quit,
+}: AdminDeps): Readonly<Record<string, Route>> {
   return {
     '/config_dump': () =>
       json({
@@ -23,6 +34,14 @@ export function adminRoutes({ config, told, certificates, log, quit }: AdminDeps
         workloads: [...told.view.workloads()].map(({ uid, addresses, status }) => ({ uid, addresses, status })),
         certificates: certificates.dump(),
       }),
+    '/receipts': ({ query }) => {
+      const id = query.get('id');
+      if (id === null) return json(receipts.latest(MOST_RECEIPTS));
+      const receipt = receipts.get(id);
+      return receipt === undefined
+        ? { status: 404, body: `no receipt ${id} here: it is of another waypoint, or too old\n` }
+        : json(receipt);
+    },
     '/logging': loggingRoute(log.filter),
     '/quitquitquit': {
       methods: ['POST'],

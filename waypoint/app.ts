@@ -93,7 +93,7 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
       release: (names) => discovery.release(ADDRESS_TYPE, names),
     }),
   );
-  const { told } = plane;
+  const { told, receipts } = plane;
 
   const serve = async (port: number, host: string | undefined, routes: Readonly<Record<string, Route>>) => {
     const onError = (error: unknown, path: string) =>
@@ -104,7 +104,11 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
   const ready = await serve(config.ports.readiness, wildcard, { '/healthz/ready': readinessRoute(readiness) });
   const page = metricsRoute(registry);
   const stats = await serve(config.ports.stats, wildcard, { '/metrics': page, '/stats/prometheus': page });
-  const admin = await serve(config.ports.admin, 'localhost', adminRoutes({ config, told, certificates, log, quit }));
+  const admin = await serve(
+    config.ports.admin,
+    'localhost',
+    adminRoutes({ config, told, receipts, certificates, log, quit }),
+  );
 
   const discovery: DeltaClient = new DeltaClient({
     ...controlPlane(config.xds, config.token, config.clusterId),

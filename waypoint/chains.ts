@@ -26,7 +26,9 @@ export type TcpVerdict =
 /** For connections that nobody reads requests from. */
 export type TcpRules = {
   /** Asked when a connection comes, and again for those that are open when something changes. */
-  admit(source: Source, destination: Served): TcpVerdict;
+  admit(source: Source, destination: Served, serverName: string | undefined): TcpVerdict;
+  /** Whether the verdict may hang on the name that a ClientHello asks for. */
+  readonly judgesServerName: boolean;
   /** Where it goes: what was called, unless a route says otherwise. Undefined: nowhere. */
   target(source: Source, called: Target, serverName: string | undefined): Target | undefined;
   /** Whether where it goes depends on the name that its ClientHello asks for. */
@@ -106,6 +108,7 @@ const gone: Next = (x: Exchange) => reply(x, { status: 503, flags: 'NC', details
 const NOTHING: TcpRules = {
   admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
   target: () => undefined,
+  judgesServerName: false,
   needsServerName: false,
 };
 

@@ -64,6 +64,7 @@ const variables = z.object({
   AMBIT_WAYPOINT_STREAM_IDLE_TIMEOUT: envDuration(DEFAULT_LIMITS.streamIdleMs),
   AMBIT_WAYPOINT_MAX_CONNECTION_DURATION: envDuration(DEFAULT_LIMITS.connectionMs),
   AMBIT_WAYPOINT_MAX_REQUEST_DURATION: envDuration(DEFAULT_LIMITS.exchangeMs),
+  AMBIT_WAYPOINT_RECEIPT_HEADER: envBoolean(false),
 });
 
 export type WaypointConfig = {
@@ -96,6 +97,8 @@ export type WaypointConfig = {
   /** After we were told to stop: how long we still take what comes. */
   readonly lameDuckMs: number;
   /** And then: how long what is under way has. */
+  /** Whether denials tell the caller the id of their receipt. */
+  readonly receiptHeader: boolean;
   readonly drainDeadlineMs: number;
   readonly logFormat: 'plain' | 'json';
   readonly logLevel: string;
@@ -161,6 +164,7 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
     replayBytes: v.AMBIT_WAYPOINT_REPLAY_BYTES,
     lameDuckMs,
     drainDeadlineMs: stoppingMs - lameDuckMs,
+    receiptHeader: v.AMBIT_WAYPOINT_RECEIPT_HEADER,
     logFormat: v.LOG_FORMAT,
     logLevel: v.RUST_LOG,
     version: ownVersion(),

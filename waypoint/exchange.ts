@@ -1,6 +1,6 @@
 /** One request on its way through the layers: what is known of it, and what they find out. */
 import type { Body, HttpError, HttpRequest, HttpResponse } from '../core/http/index.ts';
-import type { IpAddress, Service, Workload } from '../mesh/index.ts';
+import type { IpAddress, Service, TokenFacts, Workload } from '../mesh/index.ts';
 import type { Choice } from './routing.ts';
 import type { Source } from './source.ts';
 
@@ -40,6 +40,8 @@ export class Exchange {
   readonly sent: SentTo[] = [];
   /** When the request went to the last of them. */
   sentAt = 0;
+  /** What a valid token says of the caller. */
+  token: TokenFacts | undefined;
   /** Why policy let it through or not, in words; for log, tap and receipts. */
   because = '';
   receipt: string | undefined;

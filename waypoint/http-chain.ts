@@ -1,12 +1,15 @@
 /** The layers of requests, in the order of waypoint.md section 1.5. */
 import type { Deadlines } from '../core/http/index.ts';
+import { compileHttpPolicies } from '../mesh/index.ts';
 import type { ChainConfig } from './chains.ts';
 import { type Layer, type Next, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
+import { type AuthorizeParts, authorize } from './layers/authorize.ts';
 import { chooseRoute } from './layers/choose-route.ts';
 import { cors } from './layers/cors.ts';
 import { headers } from './layers/headers.ts';
 import { mirror } from './layers/mirror.ts';
+import { normalise } from './layers/normalise.ts';
 import { observe, type RequestObserver } from './layers/observe.ts';
 import { retry } from './layers/retry.ts';
 import { routeRequest } from './layers/route-request.ts';
@@ -15,27 +18,32 @@ import { RetryBudget } from './retry/budget.ts';
 import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
 
-export type HttpParts = ForwardParts & {
-  readonly observer: RequestObserver;
-  readonly onBug: (error: unknown) => void;
-  readonly deadlines: Deadlines;
-  /** In [0, 1). */
-  readonly random: () => number;
-  /** Resolves after so many milliseconds. */
-  readonly pause: (ms: number) => Promise<void>;
-  /** Bodies of requests up to this size are kept, to be sent again or mirrored. */
-  readonly replayBytes: number;
-};
+export type HttpParts = ForwardParts &
+  AuthorizeParts & {
+    readonly observer: RequestObserver;
+    readonly onBug: (error: unknown) => void;
+    readonly deadlines: Deadlines;
+    /** In [0, 1). */
+    readonly random: () => number;
+    /** Resolves after so many milliseconds. */
+    readonly pause: (ms: number) => Promise<void>;
+    /** Bodies of requests up to this size are kept, to be sent again or mirrored. */
+    readonly replayBytes: number;
+  };
 
 export function httpChain(parts: HttpParts, config: ChainConfig): Next {
-  const routes = config.service?.ports.find(({ port }) => port === config.port)?.routes;
+  const { gateway, service } = config;
+  const routes = service?.ports.find(({ port }) => port === config.port)?.routes;
   const routing = routes === undefined || routes.http.length === 0 ? undefined : new Routing(routes);
   const send = forward(parts);
+  const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
   return stack(
     [
       observe(parts.observer, parts.now),
       answerErrors(parts.onBug),
+      normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES'),
       headers,
+      authorize(compileHttpPolicies(policies, 'http'), parts),
       ...(routing === undefined ? [] : [chooseRoute(routing)]),
       ...(routing === undefined ? [] : routed(parts, routing, send)),
       timeout(parts.deadlines),

@@ -11,7 +11,7 @@ import {
 import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
 import { threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
-import { describeError, type Logger, type Registry } from '../core/telemetry/index.ts';
+import { describeError, type Logger, Receipts, type Registry } from '../core/telemetry/index.ts';
 import { MeshError, type Workload } from '../mesh/index.ts';
 import { Chains } from './chains.ts';
 import type { WaypointConfig } from './config.ts';
@@ -19,6 +19,7 @@ import { httpChain } from './http-chain.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Observer } from './observe/observer.ts';
 import { ownPlace, ownUid } from './place.ts';
+import { PolicyRecorder } from './policy/watch.ts';
 import { serveStream } from './serve.ts';
 import type { Source } from './source.ts';
 import { tcpChain } from './tcp-chain.ts';
@@ -41,6 +42,8 @@ export type PlaneOptions = {
 
 export interface Plane extends AsyncDisposable {
   readonly told: Told;
+  /** Why requests were denied. */
+  readonly receipts: Receipts;
   /** Where tunnels are accepted. */
   readonly port: number;
   /** No more streams; what is under way has until the deadline, and is cut then. */
@@ -63,6 +66,7 @@ export function startPlane(o: PlaneOptions): Plane {
   const hostnames = new Hostnames({ lookUp: nameServer.lookUp, families: config.ipv6 ? [4, 6] : [4], now });
   const observer = new Observer(log.scope('access'), registry);
   const live = new LiveStreams();
+  const receipts = new Receipts({ now: Date.now, random: Math.random });
 
   const told: Told = new Told({
     network: config.network,
@@ -90,12 +94,15 @@ export function startPlane(o: PlaneOptions): Plane {
   const dial = (chosen: Chosen, source: Source) => dialEndpoint(dialParts, chosen, source, source.ip);
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
+  const watch = new PolicyRecorder(receipts, registry);
   const httpParts = {
     endpoints,
     pool,
     now,
     observer,
     onBug,
+    watch,
+    receiptHeader: config.receiptHeader,
     deadlines: threadDeadlines(),
     random: Math.random,
     pause: (ms: number) => sleep(ms),
@@ -151,5 +158,5 @@ export function startPlane(o: PlaneOptions): Plane {
     stopped ??= stop(deadlineMs);
     return stopped;
   };
-  return { told, port, drain, [Symbol.asyncDispose]: () => drain(0) };
+  return { told, receipts, port, drain, [Symbol.asyncDispose]: () => drain(0) };
 }

@@ -120,15 +120,16 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     finish(flags, details);
   };
   const chain = chains.tcp(served);
-  const verdict = chain.rules.admit(source, served);
-  if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
   let serverName: string | undefined;
-  if (chain.rules.needsServerName) {
+  const looks = chain.rules.needsServerName;
+  if (looks) {
     const seen = await peekServerName(opening, parts.detectionTimeoutMs);
     if (seen === undefined) return finish('DC', 'downstream_remote_disconnect');
     opening = { kind: 'answered', detected: { spoken: 'TCP', first: seen.first, leg: seen.leg } };
     serverName = seen.found.name;
   }
+  const verdict = chain.rules.admit(source, served, serverName);
+  if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
   const target = chain.rules.target(source, targetOf(served), serverName);
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
   let up: Leg;
@@ -144,7 +145,11 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     up.write(opening.detected.first);
   }
   const entry = live.addTcp({
-    isAllowed: () => chain.rules.admit(source, served).kind === 'allow',
+    isAllowed: () => {
+      const { rules } = chain;
+      if (rules.judgesServerName && !looks) return false; // nobody knows any more what it asked for
+      return rules.admit(source, served, serverName).kind === 'allow';
+    },
     cut: () => {
       down.reset('cancel');
       up.reset('cancel');

@@ -1,5 +1,5 @@
 /** Why something was refused (or would have been), kept for whoever asks later: `ambit why --receipt ID`. */
-import type { Explanation } from '../../mesh/index.ts';
+import type { HttpNearestMiss } from '../../mesh/index.ts';
 import { ulid } from './ulid.ts';
 
 export type Receipt = {
@@ -23,7 +23,10 @@ export type Receipt = {
   /** In words. */
   readonly because: string;
   readonly considered: readonly string[];
-  readonly nearestMiss?: NonNullable<Explanation['nearestMiss']>;
+  /** Of connections a part of that: fields of L4. */
+  readonly nearestMiss?: HttpNearestMiss;
+  /** What was asked for, where a waypoint looked into it. */
+  readonly request?: { readonly method: string; readonly path: string; readonly host: string };
 };
 
 export type ReceiptsOptions = {

@@ -1,12 +1,9 @@
 /** HttpPolicies compiled once, when they arrive, into flat lists of tests. */
 import { cidrContains, compileCidr, type NumericIp, parseCidr } from '../cidr.ts';
 import type { RuleRef } from '../policy/compile.ts';
-import { foldEscapes, foldHost, type HttpFacts, isOfHttp, valuesOf } from './facts.ts';
+import { type ChainKind, foldEscapes, foldHost, type HttpFacts, isHidden, valuesOf } from './facts.ts';
 import type { HttpPolicy, PolicyField, PolicyMatch, PolicyRule, PolicyTest } from './model.ts';
 import { compilePatterns } from './patterns.ts';
-
-/** What is spoken behind the port: what only HTTP has is not there to be tested on other connections. */
-export type ChainKind = 'http' | 'tcp';
 
 export type CompiledTest = {
   /** Folded as the values of requests are. */
@@ -25,22 +22,23 @@ export type CompiledHttpPolicy = {
 };
 
 /**
- * On a connection that is not HTTP, an ALLOW rule with a part that is HTTP's is left out, and other rules lose that part, so that
- * they match more.
+ * On a connection that is not HTTP, an ALLOW rule with a part that can not be seen there is left out, and other rules lose that
+ * part, so that they match more.
  */
 export function compileHttpPolicy(policy: HttpPolicy, chain: ChainKind): CompiledHttpPolicy {
   const key = `${policy.namespace}/${policy.name}`;
   const rules: CompiledRule[] = [];
   for (const [index, rule] of policy.rules.entries()) {
-    if (chain === 'tcp' && policy.action === 'ALLOW' && asksOfHttp(rule)) continue;
+    if (policy.action === 'ALLOW' && asksOfHidden(rule, chain)) continue;
     const clauses = rule.clauses.map(({ matches }) => matches.map((match) => compileMatch(match, chain)));
     rules.push({ ref: { policy: key, rule: index }, clauses });
   }
   return { key, policy, rules };
 }
 
-function asksOfHttp(rule: PolicyRule): boolean {
-  return rule.clauses.some(({ matches }) => matches.some(({ tests }) => tests.some(({ field }) => isOfHttp(field))));
+function asksOfHidden(rule: PolicyRule, chain: ChainKind): boolean {
+  const tests = rule.clauses.flatMap(({ matches }) => matches.flatMap((match) => match.tests));
+  return tests.some(({ field }) => isHidden(field, chain));
 }
 
 export function ruleMatches(rule: CompiledRule, facts: HttpFacts): boolean {
@@ -59,8 +57,7 @@ function matchHolds(match: CompiledMatch, facts: HttpFacts): boolean {
 }
 
 function compileMatch({ tests }: PolicyMatch, chain: ChainKind): CompiledMatch {
-  const seen = chain === 'http' ? tests : tests.filter(({ field }) => !isOfHttp(field));
-  return seen.map(compileTest);
+  return tests.filter(({ field }) => !isHidden(field, chain)).map(compileTest);
 }
 
 function compileTest(written: PolicyTest): CompiledTest {

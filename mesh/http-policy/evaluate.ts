@@ -1,8 +1,8 @@
 /** May this request, or connection, pass? The order is waypoint.md section 4.1: CUSTOM, (tokens,) AUDIT, DENY, ALLOW. */
 import type { RuleRef } from '../policy/compile.ts';
 import type { DryRunHit } from '../policy/evaluate.ts';
-import { type ChainKind, type CompiledHttpPolicy, compileHttpPolicy } from './compile.ts';
-import type { HttpFacts } from './facts.ts';
+import { type CompiledHttpPolicy, compileHttpPolicy } from './compile.ts';
+import type { ChainKind, HttpFacts } from './facts.ts';
 import type { HttpPolicy, HttpPolicyAction } from './model.ts';
 import { HttpRuleIndex } from './rule-index.ts';
 

@@ -26,12 +26,12 @@ type Miss = { readonly rule: CompiledRule; readonly failed: number; readonly hel
 
 /**
  * The policies considered, and the ALLOW rule that came closest: fewest tests failed, then most held, then policy order; of very
- * many rules, the first 1,024 are compared. Only where it was the lack of an ALLOW match that denied.
+ * many rules, the first so many are compared. Only where it was the lack of an ALLOW match that denied.
  */
-export function explainHttp(scope: HttpScope, facts: HttpFacts): HttpExplanation {
+export function explainHttp(scope: HttpScope, facts: HttpFacts, mostCompared = MOST_COMPARED): HttpExplanation {
   const considered = consideredIn(scope);
   if (scope.deny.firstMatch(facts) !== undefined || scope.allow.firstMatch(facts) !== undefined) return { considered };
-  const nearestMiss = nearestOf(scope.allow.policies, facts);
+  const nearestMiss = nearestOf(scope.allow.policies, facts, mostCompared);
   return nearestMiss === undefined ? { considered } : { considered, nearestMiss };
 }
 
@@ -55,9 +55,13 @@ function consideredIn(scope: HttpScope): readonly string[] {
 /** Rules that are compared for a nearest miss: who is denied must not be able to keep a proxy busy. */
 const MOST_COMPARED = 1_024;
 
-function nearestOf(policies: readonly CompiledHttpPolicy[], facts: HttpFacts): HttpNearestMiss | undefined {
+function nearestOf(
+  policies: readonly CompiledHttpPolicy[],
+  facts: HttpFacts,
+  mostCompared: number,
+): HttpNearestMiss | undefined {
   let nearest: Miss | undefined;
-  let left = MOST_COMPARED;
+  let left = mostCompared;
   for (const { rules } of policies) {
     for (const rule of rules) {
       if (left-- === 0) return nearest && describe(nearest, facts);

@@ -44,7 +44,7 @@ const READ: Readonly<Record<PolicyField, Read>> = {
   NAMESPACE: ({ peer }) => some(peer.namespace),
   SERVICE_ACCOUNT: ({ peer }) => some(peer.serviceAccount),
   TRUST_DOMAIN: ({ peer }) => some(peer.principal.slice(0, peer.principal.indexOf('/'))),
-  SOURCE_IP: ({ peer }) => peer.facts.from.ip,
+  SOURCE_IP: ({ peer }) => peer.ip,
   DESTINATION_IP: ({ peer }) => peer.facts.to.ip,
   DESTINATION_PORT: ({ peer }) => String(peer.port),
   SNI: ({ sni }) => some(sni.toLowerCase()),
@@ -62,9 +62,14 @@ export function valuesOf(facts: HttpFacts, test: Pick<PolicyTest, 'field' | 'hea
   return READ[test.field](facts, test);
 }
 
-/** What only HTTP has; a connection that is not HTTP has none of it. */
-export function isOfHttp(field: PolicyField): boolean {
-  return OF_HTTP.has(field);
+/**
+ * What is known of a connection: all that HTTP tells; no HTTP, but the name that TLS asks for; or nobody looked inside.
+ */
+export type ChainKind = 'http' | 'tls' | 'tcp';
+
+/** Whether there is nothing to test there, because nobody looks that far. */
+export function isHidden(field: PolicyField, chain: ChainKind): boolean {
+  return chain !== 'http' && (OF_HTTP.has(field) || (field === 'SNI' && chain === 'tcp'));
 }
 
 const OF_HTTP: ReadonlySet<PolicyField> = new Set<PolicyField>([

@@ -191,6 +191,22 @@ test('without HTTP, an ALLOW rule that asks for it is left out, and a DENY rule 
   for (const [name, written, facts, verdict] of rows) assert.equal(deciding(facts, written).verdict, verdict, name);
 });
 
+test('the name that TLS asks for counts where somebody looks, and hides nothing where nobody does', () => {
+  const rule = [clause(given('SNI', 'a.example'))];
+  const deny = policy('p', { action: 'DENY', rule });
+  const rows: readonly [string, HttpPolicy, 'tls' | 'tcp', string, 'allow' | 'deny'][] = [
+    ['allowed by name', policy('p', { rule }), 'tls', 'a.example', 'allow'],
+    ['another name', policy('p', { rule }), 'tls', 'b.example', 'deny'],
+    ['denied by name', deny, 'tls', 'a.example', 'deny'],
+    ['another name than is denied', deny, 'tls', 'b.example', 'allow'],
+    ['allowed by name, unseen', policy('p', { rule }), 'tcp', '', 'deny'],
+    ['denied by name, unseen', deny, 'tcp', '', 'deny'],
+  ];
+  for (const [name, written, chain, sni, verdict] of rows) {
+    assert.equal(evaluateHttp(compileHttpPolicies([written], chain), connection({ sni })).verdict, verdict, name);
+  }
+});
+
 test('the nearest miss says which field stood in the way, and keeps secrets of callers', () => {
   const rows: readonly [string, readonly PolicyTest[], HttpFacts, string, string, string][] = [
     ['a path', [given('METHOD', 'GET'), given('PATH', '/a*')], request({ path: '/b' }), 'paths', '/a*', '/b'],

@@ -10,7 +10,7 @@ import { clause, factsOf, given, policy, RandomPolicies, request } from './test-
 
 const ROUNDS = 4_000;
 
-const chainOf = (facts: HttpFacts) => (facts.request === undefined ? 'tcp' : 'http');
+const chainOf = ({ request, sni }: HttpFacts) => (request !== undefined ? 'http' : sni === '' ? 'tcp' : 'tls');
 
 function inShort(policies: readonly HttpPolicy[], facts: HttpFacts) {
   const scope = compileHttpPolicies(policies, chainOf(facts));

@@ -77,7 +77,8 @@ const keyOf = ({ namespace, name }: HttpPolicy) => `${namespace}/${name}`;
 const HTTP = 'HOST METHOD PATH HEADER REQUEST_PRINCIPAL AUDIENCE PRESENTER CLAIM'.split(' ');
 
 function ruleHolds(rule: PolicyRule, action: string, request: NaiveRequest): boolean {
-  const isBlind = ({ field }: PolicyTest) => request.http === undefined && HTTP.includes(field);
+  const isBlind = ({ field }: PolicyTest) =>
+    request.http === undefined && (HTTP.includes(field) || (field === 'SNI' && request.sni === ''));
   const tests = rule.clauses.flatMap(({ matches }) => matches.flatMap((match) => match.tests));
   if (action === 'ALLOW' && tests.some(isBlind)) return false;
   return rule.clauses.every(({ matches }) =>

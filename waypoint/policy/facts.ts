@@ -1,0 +1,49 @@
+/** What policies are asked about: a request, or a connection that is carried as it is. */
+import {
+  type HttpFacts,
+  type IpAddress,
+  mustParseIp,
+  type Service,
+  type SocketAddress,
+  Subject,
+} from '../../mesh/index.ts';
+import type { Served } from '../chains.ts';
+import type { Called, Exchange } from '../exchange.ts';
+import type { Source } from '../source.ts';
+
+/** One for all requests of a stream of the tunnel: `Called` is made once for each. */
+const PEERS = new WeakMap<Called, Subject>();
+
+export function requestFacts(x: Exchange): HttpFacts {
+  const { request, token, path } = x;
+  const { method, authority, headers } = request;
+  const asked = { method, path, authority, headers };
+  return { peer: peerOf(x.source, x.called), sni: '', request: token === undefined ? asked : { ...asked, token } };
+}
+
+/** Of what is inside the tunnel, at most the name that TLS asks for is known. */
+export function connectionFacts(source: Source, served: Served, serverName: string | undefined): HttpFacts {
+  const to =
+    served.kind === 'workload' ? served.dialled : { ip: ipOf(served.dialled?.ip, served.service), port: served.port };
+  return { peer: subject(source, to), sni: serverName ?? '' };
+}
+
+function peerOf(source: Source, called: Called): Subject {
+  let peer = PEERS.get(called);
+  if (peer === undefined) {
+    peer = subject(source, { ip: ipOf(called.ip, called.service), port: called.port });
+    PEERS.set(called, peer);
+  }
+  return peer;
+}
+
+function subject({ identity, ip, port }: Source, to: SocketAddress): Subject {
+  return new Subject({ source: identity, from: { ip, port }, to });
+}
+
+const NOWHERE = mustParseIp('0.0.0.0');
+
+/** Who called by name has called the first address of the service. */
+function ipOf(dialled: IpAddress | undefined, service: Service | undefined): IpAddress {
+  return dialled ?? service?.addresses[0]?.address ?? NOWHERE;
+}
