@@ -1,5 +1,5 @@
 /** Makes the cluster as a plan says: writes what differs, and nothing that is somebody else's. */
-import { type KubeClient, KubeError, RESOURCES } from '../../core/kube/index.ts';
+import { type KubeClient, KubeError, objectKey, RESOURCES } from '../../core/kube/index.ts';
 import type { Logger } from '../../core/telemetry/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { WaypointsMetrics } from '../observe/metrics.ts';
@@ -7,7 +7,7 @@ import { APPLIED, isApplied, withFingerprint } from './applied.ts';
 import type { MadeObjects } from './made.ts';
 import { FIELD_MANAGER, GATEWAY_NAME, MANAGED, MANAGED_BY, NAME_OVERRIDE } from './names.ts';
 import type { Plan } from './plan.ts';
-import type { Outcome } from './status.ts';
+import { isReady, type Outcome } from './status.ts';
 
 export type ApplierOptions = {
   readonly client: KubeClient;
@@ -20,6 +20,8 @@ export type ApplierOptions = {
 export type Applied = { readonly outcome: Outcome; readonly error?: unknown };
 
 const DONE: Applied = { outcome: { kind: 'done' } };
+/** Of each waypoint. In this order they go: as long as the last one is there, the work is not done. */
+const NAMED_KINDS = ['Service', 'ServiceAccount', 'Deployment'] as const;
 /** There are none without being asked for, so they go when nobody asks any more. */
 const OPTIONAL_KINDS = ['HorizontalPodAutoscaler', 'PodDisruptionBudget'] as const;
 
@@ -50,13 +52,19 @@ export async function applyPlan(gateway: string, plan: Plan, o: ApplierOptions):
   return DONE;
 }
 
+/** What we have made and nobody asks for any more: optional kinds at once, and all under a former name when the new one serves. */
 async function removeUnasked(gateway: string, asked: readonly KubeObject[], o: ApplierOptions): Promise<void> {
-  for (const kind of OPTIONAL_KINDS) {
-    for (const object of o.made.ofGateway(kind, gateway)) {
-      const { annotations, name, namespace } = object.metadata;
-      if (annotations?.[APPLIED] === undefined) continue; // not written by us
-      if (asked.some((one) => one.kind === kind && one.metadata.name === name)) continue;
-      await o.client.delete(RESOURCES[kind], name, namespace);
+  const isAsked = (object: KubeObject) =>
+    asked.some(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name);
+  const unasked = (kind: (typeof OPTIONAL_KINDS | typeof NAMED_KINDS)[number]) =>
+    o.made
+      .ofGateway(kind, gateway)
+      .filter((object) => !isAsked(object) && object.metadata.annotations?.[APPLIED] !== undefined);
+  const serves = asked.some((object) => isReady(o.made.deployment(objectKey(object))) && object.kind === 'Deployment');
+  const isRenamed = serves && unasked('Deployment').length > 0;
+  for (const kind of [...OPTIONAL_KINDS, ...(isRenamed ? NAMED_KINDS : [])]) {
+    for (const object of unasked(kind)) {
+      await o.client.delete(RESOURCES[kind], object.metadata.name, object.metadata.namespace);
       o.log.info('removed', { gateway, object: nameOf(object) });
     }
   }

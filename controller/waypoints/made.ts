@@ -65,9 +65,10 @@ export class MadeObjects implements AsyncDisposable {
     return this.#informers.Deployment.get(key);
   }
 
-  /** All of a kind that belong to a Gateway. */
-  ofGateway(kind: MadeKind, gateway: string): readonly KubeObject[] {
-    return this.#informers[kind]
+  /** All of a kind that belong to a Gateway. (Looks through all Services of the cluster, where it is asked for these.) */
+  ofGateway(kind: MadeKind | 'Service', gateway: string): readonly KubeObject[] {
+    const informer = kind === 'Service' ? this.#services : this.#informers[kind];
+    return informer
       .list()
       .filter(({ metadata }) => `${metadata.namespace}/${metadata.labels?.[GATEWAY_NAME]}` === gateway);
   }

@@ -123,7 +123,8 @@ function programmedOf(wish: WaypointWish, plan: Plan, outcome: Outcome, world: W
   return yes('Programmed', `Resource programmed, assigned to service(s) ${service}:${HBONE_PORT}`);
 }
 
-function isReady(deployment: KubeObject | undefined): boolean {
+/** Whether a pod of it serves. */
+export function isReady(deployment: KubeObject | undefined): boolean {
   const { readyReplicas = 0 } = (deployment?.['status'] ?? {}) as { readonly readyReplicas?: number };
   return readyReplicas > 0;
 }

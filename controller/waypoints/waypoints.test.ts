@@ -167,6 +167,22 @@ test('a Gateway that changes changes its objects', async () => {
   await until(() => at(mesh.api, 'Deployment')?.metadata.labels?.['team'] === 'a', 'labels');
 });
 
+test('under another name it runs before what it was called goes', async () => {
+  await using mesh = await startWaypoint();
+  const { api } = mesh;
+  live(api);
+  await until(() => said(api, 'Programmed') === 'True Programmed', 'programmed');
+  const present = at(api, 'Gateway') as KubeObject;
+  const annotations = { 'gateway.istio.io/name-override': 'other' };
+  api.put({ ...present, metadata: { ...present.metadata, annotations } });
+  await until(() => made(api, 'other'), 'made under its new name');
+  assert.ok(made(api), 'the old one serves');
+  api.put({ ...(at(api, 'Deployment', 'other') as KubeObject), status: { readyReplicas: 1 } });
+  const isGone = (kind: 'Service' | 'Deployment' | 'ServiceAccount') => at(api, kind) === undefined;
+  await until(() => isGone('Service') && isGone('ServiceAccount') && isGone('Deployment'), 'the old one is gone');
+  assert.ok(made(api, 'other'));
+});
+
 for (const kind of ['Service', 'Deployment', 'ServiceAccount'] as const) {
   test(`a ${kind} of that name that is somebody else's is not touched, and nothing is made`, async () => {
     const theirs = {
