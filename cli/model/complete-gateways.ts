@@ -10,9 +10,9 @@ export function withWaypoints(objects: readonly KubeObject[]): readonly KubeObje
   const made: KubeObject[] = [];
   const completed = objects.map((object) => {
     if (!isUnmade(object)) return object;
-    const { name, namespace = '' } = object.metadata;
+    const { namespace = '' } = object.metadata;
     made.push(...[serviceOf(object), podOf(object)].filter((one) => !objects.some((other) => isSame(one, other))));
-    const value = `${name}.${namespace}.svc.${DEFAULT_MESH_CONFIG.clusterDomain}`;
+    const value = `${namesOf(object).service}.${namespace}.svc.${DEFAULT_MESH_CONFIG.clusterDomain}`;
     return { ...object, status: { addresses: [{ type: 'Hostname', value }] } };
   });
   return [...completed, ...made];
@@ -25,12 +25,22 @@ function isUnmade({ apiVersion, kind, spec, status }: KubeObject): boolean {
   return gatewayClassName === WAYPOINT_CLASS && !(Array.isArray(addresses) && addresses.length > 0);
 }
 
-function serviceOf({ metadata: { name, namespace } }: KubeObject): KubeObject {
+/** Other names by annotation. */
+function namesOf({ metadata: { name, annotations } }: KubeObject): {
+  readonly service: string;
+  readonly account: string;
+} {
+  const service = annotations?.['gateway.istio.io/name-override'] ?? name;
+  return { service, account: annotations?.['gateway.istio.io/service-account'] ?? service };
+}
+
+function serviceOf(gateway: KubeObject): KubeObject {
+  const { name, namespace } = gateway.metadata;
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: {
-      name,
+      name: namesOf(gateway).service,
       ...(namespace !== undefined && { namespace }),
       labels: { [NAME_LABEL]: name, 'gateway.istio.io/managed': 'istio.io-mesh-controller' },
     },
@@ -38,12 +48,14 @@ function serviceOf({ metadata: { name, namespace } }: KubeObject): KubeObject {
   };
 }
 
-function podOf({ metadata: { name, namespace } }: KubeObject): KubeObject {
+function podOf(gateway: KubeObject): KubeObject {
+  const { name, namespace } = gateway.metadata;
+  const { service, account } = namesOf(gateway);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name,
+      name: service,
       ...(namespace !== undefined && { namespace }),
       labels: {
         [NAME_LABEL]: name,
@@ -52,7 +64,7 @@ function podOf({ metadata: { name, namespace } }: KubeObject): KubeObject {
         'networking.istio.io/tunnel': 'http',
       },
     },
-    spec: { serviceAccountName: name, containers: [] },
+    spec: { serviceAccountName: account, containers: [] },
   };
 }
 

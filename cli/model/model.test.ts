@@ -119,6 +119,22 @@ ${extra}`;
   assert.equal(complete(objectsOf(exported)).length, 1, 'what has an address is left alone');
 });
 
+test('a waypoint of another name and account is completed under these', () => {
+  const [, service, pod] = complete(
+    objectsOf(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata:
+  name: gate
+  namespace: shop
+  annotations: { gateway.istio.io/name-override: other, gateway.istio.io/service-account: porter }
+spec: { gatewayClassName: istio-waypoint, listeners: [{ name: mesh, port: 15008, protocol: HBONE }] }`),
+  );
+  assert.equal(service?.metadata.name, 'other');
+  assert.equal(pod?.metadata.labels?.['gateway.networking.k8s.io/gateway-name'], 'gate');
+  assert.equal((pod?.['spec'] as { serviceAccountName: string } | undefined)?.serviceAccountName, 'porter');
+});
+
 const refusals: readonly [string, string, RegExp][] = [
   ['text that is not YAML', 'a: [', /^shop\.yaml:1:5: not YAML/],
   ['a document that is no object', `${SHOP}---\nreplicas: 3\n`, /^shop\.yaml#5: not a Kubernetes object/],
