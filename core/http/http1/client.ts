@@ -1,9 +1,10 @@
 /** HTTP/1.1 as a client speaks it, over a leg: one request at a time. */
 import type { Leg, LegEvents, ResetCode } from '../../hbone/index.ts';
-import { Deadline, type Deadlines, threadDeadlines } from '../deadlines.ts';
+import { type Deadlines, threadDeadlines } from '../deadlines.ts';
 import { HttpError } from '../http-error.ts';
 import type { ClientCall, ClientConnection, ClientOptions, ClientRequest, HttpVersion } from '../message.ts';
 import { ClientExchange, type Informed } from './client-exchange.ts';
+import { ConnectionTimers, type TimersOwner } from './connection-timers.ts';
 import { malformed } from './faults.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
 import { Inlet, type InletOwner } from './inlet.ts';
@@ -19,16 +20,14 @@ const MAX_INTERIMS = 32;
 /** `closing`: our side has ended. */
 type Phase = 'idle' | 'exchange' | 'closing' | 'over';
 
-class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwner, BodySource {
+class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwner, BodySource, TimersOwner {
   readonly version: HttpVersion = 'HTTP/1.1';
   readonly closed: Promise<void>;
   readonly #leg: Leg;
   readonly #options: ClientOptions;
   readonly #inlet: Inlet;
   readonly #outlet: Outlet;
-  readonly #deadline: Deadline;
-  readonly #exchangeDeadline: Deadline | undefined;
-  readonly #connectionDeadline: Deadline | undefined;
+  readonly #timers: ConnectionTimers;
   #phase: Phase = 'idle';
   #exchange: ClientExchange | undefined;
   /** No other request follows. */
@@ -43,14 +42,8 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     this.#options = options;
     const { limits } = options;
     this.#inlet = new Inlet(leg, this, limits);
-    this.#outlet = new Outlet(leg, this, limits.streamIdleMs > 0 ? () => this.#touch() : undefined);
-    this.#deadline = new Deadline(deadlines, this.#due);
-    if (limits.exchangeMs > 0) this.#exchangeDeadline = new Deadline(deadlines, this.#exchangeDue);
-    if (limits.connectionMs > 0) {
-      this.#connectionDeadline = new Deadline(deadlines, this.#connectionDue);
-      this.#connectionDeadline.set(limits.connectionMs);
-    }
-    this.#deadline.set(limits.idleMs);
+    this.#timers = new ConnectionTimers(deadlines, limits, this);
+    this.#outlet = new Outlet(leg, this, this.#timers.wantsTouch ? () => this.#touch() : undefined);
     this.#inlet.expectNothing();
   }
 
@@ -94,11 +87,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
       exchange.fail(unsent(error));
       return exchange;
     }
-    if (this.#exchange === exchange) {
-      this.#deadline.clear();
-      this.#touch();
-      this.#exchangeDeadline?.set(this.#options.limits.exchangeMs);
-    }
+    if (this.#exchange === exchange) this.#timers.exchange();
     return exchange;
   }
 
@@ -204,7 +193,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     if (this.#exchange?.body !== body) return;
     if (this.#isUpgraded || !this.#inlet.canDrain()) this.bodyTooLong();
     else {
-      this.#deadline.set(LINGER_MS);
+      this.#timers.linger(LINGER_MS);
       this.#inlet.go();
     }
   }
@@ -262,7 +251,6 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
       return; // our half goes on
     }
     this.#exchange = undefined;
-    this.#exchangeDeadline?.clear();
     if (this.#inlet.hasMore) {
       this.#fail(malformed('unrequested_bytes', 'bytes behind a response', 502)); // they would be taken for the next one
       return;
@@ -272,7 +260,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
       return;
     }
     this.#phase = 'idle';
-    this.#deadline.set(this.#options.limits.idleMs);
+    this.#timers.idle();
     this.#inlet.expectNothing();
     this.#options.onChange();
   }
@@ -306,9 +294,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
   #close(): void {
     if (this.#phase === 'closing' || this.#phase === 'over') return;
     this.#phase = 'closing';
-    this.#exchangeDeadline?.close();
-    this.#connectionDeadline?.close();
-    this.#deadline.set(LINGER_MS);
+    this.#timers.closing(LINGER_MS);
     this.#leg.end();
     this.#inlet.expectNothing();
     this.#inlet.go();
@@ -334,27 +320,24 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
 
   readonly #over = (): void => {
     this.#phase = 'over';
-    this.#deadline.close();
-    this.#exchangeDeadline?.close();
-    this.#connectionDeadline?.close();
+    this.#timers.close();
   };
 
   // Time.
 
   #touch(): void {
-    const { streamIdleMs } = this.#options.limits;
-    if (streamIdleMs > 0 && this.#phase === 'exchange') this.#deadline.set(streamIdleMs);
+    if (this.#phase === 'exchange') this.#timers.touch();
   }
 
-  readonly #due = (): void => {
+  phaseDue(): void {
     if (this.#phase === 'idle') this.#closeForGood();
     else if (this.#phase === 'closing') this.#leg.reset('cancel');
     else this.#fail(timeout('stream_idle_timeout', 'nothing moved in an exchange'));
-  };
+  }
 
-  readonly #exchangeDue = (): void => this.#fail(timeout('max_duration_timeout', 'an exchange took too long'));
-
-  readonly #connectionDue = (): void => this.drain();
+  exchangeDue(): void {
+    this.#fail(timeout('max_duration_timeout', 'an exchange took too long'));
+  }
 }
 
 const timeout = (detail: string, message: string): HttpError =>

@@ -1,10 +1,11 @@
 /** HTTP/1.1 as a server speaks it, over a leg. */
 import type { Leg, LegEvents } from '../../hbone/index.ts';
 import { NO_BODY } from '../body.ts';
-import { Deadline, type Deadlines, threadDeadlines } from '../deadlines.ts';
+import { type Deadlines, threadDeadlines } from '../deadlines.ts';
 import { HeaderFields } from '../header-fields.ts';
 import { HttpError } from '../http-error.ts';
 import type { HttpResponse, ServerConnection, ServerOptions } from '../message.ts';
+import { ConnectionTimers, type TimersOwner } from './connection-timers.ts';
 import { HeadText, statusLine } from './head-text.ts';
 import { type BodySource, IncomingBody } from './incoming-body.ts';
 import { Inlet, type InletOwner } from './inlet.ts';
@@ -24,16 +25,13 @@ const SLOW_LINGER_MS = 60_000;
  */
 type Phase = 'idle' | 'head' | 'exchange' | 'closing' | 'over';
 
-class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwner, BodySource, Informer {
+class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwner, BodySource, Informer, TimersOwner {
   readonly closed: Promise<void>;
   readonly #leg: Leg;
   readonly #options: ServerOptions;
   readonly #inlet: Inlet;
   readonly #outlet: Outlet;
-  /** Of the phase. */
-  readonly #deadline: Deadline;
-  readonly #exchangeDeadline: Deadline | undefined;
-  readonly #connectionDeadline: Deadline | undefined;
+  readonly #timers: ConnectionTimers;
   #phase: Phase = 'idle';
   /** No request follows the one under way. */
   #isLast = false;
@@ -54,14 +52,8 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
     this.#options = options;
     const { limits } = options;
     this.#inlet = new Inlet(leg, this, limits);
-    this.#outlet = new Outlet(leg, this, limits.streamIdleMs > 0 ? () => this.#touch() : undefined);
-    this.#deadline = new Deadline(deadlines, this.#due);
-    if (limits.exchangeMs > 0) this.#exchangeDeadline = new Deadline(deadlines, this.#exchangeDue);
-    if (limits.connectionMs > 0) {
-      this.#connectionDeadline = new Deadline(deadlines, this.#connectionDue);
-      this.#connectionDeadline.set(limits.connectionMs);
-    }
-    this.#deadline.set(limits.idleMs);
+    this.#timers = new ConnectionTimers(deadlines, limits, this);
+    this.#outlet = new Outlet(leg, this, this.#timers.wantsTouch ? () => this.#touch() : undefined);
     this.#inlet.expectHead();
   }
 
@@ -191,9 +183,7 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
 
   #begin(head: RequestHead): void {
     this.#phase = 'exchange';
-    this.#deadline.clear();
-    this.#touch();
-    this.#exchangeDeadline?.set(this.#options.limits.exchangeMs);
+    this.#timers.exchange();
     if (head.isLast) this.#isLast = true;
     this.#owes100 = head.expectsContinue;
     this.#isAnswered = false;
@@ -306,13 +296,12 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       return;
     }
     this.#request = undefined;
-    this.#exchangeDeadline?.clear();
     if (this.#isLast || this.#isUpgraded) {
       this.#close();
       return;
     }
     this.#phase = 'idle';
-    this.#deadline.set(this.#options.limits.idleMs);
+    this.#timers.idle();
     this.#inlet.expectHead();
     this.#inlet.go();
     this.#noticeHead();
@@ -321,7 +310,7 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
   #noticeHead(): void {
     if (this.#phase !== 'idle' || !this.#inlet.isInHead) return;
     this.#phase = 'head';
-    this.#deadline.set(this.#options.limits.headMs);
+    this.#timers.head();
   }
 
   /** The response is complete: nobody needs the rest of the request, but the next one comes only after it. */
@@ -333,7 +322,7 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       this.#closeWithinRequest();
       return;
     }
-    this.#deadline.set(LINGER_MS);
+    this.#timers.linger(LINGER_MS);
     this.#inlet.go();
   }
 
@@ -365,9 +354,7 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
   #close(): void {
     if (this.#phase === 'closing' || this.#phase === 'over') return;
     this.#phase = 'closing';
-    this.#exchangeDeadline?.close();
-    this.#connectionDeadline?.close();
-    this.#deadline.set(this.#outlet.isBlocked ? SLOW_LINGER_MS : LINGER_MS);
+    this.#timers.closing(this.#outlet.isBlocked ? SLOW_LINGER_MS : LINGER_MS);
     this.#leg.end();
     this.#inlet.discard();
     void this.closed.then(this.#over);
@@ -395,19 +382,16 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
 
   readonly #over = (): void => {
     this.#phase = 'over';
-    this.#deadline.close();
-    this.#exchangeDeadline?.close();
-    this.#connectionDeadline?.close();
+    this.#timers.close();
   };
 
   // Time.
 
   #touch(): void {
-    const { streamIdleMs } = this.#options.limits;
-    if (streamIdleMs > 0 && this.#phase === 'exchange') this.#deadline.set(streamIdleMs);
+    if (this.#phase === 'exchange') this.#timers.touch();
   }
 
-  readonly #due = (): void => {
+  phaseDue(): void {
     switch (this.#phase) {
       case 'idle':
         this.#close();
@@ -426,11 +410,11 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       case 'over':
         break;
     }
-  };
+  }
 
-  readonly #exchangeDue = (): void => this.#timeOut('max_duration_timeout', 'an exchange took too long');
-
-  readonly #connectionDue = (): void => this.drain();
+  exchangeDue(): void {
+    this.#timeOut('max_duration_timeout', 'an exchange took too long');
+  }
 
   /** waypoint.md section 1.13: 408 while the request is not complete, else 504; cut once the response is under way. */
   #timeOut(detail: string, message: string): void {
