@@ -14,6 +14,7 @@ export type Informers = {
   readonly requestAuthentications: Informer<KubeObject>;
   readonly serviceEntries: Informer<KubeObject>;
   readonly workloadEntries: Informer<KubeObject>;
+  readonly destinationRules: Informer<KubeObject>;
   /** Of Gateway API, which somebody else may install, or nobody. */
   readonly gateways: Informer<KubeObject>;
   readonly gatewayClasses: Informer<KubeObject>;
@@ -45,6 +46,7 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     requestAuthentications: of(RESOURCES.RequestAuthentication, true),
     serviceEntries: of(RESOURCES.ServiceEntry, true),
     workloadEntries: of(RESOURCES.WorkloadEntry, true),
+    destinationRules: of(RESOURCES.DestinationRule, true),
     gateways: of(RESOURCES.Gateway, true),
     gatewayClasses: of(RESOURCES.GatewayClass, true),
     httpRoutes: of(RESOURCES.HTTPRoute, true),

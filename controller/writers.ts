@@ -70,6 +70,12 @@ export class Writers implements AsyncDisposable {
             list: 'one-value',
           },
           {
+            type: RESOURCES.DestinationRule,
+            informer: informers.destinationRules,
+            fieldManager: 'istio-ambient-service',
+            list: 'one-value',
+          },
+          {
             type: RESOURCES.WorkloadEntry,
             informer: informers.workloadEntries,
             fieldManager: 'istio-ambient-workloadentry',

@@ -193,6 +193,14 @@ export {
 } from './predict/question.ts';
 export { describeMiss } from './predict/words.ts';
 export { type CompiledRegex, compileRegex, type Regex } from './regex/regex.ts';
+export {
+  type BackendLimits,
+  type BackendPolicy,
+  DEFAULT_OUTLIERS,
+  NO_LIMITS,
+  type OutlierPolicy,
+  type SlowStart,
+} from './resilience/model.ts';
 export { addPermission, type CorsCheck, type CorsDecision, compileCors } from './route/cors.ts';
 export type { RouteKind, ServiceRef } from './route/derive/facts.ts';
 export type { RoutedBinding, RoutedService, Surroundings as RouteSurroundings } from './route/derive/resolve.ts';

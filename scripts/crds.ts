@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import {
   AUTHORIZATION_POLICY_CRD,
+  DESTINATION_RULE_CRD,
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,
   GRPC_ROUTE_CRD,
@@ -21,6 +22,7 @@ import {
 const FILES = {
   '10-crds.yaml': [
     AUTHORIZATION_POLICY_CRD,
+    DESTINATION_RULE_CRD,
     PEER_AUTHENTICATION_CRD,
     REQUEST_AUTHENTICATION_CRD,
     SERVICE_ENTRY_CRD,

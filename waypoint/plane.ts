@@ -1,6 +1,7 @@
 /** The data plane: tunnels in, what is decided about them, tunnels out. Told what to do by whoever feeds `told`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type ConnectRequest,
   chooseHbone,
   createHboneClient,
   createHboneServer,
@@ -46,6 +47,8 @@ export interface Plane extends AsyncDisposable {
   readonly receipts: Receipts;
   /** Where tunnels are accepted. */
   readonly port: number;
+  /** Serves one stream, however it came: through a tunnel, or made by whoever measures and tests. Never rejects. */
+  serve(request: ConnectRequest): Promise<void>;
   /** No more streams; what is under way has until the deadline, and is cut then. */
   drain(deadlineMs: number): Promise<void>;
 }
@@ -158,5 +161,12 @@ export function startPlane(o: PlaneOptions): Plane {
     stopped ??= stop(deadlineMs);
     return stopped;
   };
-  return { told, receipts, port, drain, [Symbol.asyncDispose]: () => drain(0) };
+  return {
+    told,
+    receipts,
+    port,
+    serve: (request) => serveStream(parts, request),
+    drain,
+    [Symbol.asyncDispose]: () => drain(0),
+  };
 }

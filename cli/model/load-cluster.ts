@@ -15,6 +15,7 @@ const KINDS: readonly ResourceType[] = [
   RESOURCES.PeerAuthentication,
   RESOURCES.RequestAuthentication,
   RESOURCES.ServiceEntry,
+  RESOURCES.DestinationRule,
   RESOURCES.WorkloadEntry,
   RESOURCES.Gateway,
   RESOURCES.GatewayClass,

@@ -62,6 +62,7 @@ export const RESOURCES = {
   PeerAuthentication: type('security.istio.io/v1', 'PeerAuthentication', 'peerauthentications'),
   RequestAuthentication: type('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),
   ServiceEntry: type('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
+  DestinationRule: type('networking.istio.io/v1', 'DestinationRule', 'destinationrules'),
   WorkloadEntry: type('networking.istio.io/v1', 'WorkloadEntry', 'workloadentries'),
   Gateway: type('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
   GatewayClass: type('gateway.networking.k8s.io/v1', 'GatewayClass', 'gatewayclasses', CLUSTER),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { RandomPolicies } from '../../mesh/http-policy/test-policies.ts';
-import type { WaypointResource } from '../../mesh/index.ts';
+import { DEFAULT_OUTLIERS, NO_LIMITS, type WaypointResource } from '../../mesh/index.ts';
 import { seeded } from '../../mesh/test-support.ts';
 import { WaypointSchema } from './gen/ambit/waypoint/v1/waypoint_pb.ts';
 import { decodeWaypoint, encodeWaypoint } from './waypoint-codec.ts';
@@ -21,6 +21,17 @@ const service: WaypointResource = {
     policies: [],
     authentications: [],
     authorizers: [],
+    backends: [
+      {
+        service: 'shop/cart.shop.svc.cluster.local',
+        port: 8080,
+        balancing: 'ROUND_ROBIN',
+        refusal: '',
+        limits: { ...NO_LIMITS, maxRequests: 7 },
+        outliers: DEFAULT_OUTLIERS,
+        slowStart: { windowMs: 1_000, minPercent: 10, aggression: 1.5 },
+      },
+    ],
   },
 };
 

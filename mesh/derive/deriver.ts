@@ -9,6 +9,7 @@ import type { PolicyTarget } from '../http-policy/derive/targets.ts';
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
+import { DestinationRules } from '../resilience/destination-rules.ts';
 import { type NotedKind, Routes } from '../route/derive/routes.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
@@ -100,6 +101,12 @@ export class Deriver {
     inputs.gatewayClasses.follow(({ key }) => this.#lookAtPolicies({ kind: 'GatewayClass', namespace: '', name: key }));
     this.#httpPolicies = httpPolicies;
     this.#targetStates = { inputs, hosts, waypoints };
+    const destinationRules = new DestinationRules({
+      config: current,
+      say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
+    });
+    // Rules are few, and a wildcard may be about any service.
+    destinationRules.follow(() => this.#markServices());
     this.#waypointResources = new WaypointResources({
       config: current,
       inputs,
@@ -107,6 +114,7 @@ export class Deriver {
       waypoints,
       routes,
       httpPolicies,
+      destinationRules,
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     this.#notes = new Map<string, Note>([
@@ -119,6 +127,7 @@ export class Deriver {
       ['networking.istio.io/WorkloadEntry', this.#ours(this.#into(inputs.workloadEntries, readWorkloadEntry))],
       ['gateway.networking.k8s.io/Gateway', this.#into(inputs.gateways, readGateway)],
       ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
+      ['networking.istio.io/DestinationRule', this.#ours((key, _, object) => destinationRules.note(key, object))],
       ...ROUTE_KINDS.map((kind): [string, Note] => [
         `gateway.networking.k8s.io/${kind}`,
         this.#ours((key, _, object) => routes.note(kind, key, object)),
@@ -263,6 +272,11 @@ export class Deriver {
       if (object !== undefined && !isOurs) this.#outputs.withdrawConditions(object);
       note(key, ref, isOurs ? object : undefined);
     };
+  }
+
+  #markServices(): void {
+    for (const key of this.#inputs.services.keys()) this.#dirty.Service.add(key);
+    for (const key of this.#inputs.serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
   }
 
   #everything(): void {

@@ -34,6 +34,7 @@ test('a waypoint is told of itself and of each service that is bound to it, with
     policies: [],
     authentications: [],
     authorizers: [],
+    backends: [],
   });
 });
 

@@ -4,6 +4,7 @@ import { WAYPOINT_CLASS } from '../http-policy/derive/targets.ts';
 import type { ExternalAuthorizer } from '../http-policy/model.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
+import type { DestinationRules } from '../resilience/destination-rules.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
 import type { RoutedService } from '../route/derive/resolve.ts';
 import type { Routes } from '../route/derive/routes.ts';
@@ -26,9 +27,13 @@ export type WaypointResourceParts = {
   readonly waypoints: Waypoints;
   readonly routes: Routes;
   readonly httpPolicies: HttpPolicies;
+  readonly destinationRules: DestinationRules;
 };
 
 const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
+
+/** What is the same for all waypoints that serve it. */
+type ServedService = Omit<ServiceConfig, 'backends'>;
 
 /** What a resource of this revision asks of its reader. */
 const MIN_REVISION = 1;
@@ -86,7 +91,7 @@ export class WaypointResources {
     if (gateways.length === 0) return [];
     const attached = this.#parts.httpPolicies.ofService(namespace, service.name);
     const served = this.#served(service, routedService(service, hostnameOf(service, this.#parts.config())), attached);
-    return gateways.map((gateway) => serviceResource(gateway, served));
+    return gateways.map((gateway) => this.#serviceResource(gateway, served));
   }
 
   #serviceEntry(key: string): readonly WaypointResource[] {
@@ -100,10 +105,22 @@ export class WaypointResources {
     if (gateways.length === 0) return [];
     const attached = this.#parts.httpPolicies.ofServiceEntry(namespace, entry.name);
     const served = hosts.servedBy(entry).map((host) => this.#served(entry, routedService(entry, host), attached));
-    return gateways.flatMap((gateway) => served.map((one) => serviceResource(gateway, one)));
+    return gateways.flatMap((gateway) => served.map((one) => this.#serviceResource(gateway, one)));
   }
 
-  #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServiceConfig {
+  /** Of two waypoints of one service, each follows the rules of its own namespace. */
+  #serviceResource({ key, namespace }: GatewayFacts, service: ServedService): WaypointResource {
+    const { destinationRules } = this.#parts;
+    const backends = service.references.flatMap((reference) => {
+      const slash = reference.indexOf('/');
+      const named = { namespace: reference.slice(0, slash), hostname: reference.slice(slash + 1) };
+      return destinationRules.of(namespace, named);
+    });
+    const name = `${key}/service/${service.namespace}/${service.hostname}`;
+    return { minRevision: MIN_REVISION, name, service: { ...service, backends } };
+  }
+
+  #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {
     const { namespace, hostname, ports } = service;
     const routes = this.#parts.routes.ofService(parent, service);
     const references = new Set([`${namespace}/${hostname}`]);
@@ -151,11 +168,6 @@ export class WaypointResources {
       workload: { uid },
     }));
   }
-}
-
-function serviceResource(gateway: GatewayFacts, service: ServiceConfig): WaypointResource {
-  const name = `${gateway.key}/service/${service.namespace}/${service.hostname}`;
-  return { minRevision: MIN_REVISION, name, service };
 }
 
 /** The waypoint, and the one that is being tried beside it. */

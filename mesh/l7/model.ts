@@ -4,6 +4,7 @@
  */
 import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PathNormalization } from '../http-policy/model.ts';
 import type { AppProtocol } from '../model.ts';
+import type { BackendPolicy } from '../resilience/model.ts';
 import type { PortRoutes } from '../route/model.ts';
 
 /** What this code can read; see `min_revision` in the schema. */
@@ -43,6 +44,8 @@ export type ServiceConfig = {
   readonly policies: readonly HttpPolicy[];
   readonly authentications: readonly JwtAuthentication[];
   readonly authorizers: readonly ExternalAuthorizer[];
+  /** How it treats the endpoints of the services that it sends to; those without a policy are missing. */
+  readonly backends: readonly BackendPolicy[];
 };
 
 export type PortConfig = {

@@ -4,6 +4,7 @@ export {
   type AuthorizationPolicySpec,
   authorizationPolicySpec,
 } from './authorization-policy.ts';
+export { DESTINATION_RULE_CRD, destinationRuleSpec } from './destination-rule.ts';
 export {
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,

@@ -1,0 +1,152 @@
+/**
+ * What is read of a DestinationRule (waypoint.md section 3.2, crds.md section 6). What this mesh does not have is told; where the
+ * rule asks for protection that it would then not get, nothing is sent.
+ */
+import { type ConditionTarget, conditionTarget } from '../derive/outputs.ts';
+import { type Fields, fields, isFields, list, portNumber, type Reading, text, texts } from '../derive/read.ts';
+import type { KubeObject } from '../kube-object.ts';
+import { parseDuration } from '../validate/durations.ts';
+import { type BackendPolicy, DEFAULT_OUTLIERS, NO_LIMITS, type OutlierPolicy, type SlowStart } from './model.ts';
+
+/** A policy without the service that it is for. */
+export type PolicyFacts = Omit<BackendPolicy, 'service' | 'port'>;
+
+export type DestinationRuleFacts = {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly target: ConditionTarget;
+  /** RFC 3339; of rules for one host the oldest counts. */
+  readonly created: string;
+  /** As written: a full name, a short one of the rule's namespace, or `*.` and a domain. */
+  readonly host: string;
+  /** Namespaces whose waypoints follow it; `*`: all. */
+  readonly exportTo: readonly string[];
+  readonly policy: PolicyFacts | undefined;
+  /** By port; each stands alone. */
+  readonly byPort: ReadonlyMap<number, PolicyFacts>;
+  /** Fields that have no effect here, each with why. */
+  readonly ignored: readonly string[];
+};
+
+const NEVER_CREATED = '9999';
+
+export function readDestinationRule(object: KubeObject): Reading<DestinationRuleFacts> {
+  const { name, namespace = '', creationTimestamp } = object.metadata;
+  const spec = fields(object['spec']);
+  const host = text(spec['host']);
+  if (host === '') return { kind: 'invalid', problem: 'spec.host: missing' };
+  const ignored: string[] = [];
+  if (list(spec['subsets']).length > 0) ignored.push('subsets: only VirtualServices choose them');
+  if (spec['workloadSelector'] !== undefined) {
+    // It is about sidecars of some pods only, and this is none of them.
+    return { kind: 'nothing' };
+  }
+  const general = fields(spec['trafficPolicy']);
+  const byPort = new Map<number, PolicyFacts>();
+  for (const [index, entry] of list(general['portLevelSettings']).entries()) {
+    const settings = fields(entry);
+    const port = portNumber(fields(settings['port'])['number']);
+    const at = `trafficPolicy.portLevelSettings[${index}]`;
+    if (port === undefined) ignored.push(`${at}.port.number: missing`);
+    else byPort.set(port, readPolicy(settings, at, ignored));
+  }
+  const facts: DestinationRuleFacts = {
+    key: `${namespace}/${name}`,
+    namespace,
+    target: conditionTarget(object),
+    created: text(creationTimestamp) || NEVER_CREATED,
+    host,
+    exportTo: texts(spec['exportTo']),
+    policy: isFields(spec['trafficPolicy']) ? readPolicy(general, 'trafficPolicy', ignored) : undefined,
+    byPort,
+    ignored,
+  };
+  return { kind: 'facts', facts };
+}
+
+function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts {
+  const balancer = fields(policy['loadBalancer']);
+  const pool = fields(policy['connectionPool']);
+  const [tcp, http] = [fields(pool['tcp']), fields(pool['http'])];
+  const outliers = readOutliers(policy['outlierDetection']);
+  const slowStart = readSlowStart(balancer);
+  for (const name of ['consistentHash', 'backendUtilization', 'zoneAwareLbSetting'] as const) {
+    if (balancer[name] !== undefined) ignored.push(`${at}.loadBalancer.${name}: not known here, least request is used`);
+  }
+  if (fields(balancer['localityLbSetting'])['distribute'] !== undefined) {
+    ignored.push(`${at}.loadBalancer.localityLbSetting.distribute: follow the traffic distribution of the Service`);
+  }
+  for (const name of ['maxConnectionDuration', 'tcpKeepalive'] as const) {
+    if (tcp[name] !== undefined) ignored.push(`${at}.connectionPool.tcp.${name}: not known here`);
+  }
+  for (const name of ['h2UpgradePolicy', 'useClientProtocol', 'maxConcurrentStreams', 'http2KeepAlive'] as const) {
+    if (http[name] !== undefined) ignored.push(`${at}.connectionPool.http.${name}: not known here`);
+  }
+  if (policy['tunnel'] !== undefined) ignored.push(`${at}.tunnel: not known here`);
+  return {
+    balancing: balancingOf(balancer['simple']),
+    refusal: refusalOf(policy, at),
+    limits: {
+      ...NO_LIMITS,
+      maxConnections: count(tcp['maxConnections']),
+      connectTimeoutMs: duration(tcp['connectTimeout']),
+      maxPending: count(http['http1MaxPendingRequests']),
+      maxRequests: count(http['http2MaxRequests']),
+      maxRequestsPerConnection: count(http['maxRequestsPerConnection']),
+      maxRetries: count(http['maxRetries']),
+      idleTimeoutMs: duration(http['idleTimeout']) || duration(tcp['idleTimeout']),
+    },
+    ...(outliers && { outliers }),
+    ...(slowStart && { slowStart }),
+  };
+}
+
+function balancingOf(simple: unknown): BackendPolicy['balancing'] {
+  return simple === 'ROUND_ROBIN' || simple === 'RANDOM' ? simple : 'LEAST_REQUEST';
+}
+
+/** TLS to the endpoint inside of the tunnel, and PROXY headers, are asked for by whoever could not do without. */
+function refusalOf(policy: Fields, at: string): string {
+  const mode = fields(policy['tls'])['mode'];
+  if (mode === 'SIMPLE' || mode === 'MUTUAL') return `${at}.tls.mode ${mode}: this waypoint does not originate TLS`;
+  if (policy['proxyProtocol'] !== undefined) return `${at}.proxyProtocol: this waypoint writes no PROXY header`;
+  return '';
+}
+
+function readOutliers(written: unknown): OutlierPolicy | undefined {
+  if (!isFields(written)) return undefined;
+  const base = duration(written['baseEjectionTime']);
+  return {
+    consecutive5xx: number(written['consecutive5xxErrors'], number(written['consecutiveErrors'], 5)),
+    consecutiveGateway: number(written['consecutiveGatewayErrors'], 0),
+    consecutiveLocal: number(written['consecutiveLocalOriginFailures'], DEFAULT_OUTLIERS.consecutiveLocal),
+    baseEjectionMs: base === 0 ? 30_000 : base,
+    maxEjectionPercent: Math.min(100, number(written['maxEjectionPercent'], 10)),
+    minHealthPercent: Math.min(100, number(written['minHealthPercent'], 0)),
+  };
+}
+
+function readSlowStart(balancer: Fields): SlowStart | undefined {
+  const warmup = fields(balancer['warmup']);
+  const windowMs = duration(warmup['duration']) || duration(balancer['warmupDurationSecs']);
+  if (windowMs === 0) return undefined;
+  const aggression = typeof warmup['aggression'] === 'number' && warmup['aggression'] > 0 ? warmup['aggression'] : 1;
+  return { windowMs, minPercent: Math.min(100, number(warmup['minimumPercent'], 10)), aggression };
+}
+
+function number(value: unknown, otherwise: number): number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : otherwise;
+}
+
+const UNLIMITED = 2 ** 31 - 1;
+
+/** 0 for none: what the reference's default amounts to. */
+function count(value: unknown): number {
+  const written = number(value, 0);
+  return written >= UNLIMITED ? 0 : written;
+}
+
+function duration(value: unknown): number {
+  return Math.min(Math.round(parseDuration(text(value)) ?? 0), UNLIMITED);
+}
