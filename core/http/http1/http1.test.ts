@@ -7,9 +7,10 @@ import { Client } from 'undici';
 import { WebSocket, WebSocketServer } from 'ws';
 import { settle } from '../../time/index.ts';
 import { bodyOf, readBody } from '../body.ts';
+import { Deadlines } from '../deadlines.ts';
 import { HeaderFields } from '../header-fields.ts';
 import type { HttpError } from '../http-error.ts';
-import { DEFAULT_LIMITS, type Handler } from '../message.ts';
+import { type ClientConnection, DEFAULT_LIMITS, type Handler, type ServerConnection } from '../message.ts';
 import { connectHttp1 } from './client.ts';
 import { serveHttp1 } from './server.ts';
 import { dial, echo, get, listen, listening, RawPeer } from './stand.ts';
@@ -276,4 +277,41 @@ test('a slow reader of a large response holds the upstream back, and gets every 
   let got = 0;
   for await (const piece of message) got += (piece as Buffer).length;
   assert.equal(got, total);
+});
+
+test('connections that break off at any byte leave nothing behind, on either side of a proxy', async (t) => {
+  const upstream = createServer((request, response) => void request.pipe(response));
+  const upstreamPort = await listening(t, upstream);
+  const connections: (ServerConnection | ClientConnection)[] = [];
+  const deadlines = new Deadlines();
+  const port = await listen(t, (leg) => {
+    const handler: Handler = async (request) => {
+      const client = connectHttp1(await dial(upstreamPort), { limits: DEFAULT_LIMITS, onChange: () => {} }, deadlines);
+      connections.push(client);
+      const call = client.send(request);
+      request.onAbort((error) => call.cancel(error));
+      const response = await call.response;
+      client.drain();
+      return response;
+    };
+    connections.push(serveHttp1(leg, options(handler), undefined, deadlines));
+  });
+  const said =
+    `POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 20\r\n\r\n${'x'.repeat(20)}` +
+    `PUT /b HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n${'y'.repeat(20)}\r\n0\r\n\r\n`;
+  await Promise.all(
+    Array.from({ length: said.length }, async (_, bytes) => {
+      const peer = new RawPeer(await dial(port)).write(said.slice(0, bytes + 1));
+      if (bytes > 100 && bytes % 3 === 0) await peer.has('HTTP'); // the first request is whole by then
+      if (bytes % 2 === 0) peer.leg.reset('cancel');
+      else peer.leg.end();
+      await peer.over();
+    }),
+  );
+  await Promise.all(connections.map((connection) => connection.closed));
+  assert.deepEqual(
+    connections.filter((connection) => connection.active > 0),
+    [],
+  );
+  assert.equal(deadlines.watched, 0);
 });
