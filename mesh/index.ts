@@ -167,6 +167,7 @@ export { type Explanation, explain, explainDryRun, type NearestMiss } from './po
 export type { PolicyScope } from './policy/scope.ts';
 export { type ConnectionFacts, type OriginalCaller, Subject } from './policy/subject.ts';
 export { changeFor } from './predict/advice.ts';
+export { describeHttpMiss } from './predict/http-verdict.ts';
 export { MADE_UP_ADDRESS } from './predict/lookup.ts';
 export { buildModel, type MeshModel } from './predict/model.ts';
 export { predict } from './predict/predict.ts';
@@ -174,10 +175,12 @@ export {
   decidingRule,
   type Hop,
   type HopKind,
+  type HttpVerdict,
   type PolicyVerdict,
   type PredictedCase,
   type Prediction,
   type Reason,
+  type RouteTaken,
   type Verdict,
 } from './predict/prediction.ts';
 export {

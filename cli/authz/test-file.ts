@@ -42,6 +42,11 @@ const REASONS = [
   'passthrough',
   'deny-rule',
   'no-allow-match',
+  'waypoint-answers',
+  'request-refused',
+  'token-refused',
+  'no-route',
+  'route-fails',
 ] as const;
 
 const oneOrMore = z.union([z.string(), z.array(z.string()).min(1)], { error: 'expected a text, or a list of them' });
@@ -61,11 +66,13 @@ const becauseSchema = z
   )
   .refine(({ policy, rule }) => rule === undefined || policy !== undefined, 'a rule goes with a policy');
 
-/** What only HTTP has. More of it (claims, hosts) can be added here once predictions take it. */
+/** What only HTTP has; the host is a header. */
 const requestSchema = z.strictObject({
   method: z.string().min(1).optional(),
   path: z.string().startsWith('/', 'a path starts with /').optional(),
   headers: z.record(z.string().min(1), z.string()).optional(),
+  /** Of a token that is good. */
+  claims: z.record(z.string().min(1), z.unknown()).optional(),
 });
 
 const suiteSchema = z.strictObject({
@@ -155,12 +162,13 @@ function becauseOf(written: z.infer<typeof becauseSchema>): NonNullable<Expectat
   return { kind: 'reason', reason: reason ?? 'allow-rule' };
 }
 
-function httpOf({ method, path, headers }: z.infer<typeof requestSchema>): HttpQuestion {
+function httpOf({ method, path, headers, claims }: z.infer<typeof requestSchema>): HttpQuestion {
   const lower = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
   return {
     ...(method !== undefined && { method: method.toUpperCase() }),
     ...(path !== undefined && { path }),
     ...(headers !== undefined && { headers: Object.fromEntries(lower) }),
+    ...(claims !== undefined && { claims }),
   };
 }
 

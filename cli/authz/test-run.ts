@@ -5,6 +5,7 @@ import {
   check,
   coverageOf,
   decidingRule,
+  describeHttpMiss,
   describeMiss,
   type PredictedCase,
   type Prediction,
@@ -68,7 +69,8 @@ function describe(one: PredictedCase): string {
   const rule = decidingRule(one);
   const where = one.endpoints[0] === undefined ? '' : ` by ${one.endpoints[0]}`;
   const decided = rule === undefined ? '' : ` (policy ${rule.policy}, rule ${rule.rule})`;
-  const miss = one.policy?.nearestMiss;
-  const closest = miss === undefined ? '' : `; closest: ${describeMiss(miss)}`;
+  const [atWaypoint, atEndpoint] = [one.http?.nearestMiss, one.policy?.nearestMiss];
+  const miss = atWaypoint ? describeHttpMiss(atWaypoint) : atEndpoint && describeMiss(atEndpoint);
+  const closest = miss === undefined ? '' : `; closest: ${miss}`;
   return `${one.verdict}${where}: ${one.because}${decided}${closest}`;
 }

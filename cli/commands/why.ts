@@ -27,6 +27,7 @@ type Options = {
   readonly method?: string;
   readonly path?: string;
   readonly header?: readonly string[];
+  readonly claim?: readonly string[];
   readonly receipt?: string;
   readonly compare: boolean;
   readonly namespace: string;
@@ -46,7 +47,10 @@ TO     svc/NAME.NAMESPACE:PORT, pod/NAME.NAMESPACE:PORT, HOST:PORT, IP:PORT ([IP
 Without -f the objects of the cluster are read. With -f nothing is contacted: a folder is completed to what a cluster would
 make of it (pods out of Deployments and the like, addresses, enrolment by labels).
 
-Exit codes: 0 allowed, 1 denied, 2 unknown (it depends, a waypoint decides, or something named does not exist),
+Behind a waypoint, --method, --path, --header and --claim say what is sent; its policies and routes are asked about that. Every backend
+that may be chosen is looked at. Without them, and where they matter, the answer is: unknown.
+
+Exit codes: 0 allowed, 1 denied, 2 unknown (it depends, on the request too, or something named does not exist),
             3 no answer: wrong use, a file or a cluster that can not be read. Nothing is on standard output then.
 
 Examples:
@@ -55,6 +59,7 @@ Examples:
   kustomize build overlays/prod | ambit why sa/web.shop svc/cart.shop:8080 -f -
   ambit why 192.0.2.7 svc/cart.shop:8080 -o json | jq .verdict
   ambit why pod/web.shop svc/cart.shop:8080 --method GET --path /items --header 'x-team: blue'
+  ambit why pod/web.shop svc/cart.shop:8080 --path /admin --claim sub=alice --claim 'groups=["admin"]'
   ambit why pod/web.shop svc/cart.shop:8080 --compare
   ambit why --receipt 01JZ0V8Q6M3W7R9X2K4T5N1B8C`;
 
@@ -66,7 +71,7 @@ export function addWhy(program: Command, context: CliContext): void {
     .description(
       [
         'Predicts what becomes of a connection from FROM to TO, hop by hop, with the code that controller and ztunnels decide with: name,',
-        'service, endpoint, enrolment, waypoint, identity, encryption, policy. A denial says which policy and rule it was, or what came',
+        'service, endpoint, enrolment, waypoint, identity, encryption, policy, route. A denial says which policy and rule it was, or what came',
         'closest to allowing it, and what to do next. With --receipt, explains a denial that happened: its id is in the log of the ztunnel,',
         'and in what an authenticated caller is told.',
       ].join(' '),
@@ -76,9 +81,18 @@ export function addWhy(program: Command, context: CliContext): void {
       'YAML or JSON instead of a cluster: file, folder, or - for standard input; repeatable',
       gather,
     )
-    .option('--method <method>', 'HTTP method, for a waypoint on the path')
-    .option('--path <path>', 'HTTP path, for a waypoint on the path')
-    .option('--header <name: value>', 'HTTP header, for a waypoint on the path; repeatable', gather)
+    .option('--method <method>', 'HTTP method, for a waypoint on the path (default: GET)')
+    .option('--path <path>', 'HTTP path with its query, for a waypoint on the path (default: /)')
+    .option(
+      '--header <name: value>',
+      'HTTP header, for a waypoint on the path; NAME=VALUE is good, too; repeatable',
+      gather,
+    )
+    .option(
+      '--claim <name=value>',
+      'claim of a token that is good, for a waypoint on the path; lists as JSON; repeatable',
+      gather,
+    )
     .option('--receipt <id>', 'explain the denial with this receipt instead')
     .option('--compare', 'also ask the ztunnels on the path whether they hold what this is predicted with', false)
     .option('-n, --namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
@@ -154,19 +168,33 @@ async function whyReceipt(
   return found.receipt.verdict === 'dry-run-deny' ? 'allowed' : 'denied';
 }
 
-function httpOf({ method, path, header = [] }: Options): HttpQuestion | undefined {
-  if (method === undefined && path === undefined && header.length === 0) return undefined;
+function httpOf({ method, path, header, claim }: Options): HttpQuestion | undefined {
+  if ([method, path, header, claim].every((option) => option === undefined)) return undefined;
   if (path !== undefined && !path.startsWith('/')) throw new UsageError(`--path ${path}: a path starts with /`);
-  const headers = header.map((line): [string, string] => {
-    const colon = line.indexOf(':');
-    if (colon < 1) throw new UsageError(`--header ${JSON.stringify(line)}: expected NAME: VALUE`);
-    return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
+  const headers = (header ?? []).map((line): [string, string] => {
+    const at = line.search(/[:=]/);
+    if (at < 1) throw new UsageError(`--header ${JSON.stringify(line)}: expected NAME: VALUE`);
+    return [line.slice(0, at).trim().toLowerCase(), line.slice(at + 1).trim()];
   });
   return {
     ...(method !== undefined && { method: method.toUpperCase() }),
     ...(path !== undefined && { path }),
     ...(headers.length > 0 && { headers: Object.fromEntries(headers) }),
+    ...(claim !== undefined && { claims: Object.fromEntries(claim.map(claimOf)) }),
   };
+}
+
+/** Lists and objects are written as JSON; all else is text. */
+function claimOf(text: string): [string, unknown] {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new UsageError(`--claim ${JSON.stringify(text)}: expected NAME=VALUE`);
+  const [name, value] = [text.slice(0, equals), text.slice(equals + 1)];
+  if (!/^[[{]/.test(value)) return [name, value];
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    throw new UsageError(`--claim ${name}: begins like JSON and is none: ${value}`);
+  }
 }
 
 function must<T>(parsed: Parsed<T>, what: string): T {

@@ -2,7 +2,13 @@
 import type { MeshModel } from '../predict/model.ts';
 import { policyName } from '../predict/policy.ts';
 import { predict } from '../predict/predict.ts';
-import { decidingRule, type PredictedCase, type Prediction, type Reason } from '../predict/prediction.ts';
+import {
+  decidingRule,
+  decidingRules,
+  type PredictedCase,
+  type Prediction,
+  type Reason,
+} from '../predict/prediction.ts';
 import type { Question } from '../predict/question.ts';
 
 /** What must have made the verdict. */
@@ -48,11 +54,15 @@ function isBecause(model: MeshModel, one: PredictedCase, because: ExpectedBecaus
         policyName(model, decided.policy, destination).split(' ')[1] === because.key && isPeer(model, decided.policy)
       );
     }
-    case 'policy':
-      if (decided !== undefined) {
-        return decided.policy === because.policy && (because.rule === undefined || decided.rule === because.rule);
+    case 'policy': {
+      const deciding = decidingRules(one);
+      if (deciding.length > 0) {
+        return deciding.some(
+          ({ policy, rule }) => policy === because.policy && (because.rule === undefined || rule === because.rule),
+        );
       }
       return because.rule === undefined && one.reason === 'no-allow-match' && isAllowIn(model, one, because.policy);
+    }
     default:
       return because satisfies never;
   }
@@ -63,7 +73,9 @@ function isPeer({ deriver }: MeshModel, policy: string): boolean {
   return deriver.policyReading(policy) === undefined;
 }
 
-function isAllowIn({ deriver }: MeshModel, { policy }: PredictedCase, key: string): boolean {
+function isAllowIn({ deriver }: MeshModel, { policy, http }: PredictedCase, key: string): boolean {
+  // At a waypoint, every policy that is considered and denies for want of a match is an ALLOW policy, or one beside it.
+  if (http?.verdict === 'deny') return http.considered.includes(key);
   return (policy?.considered.includes(key) ?? false) && deriver.authorizations.get(key)?.action === 'ALLOW';
 }
 

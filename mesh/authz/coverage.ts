@@ -1,7 +1,8 @@
 /** Which rules of the policies do tests touch? */
 import { fields } from '../derive/read.ts';
+import type { HttpPolicy } from '../http-policy/model.ts';
 import type { MeshModel } from '../predict/model.ts';
-import { decidingRule, type Prediction } from '../predict/prediction.ts';
+import { decidingRules, type Prediction } from '../predict/prediction.ts';
 
 export type RuleState =
   /** It made the verdict of at least one test. */
@@ -9,7 +10,7 @@ export type RuleState =
   /** It matched, and every time another rule had settled the verdict already: no test would notice its absence. */
   | 'matched'
   | 'untested'
-  /** At L4 nobody enforces it: it is bound to a waypoint, has an action that ztunnels don't take, or is left out. */
+  /** Nobody enforces it: it is bound to a waypoint that is not there, has an action that ztunnels don't take, or is left out. */
   | 'not-enforced';
 
 export type RuleCoverage = {
@@ -30,16 +31,17 @@ export function coverageOf(model: MeshModel, predictions: readonly Prediction[])
     if (touched.get(key) !== 'decided') touched.set(key, state);
   };
   for (const one of predictions.flatMap(({ cases }) => cases)) {
-    const decided = decidingRule(one);
-    if (decided !== undefined) touch(decided.policy, decided.rule, 'decided');
-    for (const { policy, rule } of one.policy?.matched ?? []) touch(policy, rule, 'matched');
-    for (const { policy, rule, changes } of one.policy?.dryRunHits ?? []) {
-      touch(policy, rule, changes ? 'decided' : 'matched');
-    }
-    if (one.reason === 'no-allow-match') {
-      for (const policy of one.policy?.considered ?? []) touch(policy, undefined, 'decided');
+    for (const { policy, rule } of decidingRules(one)) touch(policy, rule, 'decided');
+    for (const said of [one.http, one.policy]) {
+      for (const { policy, rule } of said?.matched ?? []) touch(policy, rule, 'matched');
+      for (const { policy, rule, changes } of said?.dryRunHits ?? [])
+        touch(policy, rule, changes ? 'decided' : 'matched');
+      if (one.reason === 'no-allow-match' && said?.because === 'no-allow-match') {
+        for (const policy of said.considered) touch(policy, undefined, 'decided');
+      }
     }
   }
+  const atWaypoints = enforcedAtWaypoints(model);
   return model.objects.flatMap((object) => {
     if (object.kind !== 'AuthorizationPolicy' || !object.apiVersion.startsWith('security.istio.io/')) return [];
     const policy = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
@@ -50,7 +52,13 @@ export function coverageOf(model: MeshModel, predictions: readonly Prediction[])
     return numbers.map((rule): RuleCoverage => {
       const named = { policy, ...(rule !== undefined && { rule }) };
       if (reading?.kind === 'elsewhere') {
-        return { ...named, state: 'not-enforced', because: 'it is bound to a waypoint' };
+        const held = atWaypoints.get(policy);
+        if (held === undefined) {
+          return { ...named, state: 'not-enforced', because: 'it is bound to a waypoint, and none serves its target' };
+        }
+        const isLeftOut = rule !== undefined && held.rules[rule]?.clauses.some(({ matches }) => matches.length === 0);
+        if (isLeftOut === true) return { ...named, state: 'not-enforced', because: 'its waypoint can not read it' };
+        return { ...named, state: touched.get(keyOf(policy, rule)) ?? 'untested' };
       }
       if (reading?.kind !== 'policy') {
         return { ...named, state: 'not-enforced', because: reading?.status.message ?? 'it is not understood' };
@@ -63,6 +71,17 @@ export function coverageOf(model: MeshModel, predictions: readonly Prediction[])
       return { ...named, state: touched.get(keyOf(policy, rule)) ?? 'untested' };
     });
   });
+}
+
+/** By `namespace/name`, as waypoints are told them. */
+function enforcedAtWaypoints({ deriver }: MeshModel): ReadonlyMap<string, HttpPolicy> {
+  const policies = new Map<string, HttpPolicy>();
+  for (const { gateway, service } of deriver.waypoints.values()) {
+    for (const policy of [...(gateway?.policies ?? []), ...(service?.policies ?? [])]) {
+      policies.set(`${policy.namespace}/${policy.name}`, policy);
+    }
+  }
+  return policies;
 }
 
 const RANK: readonly RuleState[] = ['not-enforced', 'untested', 'matched', 'decided'];

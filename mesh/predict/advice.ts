@@ -1,6 +1,7 @@
 /** What somebody whose connection is denied can do about it. */
 import type { Service, Workload } from '../model.ts';
 import type { NearestMiss } from '../policy/explain.ts';
+import { serviceOfRequirement } from '../policy/require-waypoint.ts';
 import type { PredictedCaller } from './callers.ts';
 import { isMutualTls } from './policy.ts';
 import type { PredictedCase } from './prediction.ts';
@@ -48,6 +49,13 @@ export function adviceFor(denial: Denial): readonly string[] {
 function deniedByRule({ end, caller }: Denial): readonly string[] {
   const because = end.policy?.because;
   if (typeof because !== 'object') return [];
+  const required = serviceOfRequirement(because.policy);
+  if (required !== undefined) {
+    const [namespace = '', name = ''] = required.split('/');
+    return [
+      `call service ${required} by its name, not the pod: then the waypoint is on the way (svc/${name}.${namespace})`,
+    ];
+  }
   if (isMutualTls(because.policy))
     return [joinMesh(caller), 'or let this port be PERMISSIVE in a PeerAuthentication (portLevelMtls)'];
   const [namespace = '', name = ''] = because.policy.split('/');

@@ -66,7 +66,11 @@ export function throughTunnel(model: MeshModel, sender: Sender, decision: Tunnel
     hop('endpoint', `${who} at ${authority}`),
     hop('enrolment', `${who} is in the mesh: ${membership.because}`),
     hop('waypoint', 'none'),
-    ...tunnelHops(decision, identity),
+    ...tunnelHops(
+      decision,
+      identity,
+      sender.behalf && { ...sender.behalf, isHeard: isHeard(model, destination, identity) },
+    ),
   ];
   const known = { endpoints: [`${who} at ${authority}`], encryption: 'mutual-tls', callerIdentity: identity } as const;
   if (destination.nativeTunnel) {
@@ -81,11 +85,21 @@ export function throughTunnel(model: MeshModel, sender: Sender, decision: Tunnel
 }
 
 /** Who shows what to whom, and where the tunnel goes. */
-export function tunnelHops({ dial, expectedIdentities }: Tunnel, identity: SpiffeId): readonly Hop[] {
+export function tunnelHops(
+  { dial, expectedIdentities }: Tunnel,
+  identity: SpiffeId,
+  behalf?: Behalf & { readonly isHeard: boolean },
+): readonly Hop[] {
+  const judged =
+    behalf &&
+    (behalf.isHeard ? 'it is judged as' : 'it is no waypoint of the other side, and not believed to call for');
   return [
     {
-      ...hop('identity', `the caller shows ${identity}`),
-      details: [`the other side must show ${expectedIdentities.join(' or ')}`],
+      ...hop('identity', `${behalf === undefined ? 'the caller' : 'the waypoint'} shows ${identity}`),
+      details: [
+        ...(behalf === undefined ? [] : [`${judged} ${behalf.identity}`]),
+        `the other side must show ${expectedIdentities.join(' or ')}`,
+      ],
     },
     hop('encryption', `mutual TLS, in a tunnel (HBONE) to ${formatSocketAddress(dial)}`),
   ];
@@ -116,6 +130,11 @@ type Arrival = {
   readonly identity: SpiffeId | undefined;
 };
 
+/** A waypoint of somebody else is not listened to, and judged by itself. */
+function isHeard({ view }: MeshModel, destination: Workload, waypoint: SpiffeId): boolean {
+  return isWaypointOf(view, destination, waypoint);
+}
+
 /** The ztunnel of the destination settles the port, then asks its policies. */
 function admitted(model: MeshModel, sender: Sender, arrival: Arrival): PredictedCase {
   const { caller, from } = sender;
@@ -126,9 +145,7 @@ function admitted(model: MeshModel, sender: Sender, arrival: Arrival): Predicted
   }
   const { target } = inbound;
   const nowhere = UNSPECIFIED[ipFamily(target.ip)];
-  // A waypoint of somebody else is not listened to, and judged by itself.
-  const isHeard = identity !== undefined && isWaypointOf(model.view, destination, identity);
-  const behalf = isHeard ? sender.behalf : undefined;
+  const behalf = identity !== undefined && isHeard(model, destination, identity) ? sender.behalf : undefined;
   const facts = {
     ...(identity && { source: identity }),
     ...(behalf && { original: { identity: behalf.identity, ip: behalf.ip ?? nowhere } }),

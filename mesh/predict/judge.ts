@@ -8,12 +8,22 @@ import type { PredictedCaller } from './callers.ts';
 import { ended, hop, leaves, nameOf } from './ends.ts';
 import type { MeshModel } from './model.ts';
 import type { HopKind, PredictedCase } from './prediction.ts';
-import { throughWaypoint } from './waypoint.ts';
+import { type Asked, throughWaypoint } from './waypoint.ts';
 import type { Way } from './ways.ts';
 
-/** A case of one way. `target` is what the application dials. */
-export function judge(model: MeshModel, caller: PredictedCaller, way: Way, target: SocketAddress): PredictedCase {
+/** What somebody sends: `target` is what the application dials. */
+export type Call = { readonly target: SocketAddress; readonly asked: Asked };
+
+/** The cases of one way: more than one where a waypoint on it may send to several places. */
+export function judge(model: MeshModel, caller: PredictedCaller, way: Way, call: Call): readonly PredictedCase[] {
   const { decision, from } = way;
+  if (decision.kind === 'hbone' && decision.via === 'waypoint' && caller.membership.state !== 'cut-off') {
+    return throughWaypoint(model, { caller, from }, decision, call);
+  }
+  return [judgeDirect(model, caller, way)];
+}
+
+function judgeDirect(model: MeshModel, caller: PredictedCaller, { decision, from }: Way): PredictedCase {
   if (caller.membership.state === 'cut-off') {
     const because = `the traffic of ${caller.name} is down: ${caller.membership.because}`;
     return ended(caller, 'denied', 'not-served', because, [hop('enrolment', because, 'stops')]);
@@ -28,9 +38,7 @@ export function judge(model: MeshModel, caller: PredictedCaller, way: Way, targe
     case 'tcp':
       return inPlaintext(model, { caller, from }, decision);
     case 'hbone':
-      return decision.via === 'waypoint'
-        ? throughWaypoint(model, { caller, from }, decision, target)
-        : throughTunnel(model, { caller, from }, decision);
+      return throughTunnel(model, { caller, from }, decision);
     default:
       return decision satisfies never;
   }

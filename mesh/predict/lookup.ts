@@ -36,6 +36,14 @@ export class Lookup {
     return this.#objects.get(`/Pod/${namespace}/${name}`);
   }
 
+  gateway(namespace: string, name: string): KubeObject | undefined {
+    return this.#objects.get(`gateway.networking.k8s.io/Gateway/${namespace}/${name}`);
+  }
+
+  gatewayClass(name: string): KubeObject | undefined {
+    return this.#objects.get(`gateway.networking.k8s.io/GatewayClass//${name}`);
+  }
+
   /** What an ExternalName service stands for; undefined for every other service. */
   externalName(namespace: string, name: string): string | undefined {
     const spec = fields(this.#objects.get(`/Service/${namespace}/${name}`)?.['spec']);

@@ -25,7 +25,7 @@ export function notesOn(model: MeshModel, question: Question, cases: readonly Pr
 
 /** Method, path and headers are carried in the question for the waypoint that may decide on them. */
 function httpNotes({ http }: Question, cases: readonly PredictedCase[]): readonly string[] {
-  if (http === undefined || cases.some(({ reason }) => reason === 'waypoint-decides')) return [];
+  if (http === undefined || cases.some((one) => one.reason === 'waypoint-decides' || one.http !== undefined)) return [];
   if (cases.every(({ policy }) => policy === undefined)) return [];
   return ['there is no waypoint on this path: method, path and headers are seen by nobody, and L4 alone decides'];
 }
@@ -41,7 +41,7 @@ function policyNotes(model: MeshModel, cases: readonly PredictedCase[]): readonl
 }
 
 function dryRunNotes(cases: readonly PredictedCase[]): readonly string[] {
-  const hits = cases.flatMap(({ policy }) => policy?.dryRunHits ?? []);
+  const hits = cases.flatMap(({ policy, http }) => [...(http?.dryRunHits ?? []), ...(policy?.dryRunHits ?? [])]);
   const notes = hits.map((hit) => {
     const { policy, rule, action, would, changes } = hit;
     const what =

@@ -2,7 +2,7 @@
  * May FROM reach TO, and why? Derived, decided and judged by the functions that controller and proxies work with, over every
  * caller, address and endpoint that may be meant.
  */
-import { ipFamily, type SocketAddress } from '../address.ts';
+import { formatSocketAddress, ipFamily, type SocketAddress } from '../address.ts';
 import { alikeCallers } from './alike-callers.ts';
 import { callersOf, type PredictedCaller } from './callers.ts';
 import { alike, overall } from './cases.ts';
@@ -13,7 +13,7 @@ import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
 import { notesOn, waypointNotes } from './notes.ts';
 import type { Hop, PredictedCase, Prediction } from './prediction.ts';
-import type { Question } from './question.ts';
+import type { Callee, Question } from './question.ts';
 import { waysOf } from './ways.ts';
 
 export function predict(model: MeshModel, question: Question): Prediction {
@@ -41,7 +41,8 @@ export function predict(model: MeshModel, question: Question): Prediction {
     for (const note of service ? waypointNotes(model, service) : []) notes.add(note);
     for (const target of reachable(caller, destination.targets)) {
       for (const way of waysOf(model.view, caller, target)) {
-        cases.push({ ...judge(model, caller, way, target), callers: names });
+        const call = { target, asked: { http: question.http, authority: authorityOf(model, question.to) } };
+        for (const one of judge(model, caller, way, call)) cases.push({ ...one, callers: names });
       }
     }
   }
@@ -59,6 +60,20 @@ export function predict(model: MeshModel, question: Question): Prediction {
     next: [...new Set(grouped.flatMap(({ next }) => next))],
   };
 }
+
+/** What a client puts into its Host header: the port is left out where it is the usual one. */
+function authorityOf({ config }: MeshModel, to: Callee): string {
+  if (to.kind === 'address') return formatSocketAddress(to.address);
+  const host =
+    to.kind === 'host'
+      ? to.host
+      : to.kind === 'service'
+        ? `${to.name}.${to.namespace}.svc.${config.clusterDomain}`
+        : to.name;
+  return to.port === HTTP_PORT ? host : `${host}:${to.port}`;
+}
+
+const HTTP_PORT = 80;
 
 /** Addresses of the families that the caller has itself; all when that leaves none. */
 function reachable({ workload }: PredictedCaller, targets: readonly SocketAddress[]): readonly SocketAddress[] {

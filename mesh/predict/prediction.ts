@@ -1,5 +1,7 @@
 /** The answer to a question: a verdict, and the path to it hop by hop. Plain data: `-o json` shows it as it is. */
 import type { RefuseReason } from '../decide/decision.ts';
+import type { HttpBecause } from '../http-policy/evaluate.ts';
+import type { HttpNearestMiss } from '../http-policy/explain.ts';
 import type { RuleRef } from '../policy/compile.ts';
 import type { Because, DryRunHit } from '../policy/evaluate.ts';
 import type { NearestMiss } from '../policy/explain.ts';
@@ -20,7 +22,8 @@ export type HopKind =
   | 'waypoint'
   | 'identity'
   | 'encryption'
-  | 'policy';
+  | 'policy'
+  | 'route';
 
 export type Hop = {
   readonly kind: HopKind;
@@ -39,16 +42,22 @@ export type Reason =
   | 'no-allow-policies'
   | 'not-enforced' // the destination is outside the mesh: nobody evaluates policy for it
   | 'passthrough' // the mesh does not know the address and has no say
+  | 'waypoint-answers' // a redirect, or a response of its own
   // denied
   | 'deny-rule'
   | 'no-allow-match'
   | 'policy-not-yet-known'
   | 'tunnel-refused'
   | 'not-served' // rules are in the pod, and no proxy serves it yet
+  | 'request-refused' // the waypoint answers 400: no policy is asked
+  | 'token-refused'
+  | 'no-route' // routes are about it, and none of their rules matches: 404
+  | 'route-fails' // its rule can not be followed, or has nowhere to send to
   | RefuseReason
   // unknown
   | 'it-depends'
-  | 'waypoint-decides'
+  | 'waypoint-decides' // and it depends on the request, or it is none of ours
+  | 'authorizer-decides' // somebody outside of the mesh is asked
   | 'own-tunnel' // the destination ends tunnels itself
   | 'address-matters'
   | 'caller-not-found'
@@ -67,6 +76,26 @@ export type PolicyVerdict = {
   readonly dryRunHits?: readonly DryRunHit[];
 };
 
+/** What a waypoint says. Rules count as in {@link PolicyVerdict}. */
+export type HttpVerdict = {
+  /** `namespace/name` of its Gateway. */
+  readonly waypoint: string;
+  readonly verdict: 'allow' | 'deny';
+  readonly because: HttpBecause;
+  readonly considered: readonly string[];
+  readonly matched: readonly RuleRef[];
+  readonly nearestMiss?: HttpNearestMiss;
+  readonly audited?: readonly RuleRef[];
+  readonly dryRunHits?: readonly DryRunHit[];
+};
+
+/** Where a waypoint sends what it lets pass. */
+export type RouteTaken = {
+  /** As in access logs; `default` where no route is about it. */
+  readonly name: string;
+  readonly backend?: { readonly service: string; readonly port: number /** Of 1. */; readonly share: number };
+};
+
 /** Ways that end alike, for the same reason. */
 export type PredictedCase = {
   readonly verdict: Verdict;
@@ -80,7 +109,11 @@ export type PredictedCase = {
   /** Absent when nothing is sent. */
   readonly encryption?: 'mutual-tls' | 'plaintext';
   readonly callerIdentity?: string;
+  /** Of the endpoint. */
   readonly policy?: PolicyVerdict;
+  /** Of the waypoint on the way. */
+  readonly http?: HttpVerdict;
+  readonly route?: RouteTaken;
   /** Of the first of these ways, from the endpoint on. */
   readonly hops: readonly Hop[];
   readonly next: readonly string[];
@@ -102,7 +135,14 @@ export type Prediction = {
   readonly next: readonly string[];
 };
 
-/** The rule that made the verdict, if one did. */
-export function decidingRule({ policy }: PredictedCase): RuleRef | undefined {
-  return typeof policy?.because === 'object' ? policy.because : undefined;
+/** The rule that made the verdict, if one did: that of the waypoint, where both it and the endpoint say so. */
+export function decidingRule(one: PredictedCase): RuleRef | undefined {
+  return decidingRules(one)[0];
+}
+
+/** At the waypoint, then at the endpoint; a denial has one of them at most. */
+export function decidingRules({ policy, http }: PredictedCase): readonly RuleRef[] {
+  const made = http?.verdict === 'deny' ? [http.because] : [http?.because, policy?.because];
+  const rules = made.filter((because) => typeof because === 'object');
+  return policy?.verdict === 'deny' ? rules.filter((rule) => rule === policy.because) : rules;
 }

@@ -20,6 +20,8 @@ export type HttpQuestion = {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a token that is good. Without `iss`: of the one issuer that is trusted. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 };
 
 export type Question = { readonly from: Caller; readonly to: Callee; readonly http?: HttpQuestion };

@@ -1,91 +1,292 @@
 /**
- * A path through a waypoint. What it decides at L7 is not predicted; but behind it the endpoints judge the caller that the
- * waypoint names, and who requires a waypoint the waypoint itself, and that can be.
+ * A path through a waypoint: what its policies say, where its routes send to, and what the endpoints behind it say to the waypoint.
  */
-import { formatSocketAddress, type SocketAddress } from '../address.ts';
-import type { OutboundDecision } from '../decide/decision.ts';
+import { ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
-import { HBONE_PORT } from '../decide/way.ts';
-import type { Workload } from '../model.ts';
-import { type Behalf, inPlaintext, type Sender, type Tunnel, throughTunnel, tunnelHops } from './arrival.ts';
-import { running } from './callers.ts';
+import type { ChainKind } from '../http-policy/facts.ts';
+import type { AppProtocol } from '../model.ts';
+import type { SpiffeId } from '../spiffe.ts';
+import { type Behalf, type Sender, type Tunnel, tunnelHops } from './arrival.ts';
+import { type Behind, behind, refusedBehind } from './behind-waypoint.ts';
 import { ended, endpointOf, hop, nameOf } from './ends.ts';
+import { type WaypointPlace, waypointPlace } from './http-place.ts';
+import { type AskedRequest, askedRequest } from './http-request.ts';
+import { type RouteOutcome, routeHttp, routeTcp } from './http-route.ts';
+import {
+  asksOfRequest,
+  describeHttpMiss,
+  httpAdvice,
+  httpBecause,
+  judgeAtWaypoint,
+  mentions,
+  policiesAt,
+} from './http-verdict.ts';
+import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
-import type { Hop, PredictedCase } from './prediction.ts';
-import { withoutMesh } from './ways.ts';
+import type { Hop, HttpVerdict, PredictedCase, Reason, Verdict } from './prediction.ts';
+import type { HttpQuestion } from './question.ts';
+
+/** What is sent over the connection, as far as somebody said. */
+export type Asked = {
+  readonly http: HttpQuestion | undefined;
+  /** Host and port, as the caller named them. */
+  readonly authority: string;
+};
+
+type Call = { readonly target: SocketAddress; readonly asked: Asked };
+
+/** On the way to the waypoint, which is the same for whatever is sent. */
+type Arrived = {
+  readonly model: MeshModel;
+  readonly sender: Sender;
+  readonly identity: SpiffeId;
+  readonly decision: Tunnel;
+  readonly hops: readonly Hop[];
+  readonly call: Call;
+  /** What the waypoint tells endpoints of the caller. */
+  readonly behalf: Behalf;
+};
 
 export function throughWaypoint(
   model: MeshModel,
-  { caller, from }: Sender,
+  sender: Sender,
   decision: Tunnel,
-  target: SocketAddress,
-): PredictedCase {
-  const { destination: waypoint, dial } = decision;
-  const who = nameOf(waypoint);
+  call: Call,
+): readonly PredictedCase[] {
+  const { caller } = sender;
+  const { destination, dial } = decision;
   const [identity] = expectedIdentities(caller.workload, undefined);
   if (identity === undefined) {
     const because = `${caller.name} has no identity that could be shown`;
-    return ended(caller, 'denied', 'identity-unknown', because, [hop('identity', because, 'stops')]);
+    return [ended(caller, 'denied', 'identity-unknown', because, [hop('identity', because, 'stops')])];
   }
   const hops = [
-    hop('waypoint', `${formatReason(decision.because)}: ${endpointOf(waypoint, dial)}`),
+    hop('waypoint', `${formatReason(decision.because)}: ${endpointOf(destination, dial)}`),
     ...tunnelHops(decision, identity),
   ];
-  const known = { encryption: 'mutual-tls', callerIdentity: identity } as const;
-  const behind = behindWaypoint(model, waypoint, { identity, ip: from?.ip }, target);
-  const [first] = behind;
-  if (first !== undefined && behind.every(({ verdict }) => verdict === 'denied')) {
-    const because = `whatever waypoint ${who} says, the endpoints behind it refuse: ${first.because}`;
-    return {
-      ...ended(caller, 'denied', first.reason, because, [...hops, ...refusalHops(first, because)]),
-      ...known,
-      endpoints: behind.flatMap(({ endpoints }) => endpoints),
-      ...(first.policy && { policy: first.policy }),
-      next: first.next,
-    };
+  const behalf = { identity, ip: sender.from?.ip };
+  const arrived = { model, sender, identity, decision, hops, call, behalf };
+  const found = waypointPlace(model, decision, call.target.port);
+  switch (found.kind) {
+    case 'foreign':
+      return [undecided(arrived, `waypoint ${nameOf(destination)} decides, and ${found.because}`, [])];
+    case 'refused':
+      return [
+        end(arrived, 'denied', 'port-not-served', `waypoint ${nameOf(destination)} refuses it: ${found.because}`),
+      ];
+    case 'place':
+      return atPlace(arrived, found.place);
+    default:
+      return found satisfies never;
   }
-  const because = `waypoint ${who} decides, and its routes and policies (L7) are not predicted yet`;
-  return {
-    ...ended(caller, 'unknown', 'waypoint-decides', because, [...hops, hop('policy', because, 'unclear')]),
-    ...known,
-    endpoints: [endpointOf(waypoint, dial)],
-  };
 }
 
-function refusalHops({ hops }: PredictedCase, because: string): readonly Hop[] {
-  const details = hops.find(({ outcome }) => outcome === 'stops')?.details;
-  return [{ ...hop('policy', because, 'stops'), ...(details && { details }) }];
+function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase[] {
+  const { asked, target } = arrived.call;
+  const chain = chainOf(place, asked);
+  if (chain === 'open') {
+    const because = `waypoint ${place.key} decides, and it depends on the request: its policies or routes look at HTTP`;
+    return [undecided(arrived, because, ['say which request: --method GET --path / (also --header, --claim)'])];
+  }
+  const { model, sender, identity } = arrived;
+  const { from } = sender;
+  const policies = policiesAt(place);
+  if (chain === 'tls' && policies.some((one) => mentions(one, (field) => field === 'SNI'))) {
+    const because = `waypoint ${place.key} decides, and its policies look at the server name that TLS asks for`;
+    return [end(arrived, 'unknown', 'waypoint-decides', because)];
+  }
+  const isUnsure =
+    (from === undefined && policies.some((one) => mentions(one, (field) => field === 'SOURCE_IP'))) ||
+    (lookupOf(model).isMadeUp && policies.some((one) => mentions(one, (field) => field === 'DESTINATION_IP')));
+  if (isUnsure) {
+    const because = `policies of waypoint ${place.key} look at addresses, and these are not known before the pods run`;
+    return [end(arrived, 'unknown', 'address-matters', because)];
+  }
+  const request = chain === 'http' ? requestOf(arrived, place) : undefined;
+  if (request?.kind === 'refused') {
+    const because = `waypoint ${place.key} answers ${request.status}: ${request.because}`;
+    return [end(arrived, 'denied', request.status === 400 ? 'request-refused' : 'token-refused', because)];
+  }
+  const notes = request?.notes ?? [];
+  const { http, custom } = judgeAtWaypoint(place, {
+    source: identity,
+    from: from ?? { ip: UNSPECIFIED[ipFamily(target.ip)], port: 0 },
+    to: target,
+    chain,
+    ...(request && { request: request.request }),
+  });
+  const because = httpBecause(http);
+  if (http.verdict === 'deny') {
+    const reason = typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
+    const denied = end(arrived, 'denied', reason, because, [policyHop(http, because, 'stops', notes)]);
+    return [{ ...denied, http, next: httpAdvice(http) }];
+  }
+  if (custom.length > 0) {
+    const whom = custom.map(
+      ({ provider, rule }) => `${provider} (AuthorizationPolicy ${rule.policy}, rule ${rule.rule})`,
+    );
+    const says = `waypoint ${place.key} asks an external authorizer, and its answer is not predicted: ${whom.join(', ')}`;
+    return [
+      { ...end(arrived, 'unknown', 'authorizer-decides', says, [policyHop(http, says, 'unclear', notes)]), http },
+    ];
+  }
+  const outcome =
+    request === undefined
+      ? routeTcp(place.port?.routes, sender.caller.workload.namespace)
+      : routeHttp(place.port?.routes, request.request);
+  return routed(arrived, place, { http, because, policy: policyHop(http, because, 'passes', notes) }, outcome);
 }
 
-function behindWaypoint(
-  model: MeshModel,
-  waypoint: Workload,
-  behalf: Behalf,
-  target: SocketAddress,
+type Passed = { readonly http: HttpVerdict; readonly because: string; readonly policy: Hop };
+
+function routed(
+  arrived: Arrived,
+  place: WaypointPlace,
+  passed: Passed,
+  outcome: RouteOutcome,
 ): readonly PredictedCase[] {
-  const caller = running(model, waypoint);
-  const ip = caller.isAddressKnown ? waypoint.addresses[0] : undefined;
-  const sender: Sender = { caller, from: ip && { ip, port: 0 }, behalf };
-  return withoutMesh(model.view, waypoint, target).flatMap((decision) => onward(model, sender, decision));
+  const { http, policy } = passed;
+  const stop = (verdict: Verdict, reason: Reason, because: string, name: string): PredictedCase => ({
+    ...end(arrived, verdict, reason, because, [
+      policy,
+      hop('route', because, verdict === 'denied' ? 'stops' : 'passes'),
+    ]),
+    http,
+    route: { name },
+  });
+  switch (outcome.kind) {
+    case 'none': {
+      const because = `waypoint ${place.key} answers 404: routes are about this port, and no rule of them matches`;
+      return [
+        {
+          ...stop('denied', 'no-route', because, ''),
+          next: ['add a rule without matches to a route, for all the rest'],
+        },
+      ];
+    }
+    case 'answer': {
+      const isError = outcome.status >= 400;
+      const because = `waypoint ${place.key} answers by rule ${outcome.name}: ${outcome.says}`;
+      return [
+        stop(isError ? 'denied' : 'allowed', isError ? 'route-fails' : 'waypoint-answers', because, outcome.name),
+      ];
+    }
+    case 'as-it-is': {
+      const where = place.service === undefined ? 'the workload itself' : 'the service itself';
+      const at: Behind = { service: place.service && keyOf(place.service), port: arrived.call.target.port };
+      return beyond(arrived, passed, at, hop('route', `no route is about it: to ${where}`), { name: 'default' });
+    }
+    case 'backends': {
+      const { name, backends } = outcome;
+      return backends.flatMap(({ service, port, share }) => {
+        const part = share === 1 ? 'all' : `${Math.round(share * 1000) / 10} percent`;
+        if (service === undefined) {
+          const because = `rule ${name} has a backend that can not be had: ${part} of its requests fail`;
+          return [stop('denied', 'route-fails', because, name)];
+        }
+        const says = `rule ${name} sends ${part} to ${service.slice(service.indexOf('/') + 1)} port ${port}`;
+        return beyond(arrived, passed, { service, port }, hop('route', says), {
+          name,
+          backend: { service, port, share },
+        });
+      });
+    }
+    default:
+      return outcome satisfies never;
+  }
 }
 
-function onward(model: MeshModel, sender: Sender, decision: OutboundDecision): readonly PredictedCase[] {
-  if (decision.kind === 'refuse') {
-    return [ended(sender.caller, 'denied', decision.reason, formatReason(decision.because), [])];
-  }
-  if (decision.kind !== 'tcp' || decision.destination === undefined) return []; // nothing that can be said
-  const { destination, dial, service } = decision;
-  if (destination.tunnelProtocol === 'NONE') return [inPlaintext(model, sender, decision)];
-  const tunnel: Tunnel = {
-    kind: 'hbone',
-    dial: { ip: dial.ip, port: HBONE_PORT },
-    authority: formatSocketAddress(dial),
-    expectedIdentities: expectedIdentities(destination, service),
-    destination,
-    ...(service && { service }),
-    via: 'direct',
-    because: { code: 'behind-waypoint' },
-  };
-  return [throughTunnel(model, sender, tunnel)];
+const keyOf = ({ namespace, hostname }: { readonly namespace: string; readonly hostname: string }) =>
+  `${namespace}/${hostname}`;
+
+/** What the endpoints say to the waypoint, as the rest of the path. */
+function beyond(
+  arrived: Arrived,
+  { http, because, policy }: Passed,
+  at: Behind,
+  route: Hop,
+  taken: NonNullable<PredictedCase['route']>,
+): readonly PredictedCase[] {
+  const { model, sender, identity, decision, hops, call } = arrived;
+  return behind(model, decision.destination, at, call.target, arrived.behalf).map((one): PredictedCase => {
+    const isAllowed = one.verdict === 'allowed';
+    const own = typeof http.because === 'object' ? 'allow-rule' : 'no-allow-policies';
+    const further = `behind waypoint ${http.waypoint}, ${one.because}`;
+    return {
+      ...one,
+      callers: [sender.caller.name],
+      reason: isAllowed && one.reason !== 'not-enforced' ? own : one.reason,
+      because: isAllowed ? `${because}; ${further}` : further,
+      encryption: one.encryption ?? 'mutual-tls',
+      callerIdentity: identity,
+      http,
+      route: taken,
+      hops: [...hops, policy, route, ...one.hops.filter(({ kind }) => kind !== 'waypoint')],
+    };
+  });
 }
+
+function policyHop(http: HttpVerdict, says: string, outcome: Hop['outcome'], notes: readonly string[]): Hop {
+  const details = [
+    ...(http.considered.length > 0
+      ? [`considered: ${http.considered.map((key) => `AuthorizationPolicy ${key}`).join(', ')}`]
+      : []),
+    ...(http.nearestMiss ? [`closest: ${describeHttpMiss(http.nearestMiss)}`] : []),
+    ...notes,
+  ];
+  return { kind: 'policy', outcome, says, ...(details.length > 0 && { details }) };
+}
+
+/** Without further words, the path ends at the policies of the waypoint. */
+function end(
+  { sender, identity, decision, hops }: Arrived,
+  verdict: Verdict,
+  reason: Reason,
+  because: string,
+  last: readonly Hop[] = [hop('policy', because, verdict === 'denied' ? 'stops' : 'unclear')],
+): PredictedCase {
+  return {
+    ...ended(sender.caller, verdict, reason, because, [...hops, ...last]),
+    encryption: 'mutual-tls',
+    callerIdentity: identity,
+    endpoints: [endpointOf(decision.destination, decision.dial)],
+  };
+}
+
+/** Where nobody can say what the waypoint does, the endpoints may still refuse whatever it sends. */
+function undecided(arrived: Arrived, because: string, next: readonly string[]): PredictedCase {
+  const { model, decision, call, hops, sender, identity } = arrived;
+  const refused = refusedBehind(model, decision.destination, call.target, arrived.behalf);
+  if (refused === undefined) return { ...end(arrived, 'unknown', 'waypoint-decides', because), next };
+  return {
+    ...refused,
+    callers: [sender.caller.name],
+    encryption: 'mutual-tls',
+    callerIdentity: identity,
+    hops: [...hops, ...refused.hops],
+  };
+}
+
+/** Whether requests are looked at. `open`: that cannot be said before somebody says what is sent. */
+function chainOf(place: WaypointPlace, { http }: Asked): ChainKind | 'open' {
+  const protocol: AppProtocol = place.port?.protocol ?? 'UNKNOWN';
+  if (protocol === 'TCP' || protocol === 'TLS') return protocol === 'TCP' ? 'tcp' : 'tls';
+  if (http !== undefined) return 'http';
+  if (asksOfRequest(policiesAt(place)) || (place.port?.routes?.http.length ?? 0) > 0) return 'open';
+  return protocol === 'UNKNOWN' ? 'tcp' : 'http';
+}
+
+function requestOf({ sender, call }: Arrived, { gateway, service }: WaypointPlace): AskedRequest {
+  const { http = {}, authority } = call.asked;
+  return askedRequest({
+    http,
+    authority,
+    sourceNamespace: sender.caller.workload.namespace,
+    normalization: gateway.pathNormalization,
+    authentications: [...gateway.authentications, ...(service?.authentications ?? [])],
+  });
+}
+
+/** Stands for an address that is not known, where no policy looks at it. */
+const UNSPECIFIED = { 4: mustParseIp('0.0.0.0'), 6: mustParseIp('::') } as const;

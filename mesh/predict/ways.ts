@@ -44,6 +44,16 @@ export function withoutMesh(view: View, source: Workload, target: SocketAddress)
     }
     return [{ kind: 'tcp', dial: target, destination: workload, because: OUTSIDE }];
   }
+  return toEndpoints(view, source, service, target);
+}
+
+/** Each endpoint of a service that may be chosen. Of its addresses that of the family of `target` is dialled, if it has one. */
+export function toEndpoints(
+  view: View,
+  source: Workload,
+  service: Service,
+  target: SocketAddress,
+): readonly OutboundDecision[] {
   const choices = view.balancer(service).choices(source, target.port, 'standard');
   if (choices.length === 0) {
     const pick = view.balancer(service).pick(source, target.port, 'standard', () => 0);

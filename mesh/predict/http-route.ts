@@ -1,0 +1,77 @@
+/** Where a waypoint sends what it lets pass, by the routes of the port: every backend that may be chosen. */
+import type { HttpAction, HttpBackend, PortRoutes, TcpRule } from '../route/model.ts';
+import type { RequestFacts } from '../route/request-facts.ts';
+import { match, RouteTables } from '../route/table.ts';
+
+export type RouteOutcome =
+  /** Nobody routes it: to what was called. */
+  | { readonly kind: 'as-it-is' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'answer'; readonly name: string; readonly status: number; readonly says: string }
+  | { readonly kind: 'backends'; readonly name: string; readonly backends: readonly Share[] };
+
+export type Share = {
+  /** `namespace/hostname`; undefined: this share fails. */
+  readonly service: string | undefined;
+  readonly port: number;
+  /** Of 1. */
+  readonly share: number;
+};
+
+export function routeHttp(routes: PortRoutes | undefined, request: RequestFacts): RouteOutcome {
+  const table = new RouteTables(routes?.http ?? []).of(request.sourceNamespace);
+  if (table === undefined) return { kind: 'as-it-is' };
+  const action = match(table, request);
+  return action === undefined ? { kind: 'none' } : outcomeOf(action);
+}
+
+function outcomeOf(action: HttpAction): RouteOutcome {
+  const { name, redirect, directResponse, backends } = action;
+  if (redirect !== undefined) {
+    const { scheme, hostname, status } = redirect;
+    const where = [scheme && `${scheme}://`, hostname].filter(Boolean).join('') || 'another place on the same host';
+    return { kind: 'answer', name, status, says: `a redirect (${status}) to ${where}` };
+  }
+  if (directResponse !== undefined) {
+    const { status } = directResponse;
+    return { kind: 'answer', name, status, says: `a response of its own, ${status}` };
+  }
+  const alone = redirectOf(backends);
+  if (alone !== undefined) return { kind: 'answer', name, status: alone, says: `a redirect (${alone})` };
+  const shares = sharesOf(backends, ({ service, invalidStatus }) => (invalidStatus === 0 ? service : undefined));
+  return shares.length === 0
+    ? { kind: 'answer', name, status: 500, says: '500: no backend of it has any weight' }
+    : { kind: 'backends', name, backends: shares };
+}
+
+function redirectOf(backends: readonly HttpBackend[]): number | undefined {
+  const chosen = backends.filter(({ weight }) => weight > 0);
+  return chosen.every(({ redirect }) => redirect !== undefined) ? chosen[0]?.redirect?.status : undefined;
+}
+
+export function routeTcp(routes: PortRoutes | undefined, clientNamespace: string): RouteOutcome {
+  const tables = routes?.tcp ?? [];
+  const table =
+    tables.find((one) => one.clientNamespace === clientNamespace) ?? tables.find((one) => one.clientNamespace === '');
+  // Names in a ClientHello are not asked about.
+  const rule: TcpRule | undefined = table?.rules.find(({ sni }) => sni.length === 0);
+  if (rule === undefined) return { kind: 'as-it-is' };
+  const shares = sharesOf(rule.backends, ({ service, isInvalid }) => (isInvalid ? undefined : service));
+  return { kind: 'backends', name: rule.name, backends: shares };
+}
+
+function sharesOf<B extends { readonly port: number; readonly weight: number }>(
+  backends: readonly B[],
+  serviceOf: (backend: B) => string | undefined,
+): readonly Share[] {
+  const weighted = backends.filter(({ weight }) => weight > 0);
+  const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
+  const shares = new Map<string, Share>();
+  for (const backend of weighted) {
+    const service = serviceOf(backend);
+    const key = `${service} ${backend.port}`;
+    const share = (shares.get(key)?.share ?? 0) + backend.weight / total;
+    shares.set(key, { service, port: backend.port, share });
+  }
+  return [...shares.values()];
+}

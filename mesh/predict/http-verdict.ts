@@ -1,0 +1,105 @@
+/** What the policies of a waypoint say to a request or connection, by the functions that it decides with itself. */
+import type { SocketAddress } from '../address.ts';
+import {
+  type CustomCheck,
+  compileHttpPolicies,
+  customChecks,
+  evaluateHttp,
+  type HttpBecause,
+} from '../http-policy/evaluate.ts';
+import { explainHttp, type HttpNearestMiss, matchingHttpRules } from '../http-policy/explain.ts';
+import { type ChainKind, type HttpFacts, isHidden, type PolicyRequest } from '../http-policy/facts.ts';
+import type { HttpPolicy, PolicyField } from '../http-policy/model.ts';
+import { Subject } from '../policy/subject.ts';
+import type { SpiffeId } from '../spiffe.ts';
+import type { WaypointPlace } from './http-place.ts';
+import type { HttpVerdict } from './prediction.ts';
+
+/** Policies of the gateway, then of the service. */
+export function policiesAt({ gateway, service }: WaypointPlace): readonly HttpPolicy[] {
+  return [...gateway.policies, ...(service?.policies ?? [])];
+}
+
+/** Whether what is said depends on what only a request has. */
+export function asksOfRequest(policies: readonly HttpPolicy[]): boolean {
+  return policies.some((policy) => mentions(policy, (field) => isHidden(field, 'tls')));
+}
+
+export function mentions({ rules }: HttpPolicy, isMeant: (field: PolicyField) => boolean): boolean {
+  return rules.some(({ clauses }) =>
+    clauses.some(({ matches }) => matches.some(({ tests }) => tests.some(({ field }) => isMeant(field)))),
+  );
+}
+
+export type JudgedCall = {
+  readonly source: SpiffeId;
+  readonly from: SocketAddress;
+  /** The service's address and port. */
+  readonly to: SocketAddress;
+  readonly chain: ChainKind;
+  /** Absent where the connection is not HTTP. */
+  readonly request?: PolicyRequest;
+};
+
+export type Judged = {
+  readonly http: HttpVerdict;
+  /** Who is asked beside; only where nothing else denies. */
+  readonly custom: readonly CustomCheck[];
+};
+
+export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): Judged {
+  const { source, from, to, chain, request } = call;
+  const scope = compileHttpPolicies(policiesAt(place), chain);
+  const facts: HttpFacts = { peer: new Subject({ source, from, to }), sni: '', ...(request && { request }) };
+  const { verdict, because, audited, dryRunHits } = evaluateHttp(scope, facts);
+  const { considered, nearestMiss } = explainHttp(scope, facts);
+  const http = {
+    waypoint: place.key,
+    verdict,
+    because,
+    considered,
+    matched: matchingHttpRules(scope, facts),
+    ...(nearestMiss && { nearestMiss }),
+    ...(audited && { audited }),
+    ...(dryRunHits && { dryRunHits }),
+  };
+  return { http, custom: verdict === 'allow' ? customChecks(scope, facts) : [] };
+}
+
+/** One sentence, without a full stop. */
+export function httpBecause({ waypoint, verdict, because }: HttpVerdict): string {
+  if (typeof because === 'object') {
+    return `AuthorizationPolicy ${because.policy}, rule ${because.rule}, ${verdict === 'allow' ? 'allows' : 'denies'} it at waypoint ${waypoint}`;
+  }
+  return WORDS[because](waypoint);
+}
+
+const WORDS: Readonly<Record<Extract<HttpBecause, string>, (waypoint: string) => string>> = {
+  'no-allow-policies': (waypoint) => `waypoint ${waypoint} has no ALLOW policy about it, and no DENY rule matches`,
+  'no-allow-match': (waypoint) => `ALLOW policies of waypoint ${waypoint} are about it, and no rule of them matches`,
+};
+
+export function describeHttpMiss({ policy, rule, field, wanted, got }: HttpNearestMiss): string {
+  return `${policy}, rule ${rule}, wants ${field} ${wanted}, and this is ${got}`;
+}
+
+/** What somebody whose request is denied can do about it. */
+export function httpAdvice({ because, nearestMiss }: HttpVerdict): readonly string[] {
+  if (typeof because === 'object') {
+    const [namespace = '', name = ''] = because.policy.split('/');
+    return [
+      `look at the rule: kubectl get authorizationpolicy -n ${namespace} ${name} -o jsonpath='{.spec.rules[${because.rule}]}'`,
+      'no ALLOW policy can outweigh a DENY: the rule itself must exempt this request',
+    ];
+  }
+  if (nearestMiss === undefined) return ['no rule comes near: if this should be allowed, add one to an ALLOW policy'];
+  const { policy, rule, field, got } = nearestMiss;
+  const where = `AuthorizationPolicy ${policy}, spec.rules[${rule}]`;
+  if (got === 'no valid token')
+    return [
+      `it needs a token: ask with --claim, as in --claim sub=alice; ${where} wants ${field} ${nearestMiss.wanted}`,
+    ];
+  return field.startsWith('not')
+    ? [`if this should be allowed, take ${got} out of ${field} in ${where}`]
+    : [`if this should be allowed, add ${got} to ${field} in ${where}`];
+}
