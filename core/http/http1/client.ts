@@ -129,7 +129,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
         }),
       );
     } else {
-      this.#gone(this.#lost('reset', 'the upstream reset the connection'));
+      this.#gone(this.#lost('the upstream reset the connection'));
     }
   }
 
@@ -177,7 +177,7 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
     if (exchange === undefined) {
       this.#closeForGood();
     } else if (isWithinBody || !exchange.isAnswered) {
-      this.#fail(this.#lost('closed', 'the upstream ended the connection'));
+      this.#fail(this.#lost('the upstream ended the connection'));
     }
   }
 
@@ -271,9 +271,9 @@ class Http1Client implements ClientConnection, LegEvents, InletOwner, OutletOwne
   };
 
   /** The other side is gone. Before its response it may have done the request: nobody can tell who has sent it anything. */
-  #lost(kind: 'reset' | 'closed', message: string): HttpError {
+  #lost(message: string): HttpError {
     const isReused = this.#answered > 0;
-    return new HttpError(kind, message, {
+    return new HttpError('closed', message, {
       status: 503,
       detail: this.#exchange?.isAnswered
         ? 'upstream_reset_after_response_started'
@@ -352,7 +352,7 @@ const unsent = (error: HttpError): HttpError =>
   });
 
 /**
- * Speaks HTTP/1.1 to a server; owns the leg from here on. Errors: `malformed` for what is no HTTP (502), `closed` and `reset` (503)
+ * Speaks HTTP/1.1 to a server; owns the leg from here on. Errors: `malformed` for what is no HTTP (502), `closed` (503), by FIN or RST,
  * with `detail` `upstream_reset_before_response_started`, or `upstream_reset_reused_connection` when an earlier request had been
  * answered on it: then an idle connection was closed under our request, most likely, and one that is idempotent may be repeated.
  */
