@@ -17,7 +17,13 @@ export interface Cluster {
   /** Server-side apply in the name of the CLI; what others own is taken over. */
   apply(object: KubeObject, options?: { readonly dryRun?: boolean }): Promise<KubeObject>;
   /** JSON merge patch. */
-  patch(resource: ResourceType, name: string, namespace: string | undefined, body: object): Promise<void>;
+  patch(
+    resource: ResourceType,
+    name: string,
+    namespace: string | undefined,
+    body: object,
+    subresource?: 'status',
+  ): Promise<void>;
   /** Deletes, quietly when it is already gone; dependents go in the background. */
   delete(resource: ResourceType, name: string, namespace?: string): Promise<void>;
   /** One HTTP request to a port of a pod, through a port-forward. Throws when the pod cannot be reached or answers an error. */

@@ -22,8 +22,9 @@ export function kubeCluster(options: ClusterOptions): Cluster & AsyncDisposable 
     list: async (type, selection) => (await asked(client.list(type, selection))).items,
     apply: (object, { dryRun = false } = {}) =>
       asked(client.apply(object, { fieldManager: FIELD_MANAGER, force: true, dryRun })),
-    patch: async (type, name, namespace, body) => {
-      await asked(client.patch(type, { name, namespace }, 'merge', body, { fieldManager: FIELD_MANAGER }));
+    patch: async (type, name, namespace, body, subresource) => {
+      const options = { fieldManager: FIELD_MANAGER, ...(subresource && { subresource }) };
+      await asked(client.patch(type, { name, namespace }, 'merge', body, options));
     },
     delete: async (type, name, namespace) => {
       await asked(client.delete(type, name, namespace, { propagationPolicy: 'Background' }));

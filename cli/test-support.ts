@@ -8,7 +8,7 @@ import { buildProgram, runProgram } from './program.ts';
 /** Answers requests to a pod, given as `namespace/name:port/path`; throws for a pod that does not answer. */
 export type PodAnswers = (request: string) => string;
 
-/** Objects in memory; `patch` changes labels only, and `changed` sees the cluster after it and after `apply`. */
+/** Objects in memory; `patch` changes labels and status only, and `changed` sees the cluster after it and after `apply`. */
 export function memoryCluster(
   initial: readonly KubeObject[],
   o: {
@@ -50,10 +50,15 @@ export function memoryCluster(
       o.changed?.(objects);
       return object;
     },
-    patch: async (type, name, namespace, body) => {
+    patch: async (type, name, namespace, body, subresource) => {
       const key = keyOf(type.kind, name, namespace);
       const object = objects.get(key);
       if (object === undefined) throw new CliError(`${type.kind} ${name} not found`);
+      if (subresource === 'status') {
+        const { status } = body as { readonly status: object };
+        objects.set(key, { ...object, status: { ...(object['status'] as object | undefined), ...status } });
+        return;
+      }
       const wanted =
         (body as { metadata?: { labels?: Readonly<Record<string, string | null>> } }).metadata?.labels ?? {};
       const merged = Object.entries({ ...object.metadata.labels, ...wanted });

@@ -9,7 +9,7 @@ const managed = (kind: string, apiVersion: string, name: string, annotations = {
   metadata: {
     name,
     namespace: 'shop',
-    labels: { 'gateway.istio.io/managed': 'istio.io-mesh-controller' },
+    labels: { 'gateway.istio.io/managed': 'istio.io-mesh-controller', 'gateway.networking.k8s.io/gateway-name': 'w' },
     annotations,
   },
 });
@@ -23,13 +23,15 @@ const theClass = (labels = {}) => ({
   kind: 'GatewayClass',
   metadata: { name: 'istio-waypoint', labels },
 });
+const programmed = { type: 'Programmed', status: 'True', reason: 'Programmed', message: '' };
 const gateway = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'Gateway',
   metadata: { name: 'w', namespace: 'shop' },
+  status: { addresses: [{ value: '10.0.0.1' }], conditions: [{ type: 'Accepted' }, programmed] },
 };
 
-test('uninstalling takes away what our controller has made of Gateways, and leaves the Gateways', async () => {
+test('uninstalling takes away what our controller has made of Gateways, and leaves the Gateways, which say so', async () => {
   const others = all('theirs');
   const cluster = memoryCluster([
     ...all('w', { 'ambit.io/applied': 'x' }),
@@ -39,7 +41,18 @@ test('uninstalling takes away what our controller has made of Gateways, and leav
   ]);
   const said: string[] = [];
   await removeWaypoints(cluster, (line) => void said.push(line));
-  assert.deepEqual([...cluster.objects.values()], [...others, gateway]);
+  const [last, ...rest] = [...cluster.objects.values()].toReversed();
+  assert.deepEqual(rest.toReversed(), others);
+  assert.ok(last);
+  const { addresses, conditions } = last['status'] as { addresses: unknown; conditions: Record<string, string>[] };
+  assert.deepEqual(addresses, gateway.status.addresses);
+  assert.deepEqual(
+    conditions.map(({ type, status }) => [type, status]),
+    [
+      ['Accepted', undefined],
+      ['Programmed', 'False'],
+    ],
+  );
   assert.deepEqual(said, [
     'waypoint shop/w: Deployment removed',
     'waypoint shop/w: Service removed',
