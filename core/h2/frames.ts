@@ -106,9 +106,8 @@ export class FrameReader {
     this.#left = frame.length;
     this.#padding = 0;
     this.#expectsPadLength = isPadded(frame);
-    if (keeps(frame)) this.#collected = Buffer.allocUnsafe(frame.length);
     this.#collectedBytes = 0;
-    if (frame.length === 0) this.#finish(frame);
+    if (frame.length === 0) this.#finish(frame, EMPTY);
     return used;
   }
 
@@ -152,7 +151,7 @@ export class FrameReader {
     if (this.#padding > this.#left) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, 'more padding than the frame has room for');
     }
-    if (this.#left === 0) this.#finish(frame);
+    if (this.#left === 0) this.#finish(frame, EMPTY);
     return 1;
   }
 
@@ -164,18 +163,23 @@ export class FrameReader {
       if (frame.type === FRAME.DATA) {
         this.#sink.data(frame.streamId, bytes.subarray(at, at + wanted));
       } else if (keeps(frame)) {
+        // All of it, as nearly always: it need not be collected.
+        if (this.#left === 0 && this.#collectedBytes === 0) {
+          this.#finish(frame, bytes.subarray(at, at + wanted));
+          return used;
+        }
+        if (this.#collectedBytes === 0) this.#collected = Buffer.allocUnsafe(wanted + this.#left);
         bytes.copy(this.#collected, this.#collectedBytes, at, at + wanted);
         this.#collectedBytes += wanted;
       }
     }
     if (this.#left < this.#padding) this.#padding = this.#left;
-    if (this.#left === 0) this.#finish(frame);
+    if (this.#left === 0) this.#finish(frame, this.#collected.subarray(0, this.#collectedBytes));
     return used;
   }
 
-  #finish(frame: FrameHeader): void {
+  #finish(frame: FrameHeader, payload: Buffer): void {
     this.#frame = undefined;
-    const payload = this.#collected.subarray(0, this.#collectedBytes);
     this.#collected = EMPTY;
     this.#sink.finish(frame, payload);
   }

@@ -75,15 +75,17 @@ export class HeaderBlocks<F> implements Disposable {
   }
 
   #add(pending: Pending, f: FrameHeader, part: Buffer): HeaderBlock<F> | undefined {
-    pending.parts.push(part);
     pending.bytes += part.length;
     if (pending.bytes > this.#limits.headerBlockBytes) {
       throw new ConnectionFault(H2.ENHANCE_YOUR_CALM, 'the header block is too large', 'header-flood');
     }
-    if ((f.flags & FLAG.END_HEADERS) === 0) return undefined;
-    this.#pending = undefined;
     const { streamId, endStream, parts } = pending;
-    return { streamId, endStream, fields: this.#decode(parts.length === 1 ? part : Buffer.concat(parts)) };
+    if ((f.flags & FLAG.END_HEADERS) === 0) {
+      parts.push(Buffer.from(part)); // the frame's memory is its reader's
+      return undefined;
+    }
+    this.#pending = undefined;
+    return { streamId, endStream, fields: this.#decode(parts.length === 0 ? part : Buffer.concat([...parts, part])) };
   }
 
   #decode(block: Buffer): HeaderBlock<F>['fields'] {

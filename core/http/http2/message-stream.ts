@@ -5,6 +5,9 @@ import type { HeaderFields } from '../header-fields.ts';
 import { HttpError } from '../http-error.ts';
 import type { Body, BodyEvents } from '../message.ts';
 
+/** A copy of this much comes from Node's pool, and costs next to nothing. */
+const SMALL_BYTES = 2_048;
+
 /** What a stream needs of its connection. */
 export interface Carrier {
   /** Sends as much as windows and the wire allow; says how many bytes went. */
@@ -48,6 +51,8 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   // What arrives.
   #window: ReceiveWindow | undefined;
   #to: BodyEvents | undefined;
+  /** What came before a reader was named, when it was little: most messages come whole, with their head. Before `#held`. */
+  #first: Buffer | undefined;
   #held: HeldBytes | undefined;
   #isPaused = false;
   #isFlushing = false;
@@ -80,6 +85,10 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
       this.timedOut('stream_idle_timeout', 'the stream was idle for too long'),
     );
     this.#idle.set(carrier.streamIdleMs);
+  }
+
+  get #isHolding(): boolean {
+    return this.#first !== undefined || this.#held !== undefined;
   }
 
   get isOffWire(): boolean {
@@ -186,9 +195,14 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
     }
     this.#touch();
     if (this.#isDiscarding) return; // and not granted again: the peer may as well stop
-    if (this.#to !== undefined && !this.#isPaused && !this.#isFlushing && this.#held === undefined) {
+    if (this.#to !== undefined && !this.#isPaused && !this.#isFlushing && !this.#isHolding) {
       this.#to.data(piece);
       this.#consumed(piece.length);
+      return;
+    }
+    if (!this.#isHolding && piece.length <= SMALL_BYTES) {
+      this.#first = Buffer.from(piece);
+      this.carrier.holds(piece.length);
       return;
     }
     this.#held ??= new HeldBytes();
@@ -356,8 +370,9 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
     const to = this.#to;
     if (to === undefined || this.#isFlushing || this.#isTold) return;
     this.#isFlushing = true; // a reader that resumes from inside its own callback must not turn the order around
-    while (!this.#isPaused && this.#held !== undefined && !this.#isTold) {
-      const piece = this.#held.shift();
+    while (!this.#isPaused && this.#isHolding && !this.#isTold) {
+      const piece = this.#first ?? this.#held?.shift();
+      this.#first = undefined;
       if (piece === undefined) {
         this.#held = undefined;
         break;
@@ -367,7 +382,7 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
       this.#consumed(piece.length);
     }
     this.#isFlushing = false;
-    if (this.#isPaused || this.#held !== undefined || !this.hasPeerEnded || this.#isTold) return;
+    if (this.#isPaused || this.#isHolding || !this.hasPeerEnded || this.#isTold) return;
     this.#isTold = true;
     to.end(this.#trailers);
   }
@@ -379,10 +394,10 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   }
 
   #dropHeld(): void {
-    const held = this.#held;
-    if (held === undefined) return;
+    const bytes = (this.#first?.length ?? 0) + (this.#held?.bytes ?? 0);
+    this.#first = undefined;
     this.#held = undefined;
-    if (held.bytes > 0) this.carrier.holds(-held.bytes);
+    if (bytes > 0) this.carrier.holds(-bytes);
   }
 
   #touch(): void {
