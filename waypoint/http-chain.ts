@@ -4,6 +4,7 @@ import { compileHttpPolicies } from '../mesh/index.ts';
 import type { ChainConfig } from './chains.ts';
 import { type Layer, type Next, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
+import { type AuthenticateParts, authenticate } from './layers/authenticate.ts';
 import { type AuthorizeParts, authorize } from './layers/authorize.ts';
 import { chooseRoute } from './layers/choose-route.ts';
 import { cors } from './layers/cors.ts';
@@ -19,7 +20,8 @@ import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
 
 export type HttpParts = ForwardParts &
-  AuthorizeParts & {
+  AuthorizeParts &
+  AuthenticateParts & {
     readonly observer: RequestObserver;
     readonly onBug: (error: unknown) => void;
     readonly deadlines: Deadlines;
@@ -36,6 +38,7 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const routes = service?.ports.find(({ port }) => port === config.port)?.routes;
   const routing = routes === undefined || routes.http.length === 0 ? undefined : new Routing(routes);
   const send = forward(parts);
+  const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
   return stack(
     [
@@ -43,6 +46,7 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
       answerErrors(parts.onBug),
       normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES'),
       headers,
+      authenticate(authentications, parts),
       authorize(compileHttpPolicies(policies, 'http'), parts),
       ...(routing === undefined ? [] : [chooseRoute(routing)]),
       ...(routing === undefined ? [] : routed(parts, routing, send)),

@@ -17,6 +17,9 @@ import { MeshError, type Workload } from '../mesh/index.ts';
 import { Chains } from './chains.ts';
 import type { WaypointConfig } from './config.ts';
 import { httpChain } from './http-chain.ts';
+import { openFetcher } from './jwks/fetch-json.ts';
+import { refusal } from './jwks/refused-addresses.ts';
+import { JwksStore } from './jwks/store.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Observer } from './observe/observer.ts';
 import { ownPlace, ownUid } from './place.ts';
@@ -98,6 +101,12 @@ export function startPlane(o: PlaneOptions): Plane {
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
   const watch = new PolicyRecorder(receipts, registry);
+  const fetcher = openFetcher({ refusal });
+  const store = new JwksStore({
+    fetchJson: fetcher.fetch,
+    now,
+    onProblem: (source, error) => log.scope('jwks').warn('no keys', { source, error: describeError(error) }),
+  });
   const httpParts = {
     endpoints,
     pool,
@@ -106,6 +115,8 @@ export function startPlane(o: PlaneOptions): Plane {
     onBug,
     watch,
     receiptHeader: config.receiptHeader,
+    store,
+    wallClock: Date.now,
     deadlines: threadDeadlines(),
     random: Math.random,
     pause: (ms: number) => sleep(ms),
@@ -153,6 +164,7 @@ export function startPlane(o: PlaneOptions): Plane {
     await served;
     pool.cut();
     await client[Symbol.asyncDispose]();
+    await fetcher[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
     nameServer[Symbol.dispose]();
   };

@@ -23,7 +23,7 @@ export type PolicyRequest = Pick<RequestFacts, 'method' | 'path' | 'authority' |
 
 /** What a token says whose signature, issuer, audience and time were found good. */
 export type TokenFacts = {
-  /** `issuer/subject`. */
+  /** `issuer/subject`; '' where the token says not both. */
   readonly principal: string;
   readonly audiences: readonly string[];
   /** The claim `azp`; '' without. */
@@ -52,7 +52,7 @@ const READ: Readonly<Record<PolicyField, Read>> = {
   METHOD: ({ request }) => request?.method,
   PATH: ({ request }) => request && foldEscapes(request.path),
   HEADER: ({ request }, { header }) => request?.headers.get(header),
-  REQUEST_PRINCIPAL: ({ request }) => request?.token?.principal,
+  REQUEST_PRINCIPAL: ({ request }) => some(request?.token?.principal),
   AUDIENCE: ({ request }) => request?.token?.audiences,
   PRESENTER: ({ request }) => some(request?.token?.presenter),
   CLAIM: ({ request }, { claim }) => request?.token && claimAt(request.token.claims, claim),

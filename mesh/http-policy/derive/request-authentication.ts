@@ -92,7 +92,7 @@ function readRule(rule: Fields, path: string, problems: string[]): JwtRule {
   const forward = rule['forwardOriginalToken'] ?? false;
   if (typeof forward !== 'boolean') problem('forwardOriginalToken', 'neither true nor false');
   const output = word('outputPayloadToHeader').toLowerCase();
-  if (output !== '' && !isHeaderName(output)) problem('outputPayloadToHeader', 'no name of a header');
+  if (output !== '' && !isFreeHeader(output)) problem('outputPayloadToHeader', 'no name of a header that can be set');
   return {
     issuer,
     audiences: words('audiences'),
@@ -125,7 +125,9 @@ function readOutputs(value: unknown, problem: Problem): readonly ClaimHeader[] {
   if (value !== undefined && value !== null && !Array.isArray(value)) problem('outputClaimToHeaders', 'not a list');
   return list(value).map((entry, index) => {
     const { header, claim } = fields(entry);
-    if (!isHeaderName(text(header))) problem(`outputClaimToHeaders[${index}].header`, 'no name of a header');
+    if (!isFreeHeader(text(header).toLowerCase())) {
+      problem(`outputClaimToHeaders[${index}].header`, 'no name of a header that can be set');
+    }
     if (text(claim) === '') problem(`outputClaimToHeaders[${index}].claim`, 'names no claim');
     return { header: text(header).toLowerCase(), claim: text(claim).split('.') };
   });
@@ -141,6 +143,16 @@ function readTimeout(value: unknown, problem: Problem): number {
 
 function isHeaderName(written: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(written);
+}
+
+/** Without these a request is another, or none. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'te', 'trailer', 'keep-alive'],
+  ...['ambit-source', 'x-forwarded-for', 'x-forwarded-client-cert'],
+]);
+
+function isFreeHeader(name: string): boolean {
+  return isHeaderName(name) && !RESERVED.has(name);
 }
 
 function isHttp(written: string): boolean {
