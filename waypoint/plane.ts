@@ -87,7 +87,13 @@ export function startPlane(o: PlaneOptions): Plane {
   const uid = ownUid(config);
   const fallback = ownPlace(config);
   const place = (): Workload => told.view.workloadByUid(uid) ?? fallback;
-  const endpoints = new Endpoints({ view: told.view, place, random: Math.random });
+  const endpoints = new Endpoints({
+    view: told.view,
+    place,
+    policy: (service, port) => told.backend(service, port),
+    random: Math.random,
+    now,
+  });
   const dialParts: DialParts = {
     client,
     material: o.material,

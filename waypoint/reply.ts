@@ -67,9 +67,7 @@ export function replyOfError(error: HttpError): Reply {
   const base = { details: detail };
   switch (kind) {
     case 'connect-failed':
-      return detail === 'no_healthy_upstream'
-        ? { ...base, status: 503, flags: 'UH', body: 'no healthy upstream' }
-        : { ...base, status: 503, flags: 'UF', body: reset('connection failure', message), details: details(error) };
+      return replyOfNoConnection(error);
     case 'refused':
       return { ...base, status: 503, flags: 'UR', body: reset('remote refused stream reset'), details: details(error) };
     case 'reset':
@@ -88,6 +86,25 @@ export function replyOfError(error: HttpError): Reply {
       return { ...base, status: status || 501, body: message };
     default:
       return kind satisfies never;
+  }
+}
+
+/** Nothing was sent anywhere. */
+function replyOfNoConnection(error: HttpError): Reply {
+  const { detail, message } = error;
+  switch (detail) {
+    case 'no_healthy_upstream':
+      return { status: 503, flags: 'UH', details: detail, body: 'no healthy upstream' };
+    case 'cluster_not_found':
+      return { status: 503, flags: 'NC', details: detail };
+    case 'overflow': {
+      const headers = { 'x-envoy-overloaded': 'true' };
+      return { status: 503, flags: 'UO', details: detail, body: reset('overflow'), headers };
+    }
+    case 'unsupported_policy':
+      return { status: 503, flags: 'UF', details: detail, body: message };
+    default:
+      return { status: 503, flags: 'UF', details: details(error), body: reset('connection failure', message) };
   }
 }
 

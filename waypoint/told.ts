@@ -13,6 +13,7 @@ import {
 } from '../core/xds/index.ts';
 import {
   addressKey,
+  type BackendPolicy,
   type GatewayConfig,
   MeshError,
   type ServiceConfig,
@@ -48,6 +49,8 @@ export class Told implements DeltaHandlers {
   readonly #resources = new Map<string, WaypointResource>();
   readonly #services = new Map<string, ToldService>();
   readonly #workloads = new Set<string>();
+  /** How endpoints are treated, by `namespace/hostname:port`, and with port 0 for all others. */
+  #backends: ReadonlyMap<string, BackendPolicy> = new Map();
   #gateway: GatewayConfig | undefined;
   /** Demanded names, and how many resources refer to each. */
   readonly #references = new Map<string, number>();
@@ -69,6 +72,12 @@ export class Told implements DeltaHandlers {
   /** Whether calls of that workload's own address come through us. */
   hasWorkload(uid: string): boolean {
     return this.#workloads.has(uid);
+  }
+
+  /** What a DestinationRule says of a service that we send to. */
+  backend(service: string, port: number): BackendPolicy | undefined {
+    if (this.#backends.size === 0) return undefined;
+    return this.#backends.get(`${service}:${port}`) ?? this.#backends.get(`${service}:0`);
   }
 
   services(): ReadonlyMap<string, ToldService> {
@@ -99,6 +108,7 @@ export class Told implements DeltaHandlers {
     }
     for (const { name } of unreadable) this.#unreadable(name, changed);
     for (const name of removed) this.#remove(name, changed);
+    this.#backends = backendsOf(this.#resources.values());
     this.#options.onChange({ services: changed, gateway: this.#gateway !== before });
     return rejected;
   }
@@ -201,4 +211,12 @@ function referencesOf({ gateway, service, workload }: WaypointResource): readonl
 function serviceOfName(name: string): string | undefined {
   const [, , kind, namespace, hostname] = name.split('/');
   return kind === 'service' && namespace && hostname ? `${namespace}/${hostname}` : undefined;
+}
+
+function backendsOf(resources: Iterable<WaypointResource>): ReadonlyMap<string, BackendPolicy> {
+  const found = new Map<string, BackendPolicy>();
+  for (const { service } of resources) {
+    for (const policy of service?.backends ?? []) found.set(`${policy.service}:${policy.port}`, policy);
+  }
+  return found;
 }

@@ -80,7 +80,13 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
   for (const name of ['maxConnectionDuration', 'tcpKeepalive'] as const) {
     if (tcp[name] !== undefined) ignored.push(`${at}.connectionPool.tcp.${name}: not known here`);
   }
-  for (const name of ['h2UpgradePolicy', 'useClientProtocol', 'maxConcurrentStreams', 'http2KeepAlive'] as const) {
+  for (const name of [
+    'maxRetries',
+    'h2UpgradePolicy',
+    'useClientProtocol',
+    'maxConcurrentStreams',
+    'http2KeepAlive',
+  ] as const) {
     if (http[name] !== undefined) ignored.push(`${at}.connectionPool.http.${name}: not known here`);
   }
   if (policy['tunnel'] !== undefined) ignored.push(`${at}.tunnel: not known here`);
@@ -94,7 +100,6 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
       maxPending: count(http['http1MaxPendingRequests']),
       maxRequests: count(http['http2MaxRequests']),
       maxRequestsPerConnection: count(http['maxRequestsPerConnection']),
-      maxRetries: count(http['maxRetries']),
       idleTimeoutMs: duration(http['idleTimeout']) || duration(tcp['idleTimeout']),
     },
     ...(outliers && { outliers }),

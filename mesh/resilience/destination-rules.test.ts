@@ -83,7 +83,7 @@ test('what a rule says becomes a policy, with the defaults of the reference', ()
         loadBalancer: { simple: 'ROUND_ROBIN', warmup: { duration: '30s' } },
         connectionPool: {
           tcp: { maxConnections: 10, connectTimeout: '2s' },
-          http: { http1MaxPendingRequests: 5, maxRetries: 3 },
+          http: { http1MaxPendingRequests: 5 },
         },
         outlierDetection: { consecutiveGatewayErrors: 2 },
       },
@@ -99,7 +99,6 @@ test('what a rule says becomes a policy, with the defaults of the reference', ()
       maxPending: 5,
       maxRequests: 0,
       maxRequestsPerConnection: 0,
-      maxRetries: 3,
       connectTimeoutMs: 2_000,
       idleTimeoutMs: 0,
     },

@@ -17,7 +17,6 @@ export type BackendLimits = {
   readonly maxPending: number;
   readonly maxRequests: number;
   readonly maxRequestsPerConnection: number;
-  readonly maxRetries: number;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
 };
@@ -38,7 +37,6 @@ export const NO_LIMITS: BackendLimits = {
   maxPending: 0,
   maxRequests: 0,
   maxRequestsPerConnection: 0,
-  maxRetries: 0,
   connectTimeoutMs: 0,
   idleTimeoutMs: 0,
 };

@@ -29,13 +29,21 @@ export function isRetriedResponse({ on, codes }: RetryPolicy, { status, headers 
   return condition !== undefined && on.includes(condition);
 }
 
+/** Details of failures that another try would find again, or make worse. */
+const NOT_AGAIN: ReadonlySet<string> = new Set([
+  'no_healthy_upstream',
+  'cluster_not_found',
+  'unsupported_policy',
+  'overflow',
+]);
+
 export function isRetriedError({ on }: RetryPolicy, { kind, detail, isProcessed }: HttpError, method: string): boolean {
   const wants = (condition: RetryCondition) =>
     on.includes(condition) || on.includes('SERVER_ERROR') || on.includes('GATEWAY_ERROR');
   switch (kind) {
     case 'connect-failed':
       // Nowhere to go: another try would find the same.
-      return detail !== 'no_healthy_upstream' && detail !== 'cluster_not_found' && wants('CONNECT_FAILURE');
+      return !NOT_AGAIN.has(detail) && wants('CONNECT_FAILURE');
     case 'refused':
       return wants('REFUSED_STREAM');
     case 'closed':

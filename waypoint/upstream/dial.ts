@@ -43,20 +43,21 @@ export type DialParts = {
  */
 export async function dialEndpoint(
   parts: DialParts,
-  { candidate, service }: Chosen,
+  { candidate, service, policy }: Chosen,
   source: Source,
   wish: IpAddress,
   signal: AbortSignal = parts.gone,
 ): Promise<Leg> {
   try {
+    const timeoutMs = policy?.limits.connectTimeoutMs || parts.connectTimeoutMs;
     let way: OutboundDecision = reachEndpoint(candidate, service, wish);
     if (way.kind === 'resolve') way = resolved(way, await parts.resolve(way.hostname, signal), parts.random);
     switch (way.kind) {
       case 'hbone':
-        return await openTunnel(parts, way, source, signal);
+        return await openTunnel(parts, way, source, { signal, timeoutMs });
       case 'tcp':
       case 'passthrough':
-        return tcpLeg(await connect(parts, way.dial, signal));
+        return tcpLeg(await connect(way.dial, signal, timeoutMs));
       default:
         throw new Error(formatReason(way.because));
     }
@@ -67,7 +68,12 @@ export async function dialEndpoint(
 
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
-async function openTunnel(parts: DialParts, way: Tunnelled, source: Source, signal: AbortSignal): Promise<Leg> {
+async function openTunnel(
+  parts: DialParts,
+  way: Tunnelled,
+  source: Source,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<Leg> {
   const material = await parts.material(signal);
   const { leg } = await parts.client.open({
     dial: way.dial,
@@ -80,15 +86,15 @@ async function openTunnel(parts: DialParts, way: Tunnelled, source: Source, sign
       traceparent: formatTraceparent(source.traceId),
       'ambit-source': source.header,
     },
-    connect: () => connect(parts, way.dial, parts.gone), // others share it: it does not end with the one who came first
+    connect: () => connect(way.dial, parts.gone, timeoutMs), // others share it: it does not end with the one who came first
     poolKey: `${way.expectedIdentities.join(',')}|${formatSocketAddress(way.dial)}`,
     signal,
   });
   return leg;
 }
 
-function connect({ connectTimeoutMs }: DialParts, to: SocketAddress, signal: AbortSignal) {
-  return connectTcp({ to, timeoutMs: connectTimeoutMs, signal });
+function connect(to: SocketAddress, signal: AbortSignal, timeoutMs: number) {
+  return connectTcp({ to, timeoutMs, signal });
 }
 
 function messageOf(error: unknown): string {

@@ -1,58 +1,127 @@
-/** Which endpoint a request goes to: of two that the mesh offers by chance, the one with less to do. */
+/**
+ * Which endpoint a request goes to: by default, of two that the mesh offers by chance, the one with less to do. Those that were left
+ * out for their answers are passed over while there are others, and limits of the service are kept.
+ */
 import { HttpError } from '../../core/http/index.ts';
-import type { Candidate, Service, View, Workload } from '../../mesh/index.ts';
+import {
+  type BackendPolicy,
+  type Candidate,
+  DEFAULT_OUTLIERS,
+  type Service,
+  type SlowStart,
+  type View,
+  type Workload,
+} from '../../mesh/index.ts';
 import type { SentTo, Target } from '../exchange.ts';
+import { Outliers, type TryOutcome } from './outliers.ts';
+import { Slots } from './slots.ts';
+
+export type EndpointsOptions = {
+  readonly view: View;
+  /** Our own place in the mesh: nearer endpoints are preferred where a service says so. */
+  readonly place: () => Workload;
+  /** What a DestinationRule says of a service port; undefined: nothing. */
+  readonly policy: (service: string, port: number) => BackendPolicy | undefined;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+};
+
+/** What was chosen. `service`: whose further identities it may present, and whose port was meant. */
+export type Chosen = {
+  readonly candidate: Candidate;
+  readonly service: Service | undefined;
+  readonly policy: BackendPolicy | undefined;
+  /** What the service port, and the endpoint, have to do for us. */
+  readonly port: PortState;
+  readonly load: Load;
+};
 
 /** How much an endpoint has to do for us, kept for as long as it has anything. */
 export class Load {
   active = 0;
 }
 
-export type EndpointsOptions = {
-  readonly view: View;
-  /** Our own place in the mesh: nearer endpoints are preferred where a service says so. */
-  readonly place: () => Workload;
-  /** In [0, 1). */
-  readonly random: () => number;
+/** Of one port of one service, kept for as long as anything is known of it. */
+export type PortState = {
+  readonly outliers: Outliers;
+  /** Requests and connections under way. */
+  active: number;
+  /** Where the even spread of ROUND_ROBIN stands, in [0, 1). */
+  turn: number;
+  /** Connections of the pool, as its limit counts them. */
+  readonly connections: Slots;
+  /** With slow start: when an endpoint was first seen. */
+  readonly since: Map<string, number>;
 };
 
-/** What was chosen. `service`: whose further identities it may present, and whose port was meant. */
-export type Chosen = { readonly candidate: Candidate; readonly service: Service | undefined; readonly load: Load };
-
-/** Draws for one that was not tried yet; then a second attempt at the same one is better than none. */
+/** Draws for one that was not tried yet and is not left out; then any is better than none. */
 const RESELECTIONS = 5;
+/** Steps of this length visit endpoints as evenly as taking turns, however many there are (the golden ratio's fraction). */
+const EVEN_STEP = 0.618_033_988_749_894_9;
+/** Endpoints that are remembered for one port before those that are gone are looked for. */
+const MANY_SEEN = 1_024;
 
 export class Endpoints {
   readonly #options: EndpointsOptions;
   readonly #loads = new Map<string, Load>();
+  readonly #ports = new Map<string, PortState>();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;
   }
 
-  /** @throws HttpError `connect-failed` (`no_healthy_upstream`) when there is none, or what was asked for does not exist. */
+  /**
+   * @throws HttpError `connect-failed`: `no_healthy_upstream` when there is none, `cluster_not_found` for what does not exist,
+   * `overflow` at a limit.
+   */
   choose(target: Target, tried: readonly SentTo[]): Chosen {
+    const { view, policy: policyOf } = this.#options;
     if (target.kind === 'workload') {
-      const workload = this.#options.view.workloadByUid(target.uid);
-      if (workload === undefined) throw unavailable(`workload ${target.uid} is gone`);
-      return this.#chosen({ workload, targetPort: target.port }, undefined);
+      const workload = view.workloadByUid(target.uid);
+      if (workload === undefined) throw failed('no_healthy_upstream', `workload ${target.uid} is gone`);
+      const state = this.#stateOf(target.uid, target.port);
+      return this.#chosen({ workload, targetPort: target.port }, undefined, undefined, state);
     }
-    const service = this.#options.view.serviceByKey(target.service);
-    if (service === undefined) {
-      const message = `service ${target.service} is not known here`;
-      throw new HttpError('connect-failed', message, { detail: 'cluster_not_found', isProcessed: false });
+    const service = view.serviceByKey(target.service);
+    if (service === undefined) throw failed('cluster_not_found', `service ${target.service} is not known here`);
+    const policy = policyOf(target.service, target.port);
+    if (policy !== undefined && policy.refusal !== '') throw failed('unsupported_policy', policy.refusal);
+    const state = this.#stateOf(target.service, target.port);
+    const most = policy?.limits.maxRequests ?? 0;
+    if (most > 0 && state.active >= most) {
+      throw failed('overflow', `${service.hostname} has ${most} requests under way, which is its limit`);
     }
-    const candidate = this.#pick(service, target.port, tried);
-    return this.#chosen(candidate, service);
+    return this.#chosen(this.#pick(service, target.port, state, policy, tried), service, policy, state);
+  }
+
+  /** How a try ended, as far as the endpoint is to blame. */
+  report({ candidate, service, policy, port }: Chosen, outcome: TryOutcome): void {
+    if (service === undefined) return;
+    if (port.outliers.isEmpty && outcome.kind === 'answered' && outcome.status < 500) return; // nearly always
+    const endpoints = this.#options.view.endpoints(service);
+    port.outliers.report(keyOf(candidate), outcome, policy?.outliers ?? DEFAULT_OUTLIERS, endpoints.length);
   }
 
   /** Call it when what was begun for a choice has ended. */
-  done({ candidate, load }: Chosen): void {
+  done({ candidate, load, port }: Chosen): void {
+    port.active -= 1;
     load.active -= 1;
     if (load.active === 0) this.#loads.delete(keyOf(candidate));
   }
 
-  #chosen(candidate: Candidate, service: Service | undefined): Chosen {
+  /** How many endpoints of a service port are left out now. */
+  outOf(service: string, port: number): number {
+    return this.#ports.get(`${service}:${port}`)?.outliers.count ?? 0;
+  }
+
+  #chosen(
+    candidate: Candidate,
+    service: Service | undefined,
+    policy: BackendPolicy | undefined,
+    port: PortState,
+  ): Chosen {
     const key = keyOf(candidate);
     let load = this.#loads.get(key);
     if (load === undefined) {
@@ -60,27 +129,109 @@ export class Endpoints {
       this.#loads.set(key, load);
     }
     load.active += 1;
-    return { candidate, service, load };
+    port.active += 1;
+    return { candidate, service, policy, port, load };
   }
 
-  #pick(service: Service, port: number, tried: readonly SentTo[]): Candidate {
-    let one = this.#draw(service, port);
-    for (let i = 0; i < RESELECTIONS && wasTried(one, tried); i++) one = this.#draw(service, port);
-    const other = this.#draw(service, port);
-    if (other.workload === one.workload || wasTried(other, tried)) return one;
-    return this.#activeOf(other) < this.#activeOf(one) ? other : one;
+  #stateOf(owner: string, port: number): PortState {
+    const key = `${owner}:${port}`;
+    let state = this.#ports.get(key);
+    if (state === undefined) {
+      state = {
+        outliers: new Outliers(this.#options.now),
+        active: 0,
+        turn: this.#options.random(),
+        connections: new Slots(),
+        since: new Map(),
+      };
+      this.#ports.set(key, state);
+    }
+    return state;
   }
 
-  #draw(service: Service, port: number): Candidate {
+  #pick(
+    service: Service,
+    port: number,
+    state: PortState,
+    policy: BackendPolicy | undefined,
+    tried: readonly SentTo[],
+  ): Candidate {
+    const balancing = policy?.balancing ?? 'LEAST_REQUEST';
+    const random = balancing === 'ROUND_ROBIN' ? () => nextTurn(state) : this.#options.random;
+    const ignoresOutliers = this.#isPanic(service, state, policy);
+    const isWanted = (one: Candidate) =>
+      !wasTried(one, tried) && (ignoresOutliers || !state.outliers.isOut(keyOf(one)));
+    const slowStart = policy?.slowStart;
+    let one = this.#draw(service, port, random);
+    for (let i = 0; i < RESELECTIONS && !(isWanted(one) && this.#mayServe(one, state, slowStart)); i++) {
+      one = this.#draw(service, port, random);
+    }
+    if (!isWanted(one)) one = this.#anyWanted(service, port, isWanted) ?? one;
+    if (balancing !== 'LEAST_REQUEST') return one;
+    const other = this.#draw(service, port, random);
+    if (other.workload === one.workload || !isWanted(other)) return one;
+    return this.#cost(other, state, slowStart) < this.#cost(one, state, slowStart) ? other : one;
+  }
+
+  /** So many are out that leaving them out would do more harm than they do. */
+  #isPanic(service: Service, { outliers }: PortState, policy: BackendPolicy | undefined): boolean {
+    if (outliers.isEmpty) return true; // nobody is out: nothing to look at
+    const { minHealthPercent } = policy?.outliers ?? DEFAULT_OUTLIERS;
+    if (minHealthPercent === 0) return false;
+    const total = this.#options.view.endpoints(service).length;
+    return total === 0 || ((total - outliers.count) / total) * 100 < minHealthPercent;
+  }
+
+  /** Chance has not found one in some draws: is there any? */
+  #anyWanted(service: Service, port: number, isWanted: (one: Candidate) => boolean): Candidate | undefined {
     const { view, place, random } = this.#options;
+    const all = view.balancer(service).choices(place(), port, 'standard');
+    const wanted = all.filter(({ candidate }) => isWanted(candidate));
+    return wanted[Math.floor(random() * wanted.length)]?.candidate;
+  }
+
+  #draw(service: Service, port: number, random: () => number): Candidate {
+    const { view, place } = this.#options;
     const pick = view.balancer(service).pick(place(), port, 'standard', random);
     if (pick.kind === 'picked') return pick.candidate;
-    throw unavailable(`${service.hostname} port ${port}: ${pick.reason}`);
+    throw failed('no_healthy_upstream', `${service.hostname} port ${port}: ${pick.reason}`);
   }
 
-  #activeOf(candidate: Candidate): number {
-    return this.#loads.get(keyOf(candidate))?.active ?? 0;
+  #cost(candidate: Candidate, state: PortState, slowStart: SlowStart | undefined): number {
+    const active = (this.#loads.get(keyOf(candidate))?.active ?? 0) + 1;
+    return slowStart === undefined ? active : active / this.#share(candidate, state, slowStart);
   }
+
+  #mayServe(candidate: Candidate, state: PortState, slowStart: SlowStart | undefined): boolean {
+    if (slowStart === undefined) return true;
+    const share = this.#share(candidate, state, slowStart);
+    return share >= 1 || this.#options.random() < share;
+  }
+
+  /** Of its full share, in (0, 1]: more with the time since it was first seen. */
+  #share(candidate: Candidate, { since }: PortState, { windowMs, minPercent, aggression }: SlowStart): number {
+    const key = keyOf(candidate);
+    const now = this.#options.now();
+    let seen = since.get(key);
+    if (seen === undefined) {
+      seen = now;
+      if (since.size >= MANY_SEEN) this.#forgetGone(since);
+      since.set(key, seen);
+    }
+    const age = (now - seen) / windowMs;
+    return age >= 1 ? 1 : Math.max(minPercent / 100, age ** (1 / aggression), 0.01);
+  }
+
+  #forgetGone(since: Map<string, number>): void {
+    for (const key of [...since.keys()]) {
+      if (this.#options.view.workloadByUid(key.slice(0, key.lastIndexOf(':'))) === undefined) since.delete(key);
+    }
+  }
+}
+
+function nextTurn(state: PortState): number {
+  state.turn = (state.turn + EVEN_STEP) % 1;
+  return state.turn;
 }
 
 function keyOf({ workload, targetPort }: Candidate): string {
@@ -92,6 +243,6 @@ function wasTried({ workload }: Candidate, tried: readonly SentTo[]): boolean {
   return false;
 }
 
-function unavailable(message: string): HttpError {
-  return new HttpError('connect-failed', message, { detail: 'no_healthy_upstream', isProcessed: false });
+function failed(detail: string, message: string): HttpError {
+  return new HttpError('connect-failed', message, { detail, isProcessed: false });
 }

@@ -5,6 +5,7 @@ import { serviceKey } from '../../mesh/index.ts';
 import type { Exchange, Next } from '../exchange.ts';
 import { TrackedBody } from '../tracked-body.ts';
 import type { Chosen, Endpoints } from './endpoints.ts';
+import type { TryOutcome } from './outliers.ts';
 import type { Pool } from './pool.ts';
 
 export type ForwardParts = {
@@ -37,13 +38,33 @@ async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Pro
     if (!x.isCurrent(mine)) throw new HttpError('cancelled', 'the attempt was withdrawn', { isProcessed: false });
     x.sentAt = now();
     const call = connection.send(requestOf(x), (status, headers) => x.request.inform(status, headers));
+    pool.used(connection, chosen);
     x.onAbort((error) => call.cancel(error));
     const response = await call.response;
+    endpoints.report(chosen, { kind: 'answered', status: response.status });
     response.body = new TrackedBody(response.body, done);
     return response;
   } catch (error) {
+    const outcome = outcomeOf(error);
+    if (outcome !== undefined) endpoints.report(chosen, outcome);
     done();
     throw error;
+  }
+}
+
+/** What went wrong is the endpoint's doing, unless it was ours or the caller's. */
+function outcomeOf(error: unknown): TryOutcome | undefined {
+  if (!(error instanceof HttpError)) return undefined;
+  switch (error.kind) {
+    case 'connect-failed':
+      return error.detail === 'overflow' ? undefined : { kind: 'local' };
+    case 'closed':
+    case 'reset':
+    case 'malformed':
+    case 'timeout':
+      return { kind: 'broken' };
+    default:
+      return undefined;
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type HttpVersion,
 } from '../../core/http/index.ts';
 import type { Source } from '../source.ts';
-import type { Chosen } from './endpoints.ts';
+import type { Chosen, PortState } from './endpoints.ts';
 
 export type PoolOptions = {
   readonly dial: (chosen: Chosen, source: Source) => Promise<Leg>;
@@ -24,9 +24,14 @@ const UNUSED_MS = 60_000;
 /** HTTP/1.1 connections of one caller to one endpoint. */
 const MAX_CONNECTIONS = 1_024;
 
+/** Where no limit was set, so many may wait for a connection all the same. */
+const MAX_PENDING = 1_024;
+
 /** All connections of one caller to one endpoint in one protocol. */
 type Shelf = {
   readonly connections: Set<ClientConnection>;
+  /** The service port whose limits they count for. */
+  readonly port: PortState;
   /** HTTP/2: those who come while the first connection is made share it. */
   dialling: Promise<ClientConnection> | undefined;
   underWay: number;
@@ -36,6 +41,7 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #limits: HttpLimits;
   readonly #shelves = new Map<string, Shelf>();
+  readonly #uses = new WeakMap<ClientConnection, number>();
   #isClosed = false;
 
   constructor(options: PoolOptions) {
@@ -63,6 +69,15 @@ export class Pool {
     return this.#dial(key, chosen, source, version);
   }
 
+  /** A request went over it: one that has carried as many as it may carries no more. */
+  used(connection: ClientConnection, { policy }: Chosen): void {
+    const most = policy?.limits.maxRequestsPerConnection ?? 0;
+    if (most === 0) return;
+    const uses = (this.#uses.get(connection) ?? 0) + 1;
+    this.#uses.set(connection, uses);
+    if (uses >= most) connection.drain();
+  }
+
   /** Lets what is under way end; nothing new is opened. */
   drain(): void {
     this.#isClosed = true;
@@ -77,7 +92,7 @@ export class Pool {
   async #dial(key: string, chosen: Chosen, source: Source, version: HttpVersion): Promise<ClientConnection> {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
-      shelf = { connections: new Set(), dialling: undefined, underWay: 0 };
+      shelf = { connections: new Set(), port: chosen.port, dialling: undefined, underWay: 0 };
       this.#shelves.set(key, shelf);
     }
     if (shelf.connections.size + shelf.underWay >= MAX_CONNECTIONS) {
@@ -103,16 +118,43 @@ export class Pool {
     source: Source,
     version: HttpVersion,
   ): Promise<ClientConnection> {
-    const leg = await this.#options.dial(chosen, source);
+    await this.#takeSlot(chosen);
+    let leg: Leg;
+    try {
+      leg = await this.#options.dial(chosen, source);
+    } catch (error) {
+      chosen.port.connections.release();
+      throw error;
+    }
     if (this.#isClosed) {
+      chosen.port.connections.release();
       leg.reset('cancel');
       throw new HttpError('connect-failed', 'the waypoint is stopping', { isProcessed: false });
     }
-    const options = { limits: this.#limits, onChange: () => this.#changed(key, shelf, connection) };
+    const idleMs = chosen.policy?.limits.idleTimeoutMs || this.#limits.idleMs;
+    const limits = idleMs === this.#limits.idleMs ? this.#limits : { ...this.#limits, idleMs };
+    const options = { limits, onChange: () => this.#changed(key, shelf, connection) };
     const connection = version === 'HTTP/2' ? connectHttp2(leg, options) : connectHttp1(leg, options);
     shelf.connections.add(connection);
-    void connection.closed.then(() => this.#remove(key, shelf, connection));
+    void connection.closed.then(() => {
+      chosen.port.connections.release();
+      this.#remove(key, shelf, connection);
+    });
     return connection;
+  }
+
+  /** At the limit of connections, one that nobody uses makes room; else it is waited for. */
+  async #takeSlot({ port, policy }: Chosen): Promise<void> {
+    const { maxConnections = 0, maxPending = 0 } = policy?.limits ?? {};
+    if (port.connections.tryTake(maxConnections)) return;
+    for (const shelf of this.#shelves.values()) {
+      if (shelf.port !== port) continue;
+      const unused = [...shelf.connections].find(({ active }) => active === 0);
+      if (unused === undefined) continue;
+      unused.drain();
+      break;
+    }
+    await port.connections.wait(maxPending || MAX_PENDING);
   }
 
   #changed(key: string, shelf: Shelf, connection: ClientConnection): void {
