@@ -7,7 +7,7 @@ export class Alphabet {
   readonly size: number;
   /** First character of each letter, ascending. */
   readonly #firsts: readonly number[];
-  readonly #direct = new Uint32Array(DIRECT);
+  readonly #direct = new Uint16Array(DIRECT);
 
   constructor(sets: readonly Ranges[]) {
     const edges = new Set([0]);

@@ -46,7 +46,8 @@ export class Regex {
   readonly #members: readonly Uint8Array[];
   readonly #states = new Map<string, State>();
   #remembered = 0;
-  #start: State;
+  /** After the prefix. */
+  #begin: State;
   /** Marks instructions of the closure under way, by its number. */
   readonly #seen: Uint32Array;
   #round = 0;
@@ -57,13 +58,20 @@ export class Regex {
     this.#alphabet = new Alphabet(program.sets);
     this.#members = program.sets.map((ranges) => this.#alphabet.membership(ranges));
     this.#seen = new Uint32Array(program.ops.length);
-    this.#start = this.#closure([program.start], true);
+    const start = this.#closure([program.start], true);
+    this.#begin = start;
+    this.#begin = this.#run(start, prefix, 0);
   }
 
   /** Whether the pattern matches the whole text. */
   matches(text: string): boolean {
-    let state = this.#start;
-    for (let at = 0; at < text.length; at++) {
+    return text.startsWith(this.prefix) && this.#run(this.#begin, text, this.prefix.length).accepts;
+  }
+
+  /** The state after the rest of the text; any that accepts nothing once nothing can match any more. */
+  #run(from: State, text: string, start: number): State {
+    let state = from;
+    for (let at = start; at < text.length; at++) {
       let char = text.charCodeAt(at);
       if (char >= 0xd8_00 && char < 0xdc_00) {
         char = text.codePointAt(at) ?? char;
@@ -71,9 +79,9 @@ export class Regex {
       }
       const letter = this.#alphabet.letterOf(char);
       state = state.next[letter] ?? this.#step(state, letter);
-      if (state.eaters.length === 0 && !state.accepts) return false;
+      if (state.eaters.length === 0 && !state.accepts) return state;
     }
-    return state.accepts;
+    return state;
   }
 
   #step(state: State, letter: number): State {
@@ -137,11 +145,11 @@ export class Regex {
     return state;
   }
 
-  /** Only the first state stays, without those that it led to. */
+  /** Only the first state after the prefix stays, without those that it led to. */
   #forget(): void {
     this.#states.clear();
     this.#remembered = 0;
-    if (this.#start !== undefined) this.#start = { ...this.#start, next: [] };
+    if (this.#begin !== undefined) this.#begin = { ...this.#begin, next: [] };
   }
 }
 
