@@ -67,6 +67,38 @@ describe('a waypoint in a lab', { skip: needsRoot }, () => {
     });
   });
 
+  test('an HTTPRoute of the service is carried out, and its status says so', async () => {
+    const path = { type: 'PathPrefix', value: '/before' };
+    const rewrite = { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/behind' } };
+    const backendRefs = [{ name: 'cart', port: 8080 }];
+    const rules = [
+      { matches: [{ path }], filters: [{ type: 'URLRewrite', urlRewrite: rewrite }], backendRefs },
+      { backendRefs },
+    ];
+    await world.apply(
+      JSON.stringify({
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'HTTPRoute',
+        metadata: { name: 'moved', namespace: 'shop' },
+        spec: { parentRefs: [{ group: '', kind: 'Service', name: 'cart' }], rules },
+      }),
+    );
+    await eventually('the path is rewritten', async () => {
+      const { stdout } = await world.call(WEB, [`${CART_URL}/before/x`]);
+      return stdout.includes('"path":"/behind/x"') ? true : undefined;
+    });
+    await eventually('the status is written', async () => {
+      const conditions = '{range .status.parents[0].conditions[*]}{.type}={.status} {end}';
+      const said = await world.kubectl(['get', 'httproute', 'moved', '-n', 'shop', '-o', `jsonpath=${conditions}`]);
+      return said.trim() === 'Accepted=True ResolvedRefs=True ResolvedWaypoints=True' ? true : undefined;
+    });
+    await world.kubectl(['delete', 'httproute', 'moved', '-n', 'shop']);
+    await eventually('the path is as it was', async () => {
+      const { stdout } = await world.call(WEB, [`${CART_URL}/before/x`]);
+      return stdout.includes('"path":"/before/x"') ? true : undefined;
+    });
+  });
+
   test('a waypoint is replaced without a failed request', async () => {
     const before = await ofGateway('pods');
     const load = world.call(WEB, [`${CART_URL}/during`, '--for', '6s']);
