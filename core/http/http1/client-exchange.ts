@@ -52,6 +52,7 @@ export class ClientExchange implements ClientCall {
       return;
     }
     this.isAnswered = true;
+    this.response.catch(() => {}); // who has withdrawn from it may not look at it any more
     this.#reject(error);
   }
 }

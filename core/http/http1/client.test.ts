@@ -319,6 +319,15 @@ test('a request that is cancelled closes the connection; cancelling what is comp
   await client.closed;
 });
 
+test('a call that fails when nobody looks at it any more crashes nothing', async () => {
+  const { client, peer } = rawServer();
+  client.send(get());
+  client.send(get()); // refused
+  peer.leg.reset('connect-error');
+  await client.closed;
+  await settle(); // an unhandled rejection would fail this test
+});
+
 test('the rest of a response that nobody wants is read when it is small, and cut when it is large', async () => {
   for (const [length, isKept] of [
     [1_000, true],
