@@ -4,6 +4,7 @@ import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
 import { isLive, type PodEnrolment, podEnrolment } from '../enrolment.ts';
+import { ifServed } from '../if-served.ts';
 import { COMPONENTS, DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { readiness } from '../install/readiness.ts';
 import { validationProblem, validatorName } from '../install/validation.ts';
@@ -109,20 +110,37 @@ type Condition = {
   readonly message?: string;
 };
 
-async function policyProblems(cluster: Cluster): Promise<string[]> {
-  const crd = await cluster.get(RESOURCES.CustomResourceDefinition, 'authorizationpolicies.security.istio.io');
-  if (crd === undefined) return [];
-  const problems: string[] = [];
-  for (const policy of await cluster.list(RESOURCES.AuthorizationPolicy)) {
-    const conditions = (policy['status'] as { conditions?: readonly Condition[] } | undefined)?.conditions ?? [];
-    for (const condition of conditions) {
-      if (condition.status === 'True' && condition.reason === 'Accepted') continue;
-      problems.push(
-        `AuthorizationPolicy ${policy.metadata.namespace}/${policy.metadata.name}: ${condition.message ?? condition.reason ?? condition.type}`,
-      );
-    }
-  }
-  return problems;
+/** Policies that are not enforced as written, and routes that are not in force. */
+async function policyProblems(cluster: Cluster): Promise<readonly string[]> {
+  const all = await Promise.all(JUDGED.map((kind) => ifServed(cluster.list(kind))));
+  return all.flat().flatMap((object) => {
+    const { conditions = [], parents = [] } = (object['status'] ?? {}) as ObjectStatus;
+    const said = [...conditions, ...parents.flatMap((parent) => parent.conditions ?? [])].filter(isProblem);
+    const messages = new Set(said.map(({ message, reason, type }) => message ?? reason ?? type));
+    return [...messages].map((text) => `${object.kind} ${object.metadata.namespace}/${object.metadata.name}: ${text}`);
+  });
+}
+
+const JUDGED = [
+  RESOURCES.AuthorizationPolicy,
+  RESOURCES.RequestAuthentication,
+  RESOURCES.HTTPRoute,
+  RESOURCES.GRPCRoute,
+  RESOURCES.TCPRoute,
+  RESOURCES.TLSRoute,
+] as const;
+
+type ObjectStatus = {
+  readonly conditions?: readonly Condition[];
+  readonly parents?: readonly { readonly conditions?: readonly Condition[] }[];
+};
+
+/** In these, True is bad news. */
+const NEGATIVE: ReadonlySet<string> = new Set(['PartiallyInvalid']);
+
+function isProblem({ type, status, reason }: Condition): boolean {
+  if (NEGATIVE.has(type)) return status === 'True';
+  return status === 'False' || reason === 'PartiallyInvalid' || reason === 'UnsupportedValue';
 }
 
 /** More users than this are counted. */

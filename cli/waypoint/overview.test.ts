@@ -73,6 +73,42 @@ const problems: readonly [string, readonly KubeObject[], readonly RegExp[]][] = 
     [/^Service edge\/front: waypoint shop\/gate does not admit namespace edge/],
   ],
   [
+    'a route whose backend does not exist, once for all of its parents',
+    [
+      object('HTTPRoute', 'shop/r', {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        status: {
+          parents: [1, 2].map(() => ({
+            conditions: [
+              { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'attached' },
+              {
+                type: 'ResolvedRefs',
+                status: 'False',
+                reason: 'BackendNotFound',
+                message: 'Service shop/x does not exist',
+              },
+            ],
+          })),
+        },
+      }),
+    ],
+    [/^HTTPRoute shop\/r: Service shop\/x does not exist$/],
+  ],
+  [
+    'a policy of which a part is not enforced',
+    [
+      object('RequestAuthentication', 'shop/jwt', {
+        apiVersion: 'security.istio.io/v1',
+        status: {
+          conditions: [
+            { type: 'WaypointAccepted', status: 'True', reason: 'PartiallyInvalid', message: 'rules[0] is left out' },
+          ],
+        },
+      }),
+    ],
+    [/^RequestAuthentication shop\/jwt: rules\[0\] is left out$/],
+  ],
+  [
     'a gateway of another class that is asked for is no mistake',
     [namespace('shop', USES), waypoint('shop/gate', { className: 'other' })],
     [],

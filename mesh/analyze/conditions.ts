@@ -1,6 +1,7 @@
 /** What the controllers wrote into the status of objects: whatever is not in force as written. */
 import { fields, list, text } from '../derive/read.ts';
 import { WAYPOINT_BOUND } from '../derive/service-waypoint.ts';
+import { WAYPOINT_ACCEPTED } from '../http-policy/derive/accepted.ts';
 import { bindingsOf } from './bindings.ts';
 import { type Finding, finding, formatRef, refOf } from './finding.ts';
 import type { World } from './world.ts';
@@ -17,6 +18,9 @@ const TYPES = new Set([
 ]);
 const GROUPS = /^(security\.istio\.io|networking\.istio\.io|telemetry\.istio\.io|gateway\.networking\.k8s\.io)\/|^v1$/;
 
+/** Reasons of `WaypointAccepted` for which there are findings of their own. */
+const TOLD_BY_TARGETS = new Set(['AncestorNotBound', 'TargetNotFound', 'Invalid', 'PartiallyInvalid']);
+
 export function* negativeConditions(world: World): Generator<Finding> {
   const told = new Set(bindingsOf(world).unfulfilled.map((one) => `${one.kind} ${one.namespace}/${one.name}`));
   for (const object of world.all) {
@@ -28,6 +32,7 @@ export function* negativeConditions(world: World): Generator<Finding> {
       if (isOld) continue; // it is about what stood there before
       // Found from the objects as well, where more is said about it.
       if (text(type) === WAYPOINT_BOUND && told.has(formatRef(refOf(object)))) continue;
+      if (text(type) === WAYPOINT_ACCEPTED && TOLD_BY_TARGETS.has(text(reason))) continue;
       yield finding('IST0171', refOf(object), {
         field: `status.conditions[${JSON.stringify(type)}]`,
         message: `${type} is ${status} (${text(reason)}): ${text(message)}`,

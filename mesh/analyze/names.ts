@@ -64,6 +64,7 @@ export const ANNOTATIONS: ReadonlyMap<string, NameRule> = new Map<string, NameRu
   ['ambient.istio.io/dns-capture', { on: [POD], values: BOOLEAN }],
   ['ambient.istio.io/waypoint-inbound-binding', { on: [GATEWAY, GATEWAY_CLASS] }],
   ['istio.io/reroute-virtual-interfaces', { on: [POD] }],
+  ['istio.io/rev', { on: [POD] }], // of whom a gateway's pods are
   ['networking.istio.io/traffic-distribution', { on: SERVED, values: DISTRIBUTION, anyCase: true }],
   ['networking.istio.io/exportTo', {}],
   ['networking.istio.io/service-type', {}],

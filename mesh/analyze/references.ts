@@ -43,7 +43,7 @@ function* named(
     );
     yield finding('IST0101', ref, {
       field: place(`metadata.labels["${key}"]`),
-      message: `there is no waypoint ${namespace}/${name}: traffic goes without one, and what only a waypoint enforces is not enforced`,
+      message: `there is no waypoint ${namespace}/${name}: calls go without one, or are denied where L7 policies are about them`,
       fix: near === undefined ? `make it, or take the label ${key} away` : `write ${near}`,
     });
   }

@@ -15,7 +15,7 @@ export function* serviceProblems(world: World): Generator<Finding> {
   for (const service of world.objects('/Service')) {
     yield* portNames(service, world);
     const reading = readService(service);
-    if (reading.kind !== 'facts' || reading.facts.selector === undefined) continue;
+    if (reading.kind !== 'facts' || reading.facts.selector === undefined || isManaged(service)) continue;
     const { namespace, selector, ports } = reading.facts;
     const pods = [...world.podsSelected(namespace, selector)];
     if (pods.length > 0) {
@@ -64,6 +64,9 @@ function serves({ object, facts }: AnalyzedPod, target: string | number): boolea
   return containers.length === 0 || !allDeclare || declaredPorts(object).includes(target);
 }
 
+/** A gateway's own, made by a controller. */
+const isManaged = ({ metadata }: KubeObject) => labelsOf(metadata.labels)['gateway.istio.io/managed'] !== undefined;
+
 /** Where HTTP may be looked at, the protocol must be told from the name (or `appProtocol`). */
 function* portNames(service: KubeObject, world: World): Generator<Finding> {
   const { namespace = '', labels } = service.metadata;
@@ -71,7 +74,7 @@ function* portNames(service: KubeObject, world: World): Generator<Finding> {
   const isExternalName = spec['type'] === 'ExternalName';
   const waypoint = labels?.[USE_WAYPOINT] ?? world.namespaceLabels(namespace)[USE_WAYPOINT];
   if (!isExternalName && (waypoint === undefined || waypoint === 'none')) return;
-  if (labelsOf(labels)['gateway.istio.io/managed'] !== undefined) return;
+  if (isManaged(service)) return;
   for (const [index, entry] of list(spec['ports']).entries()) {
     const { name, appProtocol, protocol, port } = fields(entry);
     if (appProtocol !== undefined || protocol === 'UDP') continue;

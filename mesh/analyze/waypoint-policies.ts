@@ -1,5 +1,6 @@
 /** Policies for waypoints that nothing enforces, or that do something else than they say. */
 import { fields, list, text, texts } from '../derive/read.ts';
+import { WAYPOINT_ACCEPTED } from '../http-policy/derive/accepted.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { AppProtocol } from '../model.ts';
 import { httpPartsOf } from '../validate/authorization-effect.ts';
@@ -13,6 +14,7 @@ export function* waypointPolicyProblems(world: World): Generator<Finding> {
     for (const target of targetsOf(policy)) yield* unenforced(policy, target, world);
   }
   for (const policy of world.objects(AUTHORIZATION)) yield* httpOnTcp(policy, world);
+  yield* unreadable(world);
   yield* tokenNotRequired(world);
 }
 
@@ -36,10 +38,28 @@ function* unenforced(policy: KubeObject, { kind, name, field }: Target, world: W
   if (wish === undefined || /does not exist/.test(wish.message)) return;
   yield finding('AMB0705', refOf(policy), {
     field,
-    message: `nothing enforces this: ${formatRef(refOf(object))} has no waypoint that serves it (${wish.message})`,
+    message: `no waypoint enforces this: ${formatRef(refOf(object))} has none that serves it (${wish.message})`,
     fix: `let ${formatRef(refOf(object))} have a waypoint that is ready and admits it`,
     related: [refOf(object)],
   });
+}
+
+/** Parts that a waypoint can not read: derivation says what it does about them. */
+function* unreadable({ model }: World): Generator<Finding> {
+  for (const { object, type, status, reason, message } of model.conditions) {
+    if (type !== WAYPOINT_ACCEPTED || status === undefined) continue;
+    if (reason !== 'Invalid' && reason !== 'PartiallyInvalid') continue;
+    const { kind, namespace, name } = object;
+    yield finding(
+      'AMB0108',
+      { kind, namespace, name },
+      {
+        field: 'spec',
+        message,
+        fix: 'correct what the message names',
+      },
+    );
+  }
 }
 
 const OPAQUE: ReadonlySet<AppProtocol> = new Set(['TCP', 'TLS']);

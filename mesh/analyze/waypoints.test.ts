@@ -293,3 +293,25 @@ test('a policy with a selector for pods behind a waypoint is told which targets 
   const [other] = found([ambient('shop'), CART, cart(), selected]).filter(({ code }) => code === 'AMB0104');
   assert.match(other?.fix ?? '', /bind the policy to a waypoint with targetRefs/);
 });
+
+test('what the controller makes for a waypoint is no mistake of anybody', () => {
+  const managed = { 'gateway.istio.io/managed': 'istio.io-mesh-controller' };
+  const made = [
+    pod('shop/gate', {
+      labels: { ...managed, 'istio.io/dataplane-mode': 'none' },
+      annotations: { 'istio.io/rev': 'default' },
+      ports: { metrics: 15020 },
+    }),
+    service('shop/gate', { selector: { app: 'gate' }, ports: [port(15008, 'mesh')] }, { labels: managed }),
+  ];
+  const about = found([SHOP, cart(), CART, gate(), ...made]).filter(({ object: { name } }) => name === 'gate');
+  assert.deepEqual(about.map(inShort), []);
+});
+
+test('a policy that its waypoint can not read in full is told of, and once', () => {
+  const odd = targeting('cart', { action: 'DENY', rules: [{ when: [{ key: 'request.nothing', values: ['x'] }] }] });
+  const about = found([SHOP, cart(), gate(), odd]).filter(
+    ({ object: { name }, code }) => name === 'p' && code === 'AMB0108',
+  );
+  assert.equal(about.length, 1, JSON.stringify(about));
+});

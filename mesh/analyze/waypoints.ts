@@ -85,7 +85,7 @@ function unfulfilledWish(
     const users = asked.get(`${gateway.metadata.namespace}/${gateway.metadata.name}`) ?? [];
     return finding(code, refOf(gateway), {
       field: 'status.addresses',
-      message: `has no address yet: traffic of ${some(users.map(formatRef))} goes on without it, and nothing of it is enforced`,
+      message: `has no address yet: traffic of ${some(users.map(formatRef))} goes on without it, or is denied where L7 policies are about it`,
       fix: `see why: ambit waypoint status ${gateway.metadata.name} -n ${gateway.metadata.namespace}`,
       related: users,
     });
@@ -93,7 +93,7 @@ function unfulfilledWish(
   const owner = world.pods.find((pod) => pod.object === wisher)?.owner;
   return finding(code, owner ?? refOf(wisher), {
     field: owner === undefined ? USE : podField(owner, USE),
-    message: `${message}: traffic goes on without it, and what only a waypoint enforces is not enforced`,
+    message: `${message}: calls go on without it, or are denied where L7 policies are about them`,
     fix: FIXES[reason] ?? 'use another waypoint',
     ...(gateway && { related: [refOf(gateway)] }),
   });
