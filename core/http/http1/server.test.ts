@@ -457,6 +457,22 @@ test('a handler that fails is answered by its status, or by 500 when it is a bug
   }
 });
 
+test('a response whose body throws cuts its connection, and tells the handler why', async () => {
+  const heard: unknown[] = [];
+  const bug = new TypeError('a bug');
+  const { peer } = rawClient(async (request) => {
+    request.onAbort((error) => void heard.push(error.cause));
+    const body = new HandBody();
+    body.deliver = () => {
+      throw bug;
+    };
+    return answer(body);
+  });
+  peer.write(GET);
+  await peer.over();
+  assert.deepEqual([peer.wasReset, heard], [true, [bug]]);
+});
+
 test('a handler that fails without a status cuts the connection', async () => {
   const { peer } = rawClient(() => Promise.reject(new HttpError('cancelled', 'x')));
   peer.write(GET);

@@ -220,7 +220,13 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
       this.#write(request, response);
     } catch (error) {
       response.body.cancel();
-      if (!(error instanceof HttpError)) throw error;
+      if (!(error instanceof HttpError)) {
+        // A bug of who made the response ends this connection, not the process; `onAbort` hears of it.
+        this.#cut(
+          new HttpError('cancelled', 'a response that can not be written', { detail: 'internal', cause: error }),
+        );
+        return;
+      }
       this.#isAnswered = false; // nothing of it was written
       this.#answer(500);
     }
