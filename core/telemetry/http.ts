@@ -23,7 +23,16 @@ export type HttpReply = {
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
+  /** Instead of the body: called once the head is out; returns what to do when the client has gone or `end` was called. */
+  readonly stream?: (to: ReplyStream) => () => void;
 };
+
+/** An answer that goes on. */
+export interface ReplyStream {
+  /** False: the client reads too slowly, and this text is lost. */
+  write(text: string): boolean;
+  end(): void;
+}
 export type HttpHandler = (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 export type Route = HttpHandler | { readonly methods: readonly string[]; readonly handle: HttpHandler };
 
@@ -50,6 +59,9 @@ const HEADER_TIMEOUT_MS = 2_000; // the reference's admin server waits this long
 const TIMEOUT_CHECK_MS = 1_000; // Node looks every 30 s otherwise
 /** Of each server; further ones are closed. Without it a neighbour could take all descriptors of the process. */
 const MAX_CONNECTIONS = 1_024;
+
+/** What may wait for a client of a stream. */
+const STREAM_BYTES = 256 * 1024;
 
 /** Listens, then resolves; rejects when a port is taken. Disposing stops accepting and closes what is open. */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpEndpoint> {
@@ -131,6 +143,10 @@ async function respond(options: ServeHttpOptions, request: IncomingMessage, resp
     reply = { status: 500, body: `${describeError(error)}\n` };
   }
   if (response.destroyed) return;
+  if (reply.stream !== undefined && method !== 'HEAD') {
+    stream(response, reply, reply.stream);
+    return;
+  }
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
   response.writeHead(reply.status ?? 200, {
     'content-type': reply.contentType ?? 'text/plain; charset=utf-8',
@@ -138,6 +154,23 @@ async function respond(options: ServeHttpOptions, request: IncomingMessage, resp
     ...reply.headers,
   });
   response.end(method === 'HEAD' ? undefined : body);
+}
+
+function stream(response: ServerResponse, reply: HttpReply, begin: NonNullable<HttpReply['stream']>): void {
+  response.writeHead(reply.status ?? 200, {
+    'content-type': reply.contentType ?? 'text/plain; charset=utf-8',
+    ...reply.headers,
+  });
+  response.flushHeaders();
+  const over = begin({
+    write(text) {
+      if (response.destroyed || response.writableEnded || response.writableLength > STREAM_BYTES) return false;
+      response.write(text);
+      return true;
+    },
+    end: () => void response.end(),
+  });
+  response.once('close', over);
 }
 
 async function answer(
