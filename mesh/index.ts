@@ -246,6 +246,15 @@ export { hostOf, redirectLocation, rewritePath, rewriteTarget } from './route/re
 export { isMirrored, pickByWeight } from './route/share.ts';
 export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
+export {
+  type AccessLog,
+  type CustomTag,
+  METRICS,
+  type MetricName,
+  NO_TELEMETRY,
+  type TelemetryConfig,
+  type Tracing,
+} from './telemetry/model.ts';
 export { formatProblem, type Problem, type ProblemCode, type Validation } from './validate/findings.ts';
 export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf } from './validate/surroundings.ts';
 export { validate } from './validate/validate.ts';

@@ -6,6 +6,7 @@ import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PathNormalizati
 import type { AppProtocol } from '../model.ts';
 import type { BackendPolicy } from '../resilience/model.ts';
 import type { PortRoutes } from '../route/model.ts';
+import type { TelemetryConfig } from '../telemetry/model.ts';
 
 /** What this code can read; see `min_revision` in the schema. */
 export const WAYPOINT_REVISION = 1;
@@ -32,6 +33,8 @@ export type GatewayConfig = {
   readonly authorizers: readonly ExternalAuthorizer[];
   /** Keys of the services whose addresses it needs for that. */
   readonly references: readonly string[];
+  /** Absent: numbers, and no more. */
+  readonly telemetry?: TelemetryConfig;
 };
 
 export type ServiceConfig = {
@@ -46,6 +49,8 @@ export type ServiceConfig = {
   readonly authorizers: readonly ExternalAuthorizer[];
   /** How it treats the endpoints of the services that it sends to; those without a policy are missing. */
   readonly backends: readonly BackendPolicy[];
+  /** Instead of the gateway's. */
+  readonly telemetry?: TelemetryConfig;
 };
 
 export type PortConfig = {
