@@ -2,12 +2,15 @@
 import type { CertificateManager } from '../core/certificates/index.ts';
 import { type HttpReply, type Logger, loggingRoute, type Receipts, type Route } from '../core/telemetry/index.ts';
 import type { WaypointConfig } from './config.ts';
+import { tapRoute } from './observe/tap-route.ts';
+import type { Taps } from './observe/taps.ts';
 import type { Told } from './told.ts';
 
 export type AdminDeps = {
   readonly config: WaypointConfig;
   readonly told: Told;
   readonly receipts: Receipts;
+  readonly taps: Taps;
   readonly certificates: Pick<CertificateManager, 'dump'>;
   readonly log: Logger;
   readonly quit: () => void;
@@ -20,6 +23,7 @@ export function adminRoutes({
   config,
   told,
   receipts,
+  taps,
   certificates,
   log,
   quit,
@@ -42,6 +46,7 @@ export function adminRoutes({
         ? { status: 404, body: `no receipt ${id} here: it is of another waypoint, or too old\n` }
         : json(receipt);
     },
+    '/tap': tapRoute(taps),
     '/logging': loggingRoute(log.filter),
     '/quitquitquit': {
       methods: ['POST'],

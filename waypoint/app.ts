@@ -107,7 +107,7 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
   const admin = await serve(
     config.ports.admin,
     'localhost',
-    adminRoutes({ config, told, receipts, certificates, log, quit }),
+    adminRoutes({ config, told, receipts, taps: plane.taps, certificates, log, quit }),
   );
 
   const discovery: DeltaClient = new DeltaClient({

@@ -20,6 +20,8 @@ import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, wit
 const PORT = { min: 0, max: 65_535 } as const;
 const BYTES = { min: 1_024, max: 2 ** 30 } as const;
 
+const ACCESS_LOGS = { off: 'off', text: 'TEXT', json: 'JSON' } as const;
+
 const variables = z.object({
   POD_NAME: envText(''),
   POD_NAMESPACE: envText(''),
@@ -47,6 +49,7 @@ const variables = z.object({
   RUST_LOG: envText('info'),
   AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
   AMBIT_WAYPOINT_THREADS: envInteger(undefined, { min: 1, max: 64 }),
+  AMBIT_WAYPOINT_ACCESS_LOG: z.enum(['off', 'text', 'json']).default('off'),
   AMBIT_WAYPOINT_PORT: envInteger(15_008, PORT),
   AMBIT_WAYPOINT_ADMIN_PORT: envInteger(15_000, PORT),
   AMBIT_WAYPOINT_STATS_PORT: envInteger(15_020, PORT),
@@ -100,6 +103,8 @@ export type WaypointConfig = {
   /** Whether denials tell the caller the id of their receipt. */
   readonly receiptHeader: boolean;
   readonly drainDeadlineMs: number;
+  /** Of requests for which nobody configured a log. */
+  readonly accessLog: 'off' | 'TEXT' | 'JSON';
   readonly logFormat: 'plain' | 'json';
   readonly logLevel: string;
   readonly version: string;
@@ -165,6 +170,7 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
     lameDuckMs,
     drainDeadlineMs: stoppingMs - lameDuckMs,
     receiptHeader: v.AMBIT_WAYPOINT_RECEIPT_HEADER,
+    accessLog: ACCESS_LOGS[v.AMBIT_WAYPOINT_ACCESS_LOG],
     logFormat: v.LOG_FORMAT,
     logLevel: v.RUST_LOG,
     version: ownVersion(),

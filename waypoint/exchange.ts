@@ -3,6 +3,7 @@ import type { Body, HttpError, HttpRequest, HttpResponse } from '../core/http/in
 import type { IpAddress, Service, TokenFacts, Workload } from '../mesh/index.ts';
 import type { Choice } from './routing.ts';
 import type { Source } from './source.ts';
+import type { Trace } from './trace/span.ts';
 
 /** What was called: fixed for a stream of the tunnel, and made once for all its requests. */
 export type Called = {
@@ -25,6 +26,9 @@ export class Exchange {
   readonly called: Called;
   /** Milliseconds, monotonic. */
   readonly startedAt: number;
+  /** What the caller asked for, whatever layers make of the request. */
+  readonly askedTarget: string;
+  readonly askedAuthority: string;
   /** The path that policies and routes match: normalised, without query. The request's own until a layer has normalised it. */
   path: string;
   /** Of the rule that was chosen, for the log: `default` where there are no routes. */
@@ -45,6 +49,8 @@ export class Exchange {
   /** Why policy let it through or not, in words; for log, tap and receipts. */
   because = '';
   receipt: string | undefined;
+  /** Undefined: nobody traces here. */
+  trace: Trace | undefined;
   /** The request's body as it is to be sent: a layer may have put itself between. */
   body: Body;
   #onAbort: ((error: HttpError) => void) | undefined;
@@ -60,6 +66,8 @@ export class Exchange {
     this.target = target;
     this.startedAt = now;
     this.body = request.body;
+    this.askedTarget = request.target;
+    this.askedAuthority = request.authority;
     const query = request.target.indexOf('?');
     this.path = query < 0 ? request.target : request.target.slice(0, query);
   }

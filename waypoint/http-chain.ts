@@ -15,6 +15,8 @@ import { observe, type RequestObserver } from './layers/observe.ts';
 import { retry } from './layers/retry.ts';
 import { routeRequest } from './layers/route-request.ts';
 import { timeout } from './layers/timeout.ts';
+import { trace } from './layers/trace.ts';
+import { telemetryOf } from './observe/sight.ts';
 import { RetryBudget } from './retry/budget.ts';
 import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
@@ -22,7 +24,8 @@ import { type ForwardParts, forward } from './upstream/forward.ts';
 export type HttpParts = ForwardParts &
   AuthorizeParts &
   AuthenticateParts & {
-    readonly observer: RequestObserver;
+    /** Whom the requests of a chain are told to. */
+    readonly observerOf: (config: ChainConfig) => RequestObserver;
     readonly onBug: (error: unknown) => void;
     readonly deadlines: Deadlines;
     /** In [0, 1). */
@@ -37,15 +40,17 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const { gateway, service } = config;
   const routes = service?.ports.find(({ port }) => port === config.port)?.routes;
   const routing = routes === undefined || routes.http.length === 0 ? undefined : new Routing(routes);
+  const { tracing } = telemetryOf(config);
   const send = forward(parts);
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
   return stack(
     [
-      observe(parts.observer, parts.now),
+      observe(parts.observerOf(config), parts.now),
       answerErrors(parts.onBug),
       normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES'),
       headers,
+      ...(tracing === undefined ? [] : [trace({ share: tracing.samplingPercentage / 100, random: parts.random })]),
       authenticate(authentications, parts),
       authorize(compileHttpPolicies(policies, 'http'), parts),
       ...(routing === undefined ? [] : [chooseRoute(routing)]),

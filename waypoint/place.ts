@@ -1,6 +1,8 @@
 /** Where we are in the mesh, as long as nobody has told us: what the environment says of our own pod. */
-import { mustParseIp, type Workload } from '../mesh/index.ts';
+import { newTraceId } from '../core/hbone/index.ts';
+import { mustParseIp, spiffeId, spiffeParts, type Workload } from '../mesh/index.ts';
 import type { WaypointConfig } from './config.ts';
+import type { Source } from './source.ts';
 
 /** The resource name of our own workload. */
 export function ownUid({ clusterId, pod }: Pick<WaypointConfig, 'clusterId' | 'pod'>): string {
@@ -32,4 +34,12 @@ export function ownPlace(config: WaypointConfig): Workload {
     networkMode: 'STANDARD',
     capacity: 1,
   };
+}
+
+/** Ourselves as a caller: of requests that nobody else asked for. */
+export function ownSource({ trustDomain, namespace, serviceAccount, addresses }: Workload): Source {
+  const identity = spiffeId(trustDomain, namespace, serviceAccount);
+  const [ip = mustParseIp('0.0.0.0')] = addresses;
+  const parts = spiffeParts(identity);
+  return { identity, parts, ip, port: 0, baggage: undefined, traceId: newTraceId(), header: `${identity};${ip}` };
 }

@@ -12,9 +12,10 @@ import {
 import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
 import { threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
-import { describeError, type Logger, Receipts, type Registry } from '../core/telemetry/index.ts';
+import { describeError, type Logger, Receipts, type Registry, standardOutput } from '../core/telemetry/index.ts';
+import { systemClock } from '../core/time/index.ts';
 import { MeshError, type Workload } from '../mesh/index.ts';
-import { Chains } from './chains.ts';
+import { type ChainConfig, Chains } from './chains.ts';
 import type { WaypointConfig } from './config.ts';
 import { httpChain } from './http-chain.ts';
 import { openFetcher } from './jwks/fetch-json.ts';
@@ -22,15 +23,18 @@ import { refusal } from './jwks/refused-addresses.ts';
 import { JwksStore } from './jwks/store.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Observer } from './observe/observer.ts';
-import { ownPlace, ownUid } from './place.ts';
+import type { Taps } from './observe/taps.ts';
+import { ownPlace, ownSource, ownUid } from './place.ts';
 import { PolicyRecorder } from './policy/watch.ts';
 import { serveStream } from './serve.ts';
 import type { Source } from './source.ts';
 import { tcpChain } from './tcp-chain.ts';
 import { Told } from './told.ts';
+import { SpanExporters } from './trace/exporters.ts';
 import { type DialParts, dialEndpoint } from './upstream/dial.ts';
 import { type Chosen, Endpoints } from './upstream/endpoints.ts';
 import { Pool } from './upstream/pool.ts';
+import { post } from './upstream/post.ts';
 
 export type PlaneOptions = {
   readonly config: WaypointConfig;
@@ -39,6 +43,8 @@ export type PlaneOptions = {
   /** Our own key and certificate; waits for the first one within its own deadline. */
   readonly material: (signal?: AbortSignal) => Promise<TlsMaterial>;
   readonly revocations?: Revocations;
+  /** Takes lines of access logs; default: standard output. */
+  readonly accessLog?: (line: string) => void;
   /** As {@link Told} wants them. */
   readonly demand: (name: string) => Promise<void>;
   readonly release: (names: Iterable<string>) => void;
@@ -48,6 +54,8 @@ export interface Plane extends AsyncDisposable {
   readonly told: Told;
   /** Why requests were denied. */
   readonly receipts: Receipts;
+  /** Who watches requests live. */
+  readonly taps: Taps;
   /** Where tunnels are accepted. */
   readonly port: number;
   /** Serves one stream, however it came: through a tunnel, or made by whoever measures and tests. Never rejects. */
@@ -70,7 +78,6 @@ export function startPlane(o: PlaneOptions): Plane {
   const client = createHboneClient({ implementation, ...(revocations && { revocations }) });
   const nameServer = openNameServer();
   const hostnames = new Hostnames({ lookUp: nameServer.lookUp, families: config.ipv6 ? [4, 6] : [4], now });
-  const observer = new Observer(log.scope('access'), registry);
   const live = new LiveStreams();
   const receipts = new Receipts({ now: Date.now, random: Math.random });
 
@@ -106,6 +113,28 @@ export function startPlane(o: PlaneOptions): Plane {
   const dial = (chosen: Chosen, source: Source) => dialEndpoint(dialParts, chosen, source, source.ip);
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
+  const postParts = { endpoints, pool, source: ownSource(fallback) };
+  const exporters = new SpanExporters({
+    resource: { 'service.name': `${config.pod.serviceAccount}.${config.pod.namespace}` },
+    clock: systemClock,
+    log: log.scope('trace'),
+    spans: registry.counter('ambit_trace_spans', 'Spans, by what became of them (unstable).', ['outcome']),
+    postTo: ({ service, port, path, headers }) => {
+      const fields = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+      const to = { service, port, path, headers: { ...fields, 'content-type': 'application/json' } };
+      return (body, signal) => post(postParts, to, body, signal);
+    },
+  });
+  const observer = new Observer({
+    log: log.scope('access'),
+    registry,
+    write: o.accessLog ?? standardOutput(),
+    always: config.accessLog === 'off' ? [] : [{ encoding: config.accessLog, format: '' }],
+    exporterOf: (tracing) => exporters.of(tracing),
+    gateway: () => told.gateway,
+    wallClock: Date.now,
+    env: (name) => process.env[name],
+  });
   const watch = new PolicyRecorder(receipts, registry);
   const fetcher = openFetcher({ refusal });
   const store = new JwksStore({
@@ -117,7 +146,7 @@ export function startPlane(o: PlaneOptions): Plane {
     endpoints,
     pool,
     now,
-    observer,
+    observerOf: (of: ChainConfig) => observer.requests(of),
     onBug,
     watch,
     receiptHeader: config.receiptHeader,
@@ -168,6 +197,8 @@ export function startPlane(o: PlaneOptions): Plane {
     pool.drain();
     gone.abort(new MeshError('DRAINED', 'the waypoint is stopping'));
     await served;
+    observer.taps.close();
+    exporters[Symbol.dispose]();
     pool.cut();
     await client[Symbol.asyncDispose]();
     await fetcher[Symbol.asyncDispose]();
@@ -182,6 +213,7 @@ export function startPlane(o: PlaneOptions): Plane {
   return {
     told,
     receipts,
+    taps: observer.taps,
     port,
     serve: (request) => serveStream(parts, request),
     drain,

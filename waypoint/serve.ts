@@ -39,7 +39,8 @@ export type TcpOutcome = {
 export interface StreamObserver {
   /** A CONNECT that was not answered with 200. */
   refused(request: ConnectRequest, status: number, why: string): void;
-  tcpOpened(source: Source, served: Served): void;
+  /** Told once for each connection, before it is closed; `to` is where it goes, if it got that far. */
+  tcpOpened(source: Source, served: Served, to: Chosen | undefined): void;
   tcpClosed(source: Source, served: Served, outcome: TcpOutcome): void;
   /** A request that was no request. */
   malformed(source: Source, served: Served, refusal: Refusal): void;
@@ -105,10 +106,15 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   const { chains, endpoints, observer, now, dial, live } = parts;
   let opening = first;
   const startedAt = now();
-  observer.tcpOpened(source, served);
   const counters = { sent: 0, received: 0 };
   let to: Chosen | undefined;
+  let isCounted = false;
+  const opened = () => {
+    if (!isCounted) observer.tcpOpened(source, served, to);
+    isCounted = true;
+  };
   const finish = (flags: string, details: string) => {
+    opened();
     if (to !== undefined) endpoints.done(to);
     const { received: bytesReceived, sent: bytesSent } = counters;
     const outcome = { bytesReceived, bytesSent, durationMs: now() - startedAt, flags, details, to };
@@ -139,6 +145,7 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   } catch (error) {
     return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
   }
+  opened();
   const down = opening.kind === 'unanswered' ? opening.request.respond(200) : opening.detected.leg;
   if (opening.kind === 'answered' && opening.detected.first.length > 0) {
     counters.received += opening.detected.first.length;

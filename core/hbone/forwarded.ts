@@ -42,6 +42,11 @@ export function newTraceId(): string {
   return randomHex(16);
 }
 
+/** 16 hex digits. */
+export function newSpanId(): string {
+  return randomHex(8);
+}
+
 export function formatTraceparent(traceId: string): string {
   return `00-${traceId}-${randomHex(8)}-00`;
 }

@@ -4,7 +4,7 @@ export type { FloodKind } from '../h2/index.ts';
 export { type Baggage, formatBaggage, parseBaggage } from './baggage.ts';
 export { type Choice, chooseHbone, createHboneClient, createHboneServer } from './create.ts';
 export { HboneError, type HboneErrorCode } from './errors.ts';
-export { formatForwarded, formatTraceparent, forwardedHost, newTraceId, traceIdOf } from './forwarded.ts';
+export { formatForwarded, formatTraceparent, forwardedHost, newSpanId, newTraceId, traceIdOf } from './forwarded.ts';
 export { connectInProcess, type InProcessCall } from './in-process.ts';
 export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';

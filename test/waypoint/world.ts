@@ -83,12 +83,14 @@ export class WaypointWorld implements AsyncDisposable {
       INSTANCE_IP: '127.0.0.1',
       AMBIT_WAYPOINT_PORT: '0',
       AMBIT_WAYPOINT_DETECTION_TIMEOUT: '300ms',
+      AMBIT_WAYPOINT_ACCESS_LOG: 'json',
       ...o.env,
     };
     this.plane = startPlane({
       config: parseConfig({ env, readFile: () => undefined }),
       log: createLogger({ format: 'plain', level: 'debug', root: 'waypoint', write: (line) => this.logs.push(line) }),
       registry: this.registry,
+      accessLog: (line) => this.logs.push(line),
       material: async () => material,
       demand: async (name) => this.#send(this.#addressesOf(name)),
       release: () => {},

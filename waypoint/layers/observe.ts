@@ -1,7 +1,9 @@
 /** The outermost layer: sees every request begin and end, and tells whoever counts, logs and traces. */
 import type { HttpError } from '../../core/http/index.ts';
 import type { Exchange, Layer } from '../exchange.ts';
-import { TrackedBody } from '../tracked-body.ts';
+import { messagesIn, watched } from '../observe/grpc-messages.ts';
+import { isGrpc } from '../reply.ts';
+import type { TrackedBody } from '../tracked-body.ts';
 
 /** How a request ended. */
 export type Outcome = {
@@ -10,6 +12,12 @@ export type Outcome = {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly durationMs: number;
+  /** Since its start, until the head of the answer came. */
+  readonly headMs: number;
+  /** Whether it said that it is gRPC; then messages of both bodies are counted. */
+  readonly isGrpc: boolean;
+  readonly requestMessages: number;
+  readonly responseMessages: number;
   /** Of the answer, or of what went wrong while it was on its way. */
   readonly error: HttpError | undefined;
   /** `grpc-status` of trailers, or of the head where there are none. */
@@ -25,24 +33,28 @@ export interface RequestObserver {
 export function observe(observer: RequestObserver, now: () => number): Layer {
   return (next) => async (x) => {
     observer.started(x);
-    const received = new TrackedBody(x.body, () => {});
+    const grpc = isGrpc(x.request);
+    const received = watched(x.body, grpc, () => {});
     if (x.body.length !== 0) x.body = received;
-    const finish = (status: number, sent: number, error?: HttpError, grpcStatus?: string) =>
+    const response = await next(x); // answerErrors is further in: this does not reject
+    const { status } = response;
+    const headMs = now() - x.startedAt;
+    const inHead = response.headers.first('grpc-status');
+    const sent: TrackedBody = watched(response.body, grpc, ({ error, trailers }) =>
       observer.finished(x, {
         status,
         bytesReceived: received.bytes,
-        bytesSent: sent,
+        bytesSent: sent.bytes,
         durationMs: now() - x.startedAt,
+        headMs,
         error,
-        grpcStatus,
-      });
-    const response = await next(x); // answerErrors is further in: this does not reject
-    const { status } = response;
-    const inHead = response.headers.first('grpc-status');
-    const tracked: TrackedBody = new TrackedBody(response.body, ({ error, trailers }) =>
-      finish(status, tracked.bytes, error, trailers?.first('grpc-status') ?? inHead),
+        grpcStatus: trailers?.first('grpc-status') ?? inHead,
+        isGrpc: grpc,
+        requestMessages: messagesIn(received),
+        responseMessages: messagesIn(sent),
+      }),
     );
-    response.body = tracked;
+    response.body = sent;
     return response;
   };
 }
