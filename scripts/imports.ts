@@ -34,6 +34,7 @@ const coreMayImport: Readonly<Record<string, readonly string[]>> = {
   http: ['h2', 'hbone', 'net', 'time'],
   xds: ['identity', 'telemetry', 'net'],
   zds: ['net'],
+  threads: ['hbone', 'net', 'telemetry'],
   certificates: ['hbone', 'identity', 'telemetry', 'time'],
   kube: ['config', 'telemetry'],
 };

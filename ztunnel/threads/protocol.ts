@@ -2,12 +2,12 @@
 import type { TlsMaterial } from '../../core/hbone/index.ts';
 import type { DescriptorLedger } from '../../core/net/index.ts';
 import type { LogFormat, Receipt, SeriesDelta } from '../../core/telemetry/index.ts';
+import type { Call } from '../../core/threads/index.ts';
 import type { Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
 import type { DataConfig, PodInfo } from '../data/index.ts';
 import type { DnsConfig } from '../dns/index.ts';
 import type { Flows, PodConnections } from './data-plane.ts';
-import type { Call } from './link.ts';
 
 /** What a worker starts with. */
 export type WorkerSettings = {

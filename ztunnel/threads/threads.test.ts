@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { TlsMaterial } from '../../core/hbone/index.ts';
+import { type Call, Link, MaterialCache } from '../../core/threads/index.ts';
 import { MeshError, type SpiffeId } from '../../mesh/index.ts';
 import { type ThreadSettings, workerThreads } from './count.ts';
-import { type Call, Link } from './link.ts';
-import { MaterialCache } from './material-cache.ts';
 import { mergeFlows, newestFirst } from './merge.ts';
 import { emptiest } from './spread.ts';
 

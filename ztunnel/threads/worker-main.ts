@@ -3,13 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { RevocationFile } from '../../core/certificates/index.ts';
 import { keepLedger, NetnsRef } from '../../core/net/index.ts';
 import { createLogger, describeError, gathered, Registry } from '../../core/telemetry/index.ts';
+import { Link, MaterialCache } from '../../core/threads/index.ts';
 import { systemClock } from '../../core/time/index.ts';
 import { MeshError, View } from '../../mesh/index.ts';
 import { MeshState } from '../mesh-state.ts';
 import type { ServedPod } from './data-plane.ts';
-import { Link } from './link.ts';
 import { LocalDataPlane } from './local.ts';
-import { MaterialCache } from './material-cache.ts';
 import type { MainCalls, PodAt, WorkerCalls, WorkerSettings } from './protocol.ts';
 
 if (parentPort === null) throw new MeshError('INTERNAL', 'this is the program of a worker thread');

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TlsMaterial } from '../../core/hbone/index.ts';
 import type { NetnsRef } from '../../core/net/index.ts';
 import { describeError, type LogFormat, type Logger, type Receipt, type Registry } from '../../core/telemetry/index.ts';
+import { type Death, entryBeside, WorkerThread as Thread } from '../../core/threads/index.ts';
 import { ADDRESS_TYPE, type Rejection, type Update } from '../../core/xds/index.ts';
 import { MeshError, type SpiffeId } from '../../mesh/index.ts';
 import type { DataConfig, PodInfo } from '../data/index.ts';
@@ -16,9 +17,8 @@ import { tcpMetrics } from '../observe/metrics.ts';
 import type { DataPlane, Flows, ServedPod } from './data-plane.ts';
 import { measureLag } from './lag.ts';
 import { mergeConnections, mergeFlows, newestFirst } from './merge.ts';
-import type { PodAt } from './protocol.ts';
+import type { MainCalls, PodAt, WorkerCalls, WorkerSettings } from './protocol.ts';
 import { emptiest } from './spread.ts';
-import { type Death, WorkerThread } from './worker-thread.ts';
 
 export type WorkersOptions = {
   readonly threads: number;
@@ -38,6 +38,10 @@ export type WorkersOptions = {
   readonly logAllowed: boolean;
   readonly crlPath: string | undefined;
 };
+
+type WorkerThread = Thread<WorkerCalls, MainCalls>;
+
+const ENTRY = entryBeside(import.meta.url, 'worker-main');
 
 /** One of the places for a worker, with the pods that belong there. */
 type Slot = {
@@ -166,19 +170,22 @@ export class WorkerDataPlane implements DataPlane {
   #spawn(thread: string, slot: () => Slot): WorkerThread {
     const { data, dns, network, localNode, logAllowed, crlPath, logFormat, logLevel, log, write, material, registry } =
       this.#options;
-    return new WorkerThread({
-      settings: {
-        thread,
-        data,
-        dns,
-        network,
-        localNode,
-        logAllowed,
-        crlPath,
-        logFormat,
-        logLevel,
-        levels: String(log.filter),
-      },
+    const settings: Omit<WorkerSettings, 'descriptors'> = {
+      thread,
+      data,
+      dns,
+      network,
+      localNode,
+      logAllowed,
+      crlPath,
+      logFormat,
+      logLevel,
+      levels: String(log.filter),
+    };
+    return new Thread<WorkerCalls, MainCalls>({
+      entry: ENTRY,
+      name: `pods ${thread}`,
+      settings,
       registry,
       handlers: { lines: write, material },
       onDeath: (death) => this.#replace(slot(), death),

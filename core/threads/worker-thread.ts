@@ -1,27 +1,44 @@
 /** One worker as the main thread sees it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { closeLeftBehind, newLedger } from '../../core/net/index.ts';
-import type { Registry, SeriesDelta } from '../../core/telemetry/index.ts';
 import { MeshError } from '../../mesh/index.ts';
-import { type Handlers, Link } from './link.ts';
-import type { MainCalls, WorkerCalls, WorkerSettings } from './protocol.ts';
+import { closeLeftBehind, type DescriptorLedger, newLedger } from '../net/index.ts';
+import type { Registry, SeriesDelta } from '../telemetry/index.ts';
+import { type Call, type Calls, type Handlers, Link } from './link.ts';
 
 /** What a dying worker was last heard to say, and how many descriptors were closed after it. */
 export type Death = { readonly why: string; readonly descriptors: number };
 
-export type WorkerThreadOptions = {
-  readonly settings: Omit<WorkerSettings, 'descriptors'>;
+/** What every worker answers. */
+export type AnyWorkerCalls = Calls & {
+  /** What its numbers have grown by since it was asked before. */
+  readonly collect: Call<undefined, readonly SeriesDelta[]>;
+  /** It serves nobody any more; the thread ends. */
+  readonly end: Call<undefined, void>;
+};
+
+/** What every worker starts with: the record of descriptors that it must keep ({@link keepLedger}). */
+export type AnySettings = { readonly descriptors: DescriptorLedger };
+
+export type WorkerThreadOptions<MainCalls extends Calls> = {
+  /** Its program. */
+  readonly entry: URL;
+  /** For logs and for tools that list threads. */
+  readonly name: string;
+  /** What it starts with, beside {@link AnySettings}; copied. */
+  readonly settings: object;
   readonly registry: Registry;
   readonly handlers: Handlers<MainCalls>;
   /** It ended without being asked. Its descriptors are closed, and it is no longer in the gauges. */
   readonly onDeath: (death: Death) => void;
 };
 
-/** Beside this module: as source, or both in the bundle. */
-const ENTRY = new URL(`./worker-main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+/** The program of a worker that stands beside a module: as source, or both in the bundle. */
+export function entryBeside(moduleUrl: string, name: string): URL {
+  return new URL(`./${name}${moduleUrl.endsWith('.ts') ? '.ts' : '.js'}`, moduleUrl);
+}
 
-export class WorkerThread {
+export class WorkerThread<WorkerCalls extends AnyWorkerCalls, MainCalls extends Calls> {
   readonly link: Link<WorkerCalls, MainCalls>;
   readonly #worker: Worker;
   readonly #registry: Registry;
@@ -29,12 +46,12 @@ export class WorkerThread {
   readonly #gauges = new Map<string, SeriesDelta>();
   #ending = false;
 
-  constructor({ settings, registry, handlers, onDeath }: WorkerThreadOptions) {
+  constructor({ entry, name, settings, registry, handlers, onDeath }: WorkerThreadOptions<MainCalls>) {
     const descriptors = newLedger();
     this.#registry = registry;
-    this.#worker = new Worker(ENTRY, {
+    this.#worker = new Worker(entry, {
       workerData: { ...settings, descriptors },
-      name: `pods ${settings.thread}`,
+      name,
       trackUnmanagedFds: false, // our record has them, and those that did not come from node:fs
     });
     this.link = new Link((message) => this.#worker.postMessage(message), handlers);
@@ -44,7 +61,7 @@ export class WorkerThread {
       why = error instanceof Error ? error.message : String(error);
     });
     this.#worker.once('exit', (code) => {
-      this.link.break(new MeshError('WORKER_DIED', `thread ${settings.thread} is gone: ${why}, exit code ${code}`));
+      this.link.break(new MeshError('WORKER_DIED', `thread ${name} is gone: ${why}, exit code ${code}`));
       const left = closeLeftBehind(descriptors);
       this.#takeBackGauges();
       if (!this.#ending) onDeath({ why, descriptors: left });

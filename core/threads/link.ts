@@ -1,11 +1,12 @@
 /** Questions and answers between two threads, over one port. */
-import { describeError } from '../../core/telemetry/index.ts';
+
 import { MeshError, type MeshErrorCode } from '../../mesh/index.ts';
+import { describeError } from '../telemetry/index.ts';
 
 /** One kind of question: what it is asked with, and what is answered. */
 export type Call<Parameter, Result> = readonly [Parameter, Result];
 
-type Calls = { readonly [name: string]: Call<unknown, unknown> };
+export type Calls = { readonly [name: string]: Call<unknown, unknown> };
 
 export type Handlers<C extends Calls> = {
   readonly [N in keyof C]: (parameter: C[N][0]) => C[N][1] | Promise<C[N][1]>;

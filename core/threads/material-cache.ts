@@ -1,6 +1,7 @@
 /** A worker's certificates: one object for each identity, since TLS contexts are kept by it. */
-import type { TlsMaterial } from '../../core/hbone/index.ts';
+
 import type { SpiffeId } from '../../mesh/index.ts';
+import type { TlsMaterial } from '../hbone/index.ts';
 
 export class MaterialCache {
   readonly #ask: (identity: SpiffeId) => Promise<TlsMaterial>;
