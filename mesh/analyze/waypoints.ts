@@ -93,7 +93,7 @@ function unfulfilledWish(
   const owner = world.pods.find((pod) => pod.object === wisher)?.owner;
   return finding(code, owner ?? refOf(wisher), {
     field: owner === undefined ? USE : podField(owner, USE),
-    message: `${message}: calls go on without it, or are denied where L7 policies are about them`,
+    message,
     fix: FIXES[reason] ?? 'use another waypoint',
     ...(gateway && { related: [refOf(gateway)] }),
   });

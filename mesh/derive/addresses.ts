@@ -1,6 +1,6 @@
 /** From the facts of one object, and what is around it, to the workloads and services that it amounts to. */
 import type { MeshConfig, Visibility } from '../kube-object.ts';
-import type { Address, Service, Workload } from '../model.ts';
+import { type Address, type Service, serviceKey, type Workload } from '../model.ts';
 import type { OwnerKind } from './dependents.ts';
 import { sliceWorkloads } from './endpoint-slice.ts';
 import { gatewayAddress } from './gateway.ts';
@@ -12,9 +12,10 @@ import type { Condition, Outputs } from './outputs.ts';
 import { podWorkload } from './pod.ts';
 import type { Policies } from './policies.ts';
 import type { Labels } from './read.ts';
+import type { Requirements } from './require-waypoint.ts';
 import type { ServiceEntryFacts } from './service-entry.ts';
 import { entryWorkloads, hostService } from './service-entry-resources.ts';
-import { boundCondition, serviceWaypoint, WAYPOINT_BOUND } from './service-waypoint.ts';
+import { boundCondition, serviceWaypoint, WAYPOINT_BOUND, WITHOUT_WAYPOINT } from './service-waypoint.ts';
 import { type WaypointWish, waypointWish } from './waypoint-wish.ts';
 import type { WaypointBinding, Waypoints } from './waypoints.ts';
 import { entryWorkload } from './workload-entry.ts';
@@ -33,6 +34,7 @@ export type AddressParts = {
   readonly memberships: Memberships;
   readonly waypoints: Waypoints;
   readonly policies: Policies;
+  readonly requirements: Requirements;
   readonly outputs: Outputs;
 };
 
@@ -73,11 +75,14 @@ export class Addresses {
     const served = waypoints.served(pod.namespace, pod.labels);
     const { namespace, waypoint } = pod;
     const binding = served === undefined ? waypoints.bind({ namespace, waypoint, traffic: 'workload' }) : undefined;
-    if (binding?.kind === 'unbound') this.#unbound.set(key, binding);
+    if (binding?.kind === 'unbound') {
+      this.#unbound.set(key, { reason: binding.reason, message: `${binding.message}; ${WITHOUT_WAYPOINT}` });
+    }
+    const services = memberships.of(pod);
     const around = {
-      ...this.#around(pod.namespace, pod.labels),
+      ...this.#around(pod.namespace, pod.labels, services),
       locality: inputs.nodes.get(pod.node),
-      services: memberships.of(pod),
+      services,
       waypoint: binding && addressOf(binding, this.network()),
       applicationTunnel: served?.tunnel,
     };
@@ -107,10 +112,11 @@ export class Addresses {
     if (entry === undefined) return [];
     const { namespace, waypoint } = entry;
     const binding = waypoints.bind({ namespace, waypoint, traffic: 'workload' });
-    outputs.setCondition(entry.target, WAYPOINT_BOUND, boundCondition(binding, false));
+    outputs.setCondition(entry.target, WAYPOINT_BOUND, boundCondition(binding, { ingress: false, isRequired: false }));
+    const services = memberships.of(entry);
     const around = {
-      ...this.#around(namespace, entry.labels),
-      services: memberships.of(entry),
+      ...this.#around(namespace, entry.labels, services),
+      services,
       waypoint: addressOf(binding, this.network()),
     };
     return workloads(entryWorkload(entry, around));
@@ -133,7 +139,8 @@ export class Addresses {
       const canonical = hosts.isCanonical(entry, host);
       return asAddress(hostService(entry, host, { network, inherited, canonical, visibility, waypoint }));
     });
-    const around = this.#around(entry.namespace, entry.labels);
+    const keys = new Map(served.map((hostname) => [serviceKey({ namespace: entry.namespace, hostname }), true]));
+    const around = this.#around(entry.namespace, entry.labels, keys);
     const endpoints = entryWorkloads(entry, {
       config: config(),
       hosts: served,
@@ -142,13 +149,18 @@ export class Addresses {
     return [...hostServices, ...workloads(...endpoints)];
   }
 
-  #around(namespace: string, labels: Labels): Omit<WorkloadSurroundings, 'services' | 'waypoint'> {
-    const { config, policies } = this.#parts;
+  /** `services`: those that it is an endpoint of, by `namespace/hostname`. */
+  #around(
+    namespace: string,
+    labels: Labels,
+    services: ReadonlyMap<string, unknown>,
+  ): Omit<WorkloadSurroundings, 'services' | 'waypoint'> {
+    const { config, policies, requirements } = this.#parts;
     return {
       config: config(),
       network: this.network(),
       locality: undefined,
-      authorizationPolicies: policies.naming(namespace, labels),
+      authorizationPolicies: [...policies.naming(namespace, labels), ...requirements.naming(services)],
       applicationTunnel: undefined,
     };
   }
@@ -159,11 +171,15 @@ export class Addresses {
 
   /** Also says in a condition of the object what became of its wish. */
   #serviceWaypoint(service: ServiceFacts | ServiceEntryFacts, isPrivate = false) {
-    const { inputs, outputs, waypoints } = this.#parts;
+    const { inputs, outputs, requirements, waypoints } = this.#parts;
     const { namespace, target, waypoint } = service;
     const binding = waypoints.bind({ namespace, waypoint, traffic: 'service', isPrivate });
     const ingress = service.ingress ?? inputs.namespaces.get(namespace)?.ingress ?? false;
-    outputs.setCondition(target, WAYPOINT_BOUND, boundCondition(binding, ingress));
+    outputs.setCondition(
+      target,
+      WAYPOINT_BOUND,
+      boundCondition(binding, { ingress, isRequired: requirements.isRequired(service) }),
+    );
     return serviceWaypoint(binding, this.network(), ingress);
   }
 }

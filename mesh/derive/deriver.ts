@@ -14,7 +14,7 @@ import { type NotedKind, Routes } from '../route/derive/routes.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
 import type { Collection } from './collection.ts';
-import { followDependents, type OwnerKind } from './dependents.ts';
+import { endpointsOf, followDependents, followEndpointPorts, type OwnerKind, usersOf } from './dependents.ts';
 import { Discovered, isDiscovered } from './discovered.ts';
 import { readSlice } from './endpoint-slice.ts';
 import { readGateway, readGatewayClass } from './gateway.ts';
@@ -28,6 +28,7 @@ import { readPod } from './pod.ts';
 import { Policies } from './policies.ts';
 import { stateOfTarget, type TargetStateParts } from './policy-target-states.ts';
 import type { Reading } from './read.ts';
+import { Requirements, WAYPOINT_REQUIRED } from './require-waypoint.ts';
 import { isOfRevision } from './revision.ts';
 import { routeSurroundings } from './route-surroundings.ts';
 import { readServiceEntry } from './service-entry.ts';
@@ -39,7 +40,7 @@ import { readWorkloadEntry } from './workload-entry.ts';
 /** Why an object could not be taken; absent where it could. */
 const ACCEPTED = 'ambit.io/Accepted';
 /** Conditions that stand only on objects that could be read. */
-const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING];
+const DERIVED_CONDITIONS = [WAYPOINT_BOUND, VISIBILITY_APPLIED, WAYPOINT_MISSING, WAYPOINT_REQUIRED];
 
 const NAMESPACE_KIND = '/Namespace';
 /** ztunnels see no tokens, and waypoints obey only targetRefs. */
@@ -64,6 +65,9 @@ export class Deriver {
   readonly #routes: Routes;
   readonly #httpPolicies: HttpPolicies;
   readonly #targetStates: TargetStateParts;
+  readonly #requirements: Requirements;
+  /** Whose waypoint may be required now, or on other ports, beside those that are dirty themselves. */
+  readonly #toRequire = { Service: new Set<string>(), ServiceEntry: new Set<string>() };
   /** Policies for waypoints whose condition may be another now, by kind and name. */
   readonly #dirtyPolicies = new Map<string, HeldPolicy>();
   readonly #notes: ReadonlyMap<string, Note>;
@@ -89,7 +93,6 @@ export class Deriver {
     const memberships = new Memberships(inputs, hosts, current);
     const waypoints = new Waypoints(inputs);
     const policies = this.#policies;
-    this.#addresses = new Addresses({ config: current, inputs, outputs, hosts, memberships, waypoints, policies });
     const routes = new Routes(routeSurroundings({ config: current, inputs, hosts, waypoints }));
     routes.follow(({ kind, namespace, name }) => this.#dirty[kind].add(`${namespace}/${name}`));
     this.#routes = routes;
@@ -97,6 +100,18 @@ export class Deriver {
       for (const host of [...(old?.hosts ?? []), ...(next?.hosts ?? [])]) routes.hostChanged(host);
     });
     const httpPolicies = new HttpPolicies(config);
+    const requirements = new Requirements({ config: current, inputs, outputs, hosts, waypoints, httpPolicies });
+    this.#requirements = requirements;
+    this.#addresses = new Addresses({
+      config: current,
+      inputs,
+      outputs,
+      hosts,
+      memberships,
+      waypoints,
+      policies,
+      requirements,
+    });
     httpPolicies.follow((target) => this.#markTarget(target));
     inputs.gatewayClasses.follow(({ key }) => this.#lookAtPolicies({ kind: 'GatewayClass', namespace: '', name: key }));
     this.#httpPolicies = httpPolicies;
@@ -117,6 +132,7 @@ export class Deriver {
       destinationRules,
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
+    followEndpointPorts(inputs, (kind, key) => this.#toRequire[kind].add(key));
     this.#notes = new Map<string, Note>([
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
       ['/Service', this.#into(inputs.services, readService)],
@@ -254,10 +270,21 @@ export class Deriver {
     if (object !== undefined) this.#outputs.setCondition(object, WAYPOINT_ACCEPTED, otherwise);
   }
 
-  /** What is attached to a target has changed: so does what waypoints are told. */
+  /** What is attached to a target has changed: so does what waypoints are told, and which of them are required. */
   #markTarget({ kind, namespace, name }: PolicyTarget): void {
-    if (kind !== 'GatewayClass') this.#dirty[kind].add(`${namespace}/${name}`);
-    else for (const key of this.#inputs.gateways.keys()) this.#dirty.Gateway.add(key);
+    const { gateways, services, serviceEntries } = this.#inputs;
+    const key = `${namespace}/${name}`;
+    if (kind !== 'GatewayClass') this.#dirty[kind].add(key);
+    else for (const gateway of gateways.keys()) this.#dirty.Gateway.add(gateway);
+    if (kind === 'Gateway') {
+      for (const user of usersOf(this.#inputs, key)) {
+        if (user.kind === 'Service' || user.kind === 'ServiceEntry') this.#toRequire[user.kind].add(user.key);
+      }
+    }
+    if (kind === 'GatewayClass') {
+      for (const service of services.keys()) this.#toRequire.Service.add(service);
+      for (const entry of serviceEntries.keys()) this.#toRequire.ServiceEntry.add(entry);
+    }
   }
 
   /** A target, or what it is bound to, has changed: so may what its policies say of themselves. */
@@ -292,6 +319,7 @@ export class Deriver {
   #derive(): Delta {
     this.#policies.derive();
     this.#lookAtRoutes();
+    this.#lookAtRequirements();
     for (const kind of Object.keys(this.#dirty) as OwnerKind[]) {
       for (const key of this.#dirty[kind]) {
         const owner = `${kind} ${key}`;
@@ -309,6 +337,21 @@ export class Deriver {
     }
     this.#dirtyPolicies.clear();
     return { ...this.#outputs.take(), routes: this.#routes.takeStatuses() };
+  }
+
+  /** Before addresses, which name the policies: whose list is another now is computed again. */
+  #lookAtRequirements(): void {
+    for (const kind of ['Service', 'ServiceEntry'] as const) {
+      for (const key of new Set([...this.#dirty[kind], ...this.#toRequire[kind]])) {
+        if (!this.#requirements.derive(kind, key)) continue;
+        this.#dirty[kind].add(key);
+        const facts = kind === 'Service' ? this.#inputs.services.get(key) : this.#inputs.serviceEntries.get(key);
+        for (const endpoint of facts === undefined ? [] : endpointsOf(this.#inputs, facts)) {
+          this.#dirty[endpoint.kind].add(endpoint.key);
+        }
+      }
+      this.#toRequire[kind].clear();
+    }
   }
 
   /** Of what changed, routes may make something else, for themselves and for the services that they are about. */

@@ -7,6 +7,8 @@ import { type Fields, fields, type Labels, labelsOf, list, portNumber, type Read
 
 const WAYPOINT_FOR = 'istio.io/waypoint-for';
 const INBOUND_BINDING = 'ambient.istio.io/waypoint-inbound-binding';
+const SERVICE_ACCOUNT = 'gateway.istio.io/service-account';
+const NAME_OVERRIDE = 'gateway.istio.io/name-override';
 /** Every waypoint is reached here, whatever its listeners say. */
 const HBONE_PORT = 15_008;
 
@@ -16,6 +18,8 @@ export type GatewayFacts = {
   readonly name: string;
   readonly namespace: string;
   readonly className: string;
+  /** The service account, in its namespace, that its pods run as. */
+  readonly account: string;
   /** The first of each kind that its status names; with neither it can not be used yet. */
   readonly hostname: string | undefined;
   readonly ip: IpAddress | undefined;
@@ -41,6 +45,7 @@ export type GatewayClassFacts = { readonly settings: WaypointSettings };
 
 export function readGateway(object: KubeObject): Reading<GatewayFacts> {
   const { name, namespace = '' } = object.metadata;
+  const annotations = labelsOf(object.metadata.annotations);
   const spec = fields(object['spec']);
   const addresses = list(fields(object['status'])['addresses']).map(fields);
   const hostnames = addresses.filter(({ type }) => type === 'Hostname').map(({ value }) => text(value));
@@ -50,6 +55,7 @@ export function readGateway(object: KubeObject): Reading<GatewayFacts> {
     name,
     namespace,
     className: text(spec['gatewayClassName']),
+    account: annotations[SERVICE_ACCOUNT] || annotations[NAME_OVERRIDE] || name,
     hostname: hostnames.find((hostname) => hostname !== ''),
     ip: ips[0],
     settings: settingsOf(object),

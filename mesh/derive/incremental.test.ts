@@ -67,6 +67,7 @@ function randomObject(random: () => number): KubeObject {
   });
   const annotations = () =>
     maybe({ 'istio.io/use-waypoint-canary-weight': one('10', 'bad') }) as Record<string, string>;
+  const optOut = () => (random() < 0.2 ? { 'ambit.io/require-waypoint': 'false' } : {}) as Record<string, string>;
   const revision = () => (random() < 0.1 ? { 'istio.io/rev': one('default', 'other') } : {});
   const endpoint = () => ({
     ...one({ address: one('192.0.2.7', '192.0.2.8') }, { address: 'vm.example.com' }, { network: 'n9' }, {}),
@@ -86,7 +87,10 @@ function randomObject(random: () => number): KubeObject {
         ports: [{ name: 'web', number: 80, protocol: 'HTTP' }],
       };
       const status = maybe({ status: { addresses: [{ host: hosts[0], value: one('240.240.0.1', '2001:2::1') }] } });
-      const meta = { labels: { ...labels(), ...waypoint(), ...revision() }, annotations: annotations() };
+      const meta = {
+        labels: { ...labels(), ...waypoint(), ...revision() },
+        annotations: { ...annotations(), ...optOut() },
+      };
       return serviceEntry(path('e', 'f'), spec, meta, status, Math.floor(random() * 3));
     }
     case 'machine': {
@@ -103,10 +107,10 @@ function randomObject(random: () => number): KubeObject {
         className: one('c1', 'c2', 'istio-waypoint'),
         addresses: one([], ['10.4.0.1'], ['w.example.com'], ['w.example.com', '10.4.0.1']),
         labels: maybe({ 'istio.io/waypoint-for': one('service', 'workload', 'all', 'none') }) as Record<string, string>,
-        annotations: maybe({ 'ambient.istio.io/waypoint-inbound-binding': one('PROXY/15088', 'bad') }) as Record<
-          string,
-          string
-        >,
+        annotations: {
+          ...maybe({ 'ambient.istio.io/waypoint-inbound-binding': one('PROXY/15088', 'bad') }),
+          ...maybe({ 'gateway.istio.io/service-account': one('a', 'b') }),
+        } as Record<string, string>,
         listeners: [{ port: 15_008, protocol: 'HBONE', allowedRoutes: { namespaces: from } }],
       });
     }
@@ -161,7 +165,7 @@ function randomObject(random: () => number): KubeObject {
           ...maybe({ type: one('ClusterIP', 'ExternalName') }),
           ports: [{ name: 'web', port: 80, targetPort: one<string | number>('web', 8080) }],
         },
-        { labels: waypoint() },
+        { labels: waypoint(), annotations: optOut() },
       );
     case 'slice': {
       const target = { kind: 'Pod', name: one('a', 'b'), uid: one('u1', 'u2', '') };
@@ -194,7 +198,9 @@ function randomObject(random: () => number): KubeObject {
       const action = one('ALLOW', 'DENY', 'AUDIT', 'CUSTOM');
       const provider = action === 'CUSTOM' ? { provider: { name: one('authz', 'none') } } : {};
       const attached = one<object>(scope(), { targetRefs: [target(), target()] });
-      return authorizationPolicy(path('p', 'q'), { ...attached, action, ...provider, rules });
+      const tried = (random() < 0.2 ? { 'istio.io/dry-run': 'true' } : {}) as Record<string, string>;
+      const spec = { ...attached, action, ...provider, rules };
+      return authorizationPolicy(path('p', 'q'), spec, { annotations: tried });
     }
     case 'tokens':
       return requestAuthentication(path('r', 's'), {
@@ -218,6 +224,7 @@ const routeKey = ({ object }: RouteStatus) => `${object.kind} ${object.metadata.
 const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 test('deriving step by step gives what deriving from scratch gives, for random histories', () => {
+  let requiring = 0;
   for (let seed = 1; seed <= 20; seed++) {
     const random = seeded(seed);
     let config: MeshConfig = { ...DEFAULT_MESH_CONFIG, revision: 'default' };
@@ -272,6 +279,10 @@ test('deriving step by step gives what deriving from scratch gives, for random h
       const all = scratch.applyAll(shuffled([...world.values()], random));
       assert.deepEqual(sorted(deriver.addresses), sorted(scratch.addresses), where);
       assert.deepEqual(sorted(deriver.authorizations), sorted(scratch.authorizations), where);
+      for (const a of scratch.addresses.values()) {
+        const named = a.kind === 'workload' ? a.workload.authorizationPolicies : [];
+        if (named.some((policy) => policy.includes('/ambit_require_waypoint_'))) requiring += 1;
+      }
       assert.deepEqual(sorted(deriver.waypoints), sorted(scratch.waypoints), where);
       assert.deepEqual(sorted(waypoints), sorted(deriver.waypoints), `deltas, ${where}`);
       assert.deepEqual(sorted(routes), sorted(new Map(all.routes.map((r) => [routeKey(r), r]))), `routes, ${where}`);
@@ -283,6 +294,7 @@ test('deriving step by step gives what deriving from scratch gives, for random h
       assert.deepEqual(sorted(conditions), sorted(said), `conditions, ${where}`);
     }
   }
+  assert.ok(requiring > 10, `only ${requiring} workloads required a waypoint`);
 });
 
 test('applying many objects at once gives what applying them one by one gives', () => {

@@ -17,7 +17,7 @@ import {
   text,
   texts,
 } from './read.ts';
-import { ingressWish, NO_WAYPOINT, type WaypointWish, waypointWish } from './waypoint-wish.ts';
+import { ingressWish, NO_WAYPOINT, requireWish, type WaypointWish, waypointWish } from './waypoint-wish.ts';
 
 /** The part of a service that comes of its waypoint. */
 export type ServiceWaypoint = Pick<Service, 'waypoint' | 'weightedWaypoints' | 'ingressUseWaypoint'>;
@@ -49,6 +49,8 @@ export type ServiceFacts = {
   readonly waypoint: WaypointWish | undefined;
   /** Whether ingress gateways are to send to the waypoint; undefined: the namespace decides. */
   readonly ingress: boolean | undefined;
+  /** Nobody may go around the waypoint, where policy hangs on it. */
+  readonly requiresWaypoint: boolean;
   readonly target: ConditionTarget;
 };
 
@@ -86,6 +88,7 @@ export function readService(object: KubeObject): Reading<ServiceFacts> {
       distribution: text(spec['trafficDistribution']) || labelsOf(annotations)[DISTRIBUTION_ANNOTATION],
       waypoint: MANAGED.has(labels['gateway.istio.io/managed'] ?? '') ? NO_WAYPOINT : waypointWish(labels, annotations),
       ingress: ingressWish(labels),
+      requiresWaypoint: requireWish(annotations),
     },
   };
 }

@@ -9,7 +9,7 @@ import { type EndpointFacts, isHostname, readEndpoint } from './endpoint.ts';
 import { type ConditionTarget, conditionTarget } from './outputs.ts';
 import { fields, invalid, type Labels, labelsOf, list, portNumber, type Reading, text, texts } from './read.ts';
 import { type Tunnel, tunnelOf } from './tunnel.ts';
-import { ingressWish, type WaypointWish, waypointWish } from './waypoint-wish.ts';
+import { ingressWish, requireWish, type WaypointWish, waypointWish } from './waypoint-wish.ts';
 
 export type ServiceEntryPort = {
   readonly name: string;
@@ -47,6 +47,8 @@ export type ServiceEntryFacts = {
   readonly distribution: string | undefined;
   readonly waypoint: WaypointWish | undefined;
   readonly ingress: boolean | undefined;
+  /** Nobody may go around the waypoint, where policy hangs on it. */
+  readonly requiresWaypoint: boolean;
   readonly tunnel: Tunnel;
   /** A waypoint is to try all addresses at once. */
   readonly racesConnects: boolean;
@@ -99,6 +101,7 @@ export function readServiceEntry(object: KubeObject): Reading<ServiceEntryFacts>
       distribution: labelsOf(annotations)[DISTRIBUTION_ANNOTATION],
       waypoint: waypointWish(labels, annotations),
       ingress: ingressWish(labels),
+      requiresWaypoint: requireWish(annotations),
       tunnel: tunnelOf(labels, annotations),
       racesConnects: labelsOf(annotations)['istio.io/connect-strategy'] === 'RACE_FIRST_TCP_CONNECT',
       allowsAllocation: labels['networking.istio.io/enable-autoallocate-ip'] !== 'false',

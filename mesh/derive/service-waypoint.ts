@@ -5,6 +5,8 @@ import type { Condition } from './outputs.ts';
 import type { WaypointBinding } from './waypoints.ts';
 
 export const WAYPOINT_BOUND = 'istio.io/WaypointBound';
+/** What becomes of those whose wish can not be fulfilled. */
+export const WITHOUT_WAYPOINT = 'traffic goes on without it';
 
 /** `ingress`: whether ingress gateways are to send to the waypoint, where there is one. */
 export function serviceWaypoint(binding: WaypointBinding, network: string, ingress: boolean): ServiceWaypoint {
@@ -23,9 +25,15 @@ export function serviceWaypoint(binding: WaypointBinding, network: string, ingre
 }
 
 /** Undefined where nobody asks for a waypoint. */
-export function boundCondition(binding: WaypointBinding, ingress: boolean): Condition | undefined {
+export function boundCondition(
+  binding: WaypointBinding,
+  { ingress, isRequired }: { readonly ingress: boolean; readonly isRequired: boolean },
+): Condition | undefined {
   if (binding.kind === 'none') return undefined;
-  if (binding.kind === 'unbound') return { status: 'False', reason: binding.reason, message: binding.message };
+  if (binding.kind === 'unbound') {
+    const meanwhile = isRequired ? 'its L7 policy requires it, so everybody is denied' : WITHOUT_WAYPOINT;
+    return { status: 'False', reason: binding.reason, message: `${binding.message}; ${meanwhile}` };
+  }
   const { gateway, canary } = binding;
   const sentences = [`bound to waypoint ${gateway.key}`];
   if (canary?.kind === 'canary') sentences.push(`${canary.weight} percent go to canary ${canary.gateway.key}`);

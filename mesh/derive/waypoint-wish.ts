@@ -61,3 +61,10 @@ export function ingressWish(labels: Labels): boolean | undefined {
   if (written === undefined) return undefined;
   return TRUE.has(written) ? true : FALSE.has(written) ? false : undefined;
 }
+
+export const REQUIRE_WAYPOINT = 'ambit.io/require-waypoint';
+
+/** Whether nobody may go around the waypoint where policy hangs on it: so it is, unless an annotation plainly says no. */
+export function requireWish(annotations: KubeMetadata['annotations']): boolean {
+  return !FALSE.has(labelsOf(annotations)[REQUIRE_WAYPOINT] ?? '');
+}

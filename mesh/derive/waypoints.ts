@@ -1,6 +1,6 @@
 /**
- * From the wish for a waypoint to the waypoint. A wish that can not be fulfilled leads to no waypoint, as in the reference,
- * and says so with its reason: in a condition of the object, or, for pods, to whoever asks.
+ * From the wish for a waypoint to the waypoint. A wish that can not be fulfilled leads to no waypoint, as in the reference (what
+ * must not go without it is denied: `require-waypoint.ts`), and says so with its reason: in a condition of the object, or, for pods, to whoever asks.
  */
 import type { ApplicationTunnel } from '../model.ts';
 import { allowsNamespace, effectiveSettings, type GatewayFacts, isReady } from './gateway.ts';
@@ -80,10 +80,10 @@ export class Waypoints {
   #find(key: string, asking: Bindable): { kind: 'found'; gateway: GatewayFacts } | Failure<UnboundReason> {
     const gateway = this.#inputs.gateways.get(key);
     if (gateway === undefined) {
-      return unbound('WaypointIsNotReady', `waypoint ${key} does not exist; traffic goes on without it`);
+      return unbound('WaypointIsNotReady', `waypoint ${key} does not exist`);
     }
     if (!isReady(gateway)) {
-      return unbound('WaypointIsNotReady', `waypoint ${key} has no address yet; traffic goes on without it`);
+      return unbound('WaypointIsNotReady', `waypoint ${key} has no address yet`);
     }
     const { namespace } = asking;
     const { traffic = 'service', binding } = this.#settings(gateway);

@@ -6,20 +6,25 @@ import type { Authorization } from '../model.ts';
 
 const PREFIX = 'ambit_require_waypoint_';
 
-/** `<namespace>_<service>`: neither can have an underscore. */
-export function requireWaypointName(namespace: string, service: string): string {
-  return `${PREFIX}${namespace}_${service}`;
+/** Names of Kubernetes have no underscore, so the parts can be told apart. */
+export function requireWaypointName(namespace: string, name: string, kind: 'Service' | 'ServiceEntry'): string {
+  return `${PREFIX}${namespace}_${name}${kind === 'Service' ? '' : ENTRY}`;
 }
+
+const ENTRY = '_serviceentry';
 
 /** Whether a policy of this name (without namespace) is one of them. */
 export function requiresWaypoint(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-/** The service, as `namespace/name`, of such a policy by its key; undefined for every other. */
-export function serviceOfRequirement(policyKey: string): string | undefined {
-  const name = policyKey.slice(policyKey.indexOf('/') + 1);
-  return requiresWaypoint(name) ? name.slice(PREFIX.length).replace('_', '/') : undefined;
+/** What requires its waypoint by such a policy: `service namespace/name`, or a ServiceEntry; undefined for every other policy. */
+export function ownerOfRequirement(policyKey: string): string | undefined {
+  const policy = policyKey.slice(policyKey.indexOf('/') + 1);
+  if (!requiresWaypoint(policy)) return undefined;
+  const isEntry = policy.endsWith(ENTRY);
+  const name = policy.slice(PREFIX.length, isEntry ? -ENTRY.length : undefined).replace('_', '/');
+  return `${isEntry ? 'ServiceEntry' : 'service'} ${name}`;
 }
 
 /** Who the requirement lets through: identities without their scheme. */
@@ -30,6 +35,6 @@ export function requiredWaypoints({ rules }: Pick<Authorization, 'rules'>): read
 
 /** Why it denies, and what to do: a clause. */
 export function formatRequirement(policyKey: string, waypoints: readonly string[]): string {
-  const service = serviceOfRequirement(policyKey) ?? policyKey;
-  return `service ${service} has L7 policy, so nobody gets around its waypoint: go through ${waypoints.join(' or ')}`;
+  const owner = ownerOfRequirement(policyKey) ?? policyKey;
+  return `${owner} has L7 policy, so nobody gets around its waypoint: go through ${waypoints.join(' or ')}`;
 }

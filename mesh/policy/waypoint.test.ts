@@ -56,7 +56,7 @@ for (const [name, fields, through, own] of rows) {
   });
 }
 
-const REQUIREMENT = authorization(requireWaypointName('shop', 'cart'), {
+const REQUIREMENT = authorization(requireWaypointName('shop', 'cart', 'Service'), {
   namespace: 'shop',
   scope: 'WORKLOAD_SELECTOR',
   action: 'DENY',

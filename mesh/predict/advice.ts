@@ -1,7 +1,8 @@
 /** What somebody whose connection is denied can do about it. */
+import { REQUIRE_WAYPOINT } from '../derive/waypoint-wish.ts';
 import type { Service, Workload } from '../model.ts';
 import type { NearestMiss } from '../policy/explain.ts';
-import { serviceOfRequirement } from '../policy/require-waypoint.ts';
+import { ownerOfRequirement } from '../policy/require-waypoint.ts';
 import type { PredictedCaller } from './callers.ts';
 import { isMutualTls } from './policy.ts';
 import type { PredictedCase } from './prediction.ts';
@@ -49,19 +50,23 @@ export function adviceFor(denial: Denial): readonly string[] {
 function deniedByRule({ end, caller }: Denial): readonly string[] {
   const because = end.policy?.because;
   if (typeof because !== 'object') return [];
-  const required = serviceOfRequirement(because.policy);
-  if (required !== undefined) {
-    const [namespace = '', name = ''] = required.split('/');
-    return [
-      `call service ${required} by its name, not the pod: then the waypoint is on the way (svc/${name}.${namespace})`,
-    ];
-  }
+  if (because.waypoints !== undefined) return goThrough(caller, because.policy);
   if (isMutualTls(because.policy))
     return [joinMesh(caller), 'or let this port be PERMISSIVE in a PeerAuthentication (portLevelMtls)'];
   const [namespace = '', name = ''] = because.policy.split('/');
   return [
     `look at the rule: kubectl get authorizationpolicy -n ${namespace} ${name} -o jsonpath='{.spec.rules[${because.rule}]}'`,
     'no ALLOW policy can outweigh a DENY: the rule itself must exempt this caller',
+  ];
+}
+
+function goThrough(caller: PredictedCaller, policy: string): readonly string[] {
+  const owner = ownerOfRequirement(policy) ?? policy;
+  return [
+    caller.membership.state === 'in'
+      ? `call ${owner} by its name, not the pod: then the waypoint is on the way`
+      : joinMesh(caller),
+    `or let everybody go around it: annotation ${REQUIRE_WAYPOINT}: "false" on ${owner}`,
   ];
 }
 
@@ -80,7 +85,8 @@ function allowIt({ end, caller, destination }: Denial): readonly string[] {
 const WHO: ReadonlySet<NearestMiss['field']> = new Set(['principals', 'namespaces', 'serviceAccounts']);
 
 /** What would have to be changed for the rule that came closest to match. */
-export function changeFor({ policy, rule, field, got }: NearestMiss): string {
+export function changeFor({ policy, rule, field, got: said }: NearestMiss): string {
+  const got = said.replace(/ \(through waypoint \S+\)$/, '');
   const where = `AuthorizationPolicy ${policy}, spec.rules[${rule}]`;
   if (field.startsWith('not')) return `if this should be allowed, take ${got} out of ${fieldName(field)} in ${where}`;
   return `if this should be allowed, add ${got} to ${fieldName(field)} in ${where}`;

@@ -2,7 +2,7 @@
 import type { Authorization, Workload } from '../model.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { explain, matchingRules } from '../policy/explain.ts';
-import { serviceOfRequirement } from '../policy/require-waypoint.ts';
+import { ownerOfRequirement } from '../policy/require-waypoint.ts';
 import type { PolicyScope } from '../policy/scope.ts';
 import type { ConnectionFacts } from '../policy/subject.ts';
 import { lookupOf } from './lookup.ts';
@@ -53,8 +53,8 @@ export function policiesIn(scope: PolicyScope): readonly Authorization[] {
 export function policyName(model: MeshModel, key: string, destination: Workload): string {
   const [namespace = '', name = ''] = key.split('/');
   if (name.startsWith(DERIVED)) return `PeerAuthentication ${namespace}/${name.slice(DERIVED.length)}`;
-  const behind = serviceOfRequirement(key);
-  if (behind !== undefined) return `the waypoint that service ${behind} requires`;
+  const behind = ownerOfRequirement(key);
+  if (behind !== undefined) return `the waypoint that ${behind} requires`;
   if (name !== STATIC_STRICT) return `AuthorizationPolicy ${key}`;
   const deciding = lookupOf(model).strictBy(destination);
   return deciding === undefined ? 'PeerAuthentication (STRICT)' : `PeerAuthentication ${deciding} (STRICT)`;

@@ -24,7 +24,7 @@ const gateService = service('gate', { addresses: ['10.2.0.9'], ports: { 15008: 1
 const onlyFor = (account: string): Authorization =>
   authorization(`only-${account}`, { matches: [{ principals: [exact(`cluster.local/ns/default/sa/${account}`)] }] });
 
-const requirement = authorization(requireWaypointName('default', 'cart'), {
+const requirement = authorization(requireWaypointName('default', 'cart', 'Service'), {
   scope: 'WORKLOAD_SELECTOR',
   action: 'DENY',
   matches: [{ notPrincipals: [exact('cluster.local/ns/default/sa/gate')], destinationPorts: [8080] }],

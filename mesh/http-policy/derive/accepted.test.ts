@@ -67,7 +67,7 @@ test('a policy says which waypoints enforce it, and of each target why none does
       'a service whose waypoint is not there',
       'shop/p',
       target(service('lost')),
-      'False AncestorNotBound: not enforced: Service.core:shop/lost: waypoint shop/gone does not exist; traffic goes on without it',
+      'False AncestorNotBound: not enforced: Service.core:shop/lost: waypoint shop/gone does not exist',
     ],
     [
       'a gateway that is no waypoint',
