@@ -5,6 +5,7 @@ import { encodeHeaders, FLAG, FRAME, frame, H2, numberFrame, SETTING, settingsFr
 import { memoryLegs } from '../../hbone/index.ts';
 import { FakeClock } from '../../time/index.ts';
 import {
+  bodyOf,
   DEFAULT_LIMITS,
   Deadlines,
   type Handler,
@@ -40,12 +41,12 @@ const { ENHANCE_YOUR_CALM } = H2;
 /** Each ends the connection, by this code. */
 const floods: readonly (readonly [what: string, bytes: () => readonly Buffer[], handler?: Handler])[] = [
   ['resets of requests that were never answered', () => ids(1_500).flatMap((id) => [get(id), rst(id)])],
-  ['PING after PING', () => Array.from({ length: 1_500 }, () => frame(FRAME.PING, 0, 0, Buffer.alloc(8)))],
-  ['SETTINGS after SETTINGS', () => Array.from({ length: 1_500 }, () => settingsFrame([]))],
+  ['PING after PING', () => Array.from({ length: 11_000 }, () => frame(FRAME.PING, 0, 0, Buffer.alloc(8)))],
+  ['SETTINGS after SETTINGS', () => Array.from({ length: 11_000 }, () => settingsFrame([]))],
   ['SETTINGS with a thousand values', () => [settingsFrame(Array.from({ length: 1_000 }, () => [4, 1] as const))]],
-  ['PRIORITY after PRIORITY', () => Array.from({ length: 1_500 }, () => frame(FRAME.PRIORITY, 0, 1, Buffer.alloc(5)))],
-  ['DATA without a byte', () => [post(1), ...Array.from({ length: 1_500 }, () => frame(FRAME.DATA, 0, 1))]],
-  ['frames that nobody knows', () => Array.from({ length: 1_500 }, () => frame(99, 0, 0))],
+  ['PRIORITY after PRIORITY', () => Array.from({ length: 11_000 }, () => frame(FRAME.PRIORITY, 0, 1, Buffer.alloc(5)))],
+  ['DATA without a byte', () => [post(1), ...Array.from({ length: 11_000 }, () => frame(FRAME.DATA, 0, 1))]],
+  ['frames that nobody knows', () => Array.from({ length: 11_000 }, () => frame(99, 0, 0))],
   [
     'CONTINUATION without an end',
     () => [frame(FRAME.HEADERS, 0, 1, GET), ...Array.from({ length: 200 }, () => frame(FRAME.CONTINUATION, 0, 1))],
@@ -146,7 +147,7 @@ it('a client is not flooded by interim responses, nor by resets of its streams',
   const call = client.send(requestOf());
   await peer.until(() => peer.blocks.length === 1);
   const interim = frame(FRAME.HEADERS, DONE, 1, encodeHeaders([[':status', '103']]));
-  await peer.say(...Array.from({ length: 1_500 }, () => interim)).settled();
+  await peer.say(...Array.from({ length: 11_000 }, () => interim)).settled();
   assert.deepEqual([peer.goaway(), peer.isOver], [ENHANCE_YOUR_CALM, true]);
   assert.equal((await failure(call.response)).kind, 'closed');
   peer.end();
@@ -267,6 +268,22 @@ describe('by its limits in time, a server', () => {
     server.cut();
     await peer.until(() => peer.isOver); // and says nothing
     await clock.advance(2_000);
+    await server.closed;
+  });
+
+  it('gives a peer that reads slowly the time for what is left, once it drains', async () => {
+    const clock = new FakeClock();
+    const { server, peer } = serve(() => answer(200, {}, bodyOf('x'.repeat(50_000))), {}, clock);
+    await peer.settled();
+    peer.pause();
+    peer.say(get(1));
+    await clock.advance(100);
+    server.drain();
+    await clock.advance(20_000);
+    peer.resume();
+    await peer.until(() => peer.hasEnded(1));
+    assert.equal(peer.dataOf(1).length, 50_000);
+    await clock.advance(60_000); // and then it has to close
     await server.closed;
   });
 

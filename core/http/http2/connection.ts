@@ -8,6 +8,7 @@ import {
   type H2Limits,
   type H2Settings,
   HpackEncoder,
+  type Rate,
   SETTING,
 } from '../../h2/index.ts';
 import type { Leg } from '../../hbone/index.ts';
@@ -32,8 +33,12 @@ const UNSENT_ANSWER_BYTES = 1 << 20;
 const ROUND_MS = 10_000;
 /** For the peer to acknowledge our SETTINGS. */
 const SETTINGS_MS = 10_000;
-/** For the peer to close, once everything was said. */
-const LINGER_MS = 1_000;
+/** For the peer to read what is left, and to close. */
+const LINGER_MS = 30_000;
+/** The same, where nothing is worth waiting for: it was cut, or broke the rules. */
+const CUT_LINGER_MS = 1_000;
+/** A client of gRPC may measure its way by a PING for each message that it reads: only what costs us is too many. */
+const CONTROL_FRAMES: Rate = { burst: 10_000, perSecond: 5_000 };
 /** What Content-Length takes, when we write it. */
 const LENGTH_FIELD_BYTES = 48;
 
@@ -66,6 +71,7 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
   readonly #age: Deadline;
   #isHeadLate = false;
   #isClosing = false;
+  #isCut = false;
 
   constructor(o: HttpConnectionOptions) {
     const { limits, leg, role } = o;
@@ -87,7 +93,7 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
           this.changed();
         },
         leaving: () => this.changed(),
-        over: () => this.#over(),
+        over: (fault) => this.#over(fault !== undefined),
       },
     });
     this.limits = limits;
@@ -124,6 +130,11 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
       },
       reset: () => this.lost(),
     });
+  }
+
+  override cut(): void {
+    this.#isCut = true;
+    super.cut();
   }
 
   // What streams ask.
@@ -193,7 +204,7 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
     this.#head.set(this.#isHeadLate ? this.limits.headMs : 0);
   }
 
-  #over(): void {
+  #over(isFault: boolean): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#idle.close();
@@ -201,7 +212,7 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
     // The wire has said its end; who does not close then is cut.
     this.#head.close();
     const linger = new Deadline(this.deadlines, () => this.#leg.reset('cancel'));
-    linger.set(LINGER_MS);
+    linger.set(isFault || this.#isCut ? CUT_LINGER_MS : LINGER_MS);
     void this.closed.then(() => linger.close());
     this.changed();
   }
@@ -241,6 +252,7 @@ function limitsOf(limits: HttpLimits): H2Limits {
     // Four pseudo-header fields are not among those that are counted.
     headerFields: limits.headFields + 5,
     heldBytes: HELD_BYTES,
+    controlFrames: CONTROL_FRAMES,
     unsentAnswerBytes: UNSENT_ANSWER_BYTES,
     ...(limits.streamIdleMs > 0 ? { stallMs: limits.streamIdleMs } : {}),
   };
