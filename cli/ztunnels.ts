@@ -49,31 +49,45 @@ const AT_ONCE = 16;
 /** Asks them, some at a time; without any there is no answer. One that does not answer is named, never an error. */
 export async function askZtunnels<T>(
   { cluster, namespace, adminPort: port }: Ztunnels,
-  { path, read, notFound, nodes }: Asking<T>,
+  { nodes, ...asking }: Asking<T>,
 ): Promise<Answers<T>> {
   const all = (await cluster.list(RESOURCES.Pod, { namespace, labelSelector: 'app=ztunnel' })).filter(isLive);
   const pods = nodes === undefined ? all : all.filter((pod) => nodes.includes(nodeOf(pod)));
-  const answers: { node: string; value: T }[] = [];
-  const silent: Silent[] = (nodes ?? [])
+  const { answers, silent } = await askPods(cluster, port, pods, asking, nodeOf);
+  const absent = (nodes ?? [])
     .filter((node) => !pods.some((pod) => nodeOf(pod) === node))
     .map((node) => ({ node, reason: 'no ztunnel runs there' }));
+  return { asked: all.map(nodeOf), answers, silent: [...absent, ...silent].sort(byNode) };
+}
+
+/** Asks pods at their admin ports. `node` of an answer is what `placeOf` calls the pod. */
+export async function askPods<T>(
+  cluster: Cluster,
+  port: number,
+  pods: readonly KubeObject[],
+  { path, read, notFound }: Omit<Asking<T>, 'nodes'>,
+  placeOf: (pod: KubeObject) => string,
+): Promise<Omit<Answers<T>, 'asked'>> {
+  const answers: { node: string; value: T }[] = [];
+  const silent: Silent[] = [];
   const ask = async (pod: KubeObject) => {
-    const { name } = pod.metadata;
+    const { name, namespace = '' } = pod.metadata;
     try {
       const value = read(await cluster.podHttp({ namespace, name }, port, path), name);
-      answers.push({ node: nodeOf(pod), value });
+      answers.push({ node: placeOf(pod), value });
     } catch (error) {
       const absent = error instanceof HttpStatusError && error.status === 404 ? notFound : undefined;
-      if (absent !== undefined) answers.push({ node: nodeOf(pod), value: absent() });
-      else silent.push({ node: nodeOf(pod), reason: error instanceof Error ? error.message : String(error) });
+      if (absent !== undefined) answers.push({ node: placeOf(pod), value: absent() });
+      else silent.push({ node: placeOf(pod), reason: error instanceof Error ? error.message : String(error) });
     }
   };
   for (let first = 0; first < pods.length; first += AT_ONCE) {
     await Promise.all(pods.slice(first, first + AT_ONCE).map(ask));
   }
-  const byNode = (a: { readonly node: string }, b: { readonly node: string }) => (a.node < b.node ? -1 : 1);
-  return { asked: all.map(nodeOf), answers: answers.sort(byNode), silent: silent.sort(byNode) };
+  return { answers: answers.sort(byNode), silent: silent.sort(byNode) };
 }
+
+const byNode = (a: { readonly node: string }, b: { readonly node: string }) => (a.node < b.node ? -1 : 1);
 
 /** The same where without any ztunnel there is nothing to say. Throws CliError when none runs. */
 export async function mustAskZtunnels<T>(ztunnels: Ztunnels, asking: Asking<T>): Promise<Answers<T>> {

@@ -30,7 +30,7 @@ A test file is YAML, each document a suite; a folder is searched for *.authz-tes
     - name: and only by GET
       from: sa/web.shop
       to: svc/cart.shop:80
-      request: { method: POST, path: /items }
+      request: { method: POST, path: /items }         # behind a waypoint; also headers, and claims of a token
       expect: denied
 
 A test passes when every caller, address and endpoint that may be meant is as expected.

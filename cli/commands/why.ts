@@ -72,7 +72,7 @@ export function addWhy(program: Command, context: CliContext): void {
       [
         'Predicts what becomes of a connection from FROM to TO, hop by hop, with the code that controller and ztunnels decide with: name,',
         'service, endpoint, enrolment, waypoint, identity, encryption, policy, route. A denial says which policy and rule it was, or what came',
-        'closest to allowing it, and what to do next. With --receipt, explains a denial that happened: its id is in the log of the ztunnel,',
+        'closest to allowing it, and what to do next. With --receipt, explains a denial that happened: its id is in the log of the proxy,',
         'and in what an authenticated caller is told.',
       ].join(' '),
     )
@@ -165,6 +165,9 @@ async function whyReceipt(
   context.out(show(format, found, () => reportReceipt(id, found)));
   if (found.receipt === undefined) return 'unknown';
   for (const { node, reason } of found.silent) context.say(`node ${node} did not answer: ${reason}`);
+  for (const { waypoint, reason } of found.waypoints?.silent ?? []) {
+    context.say(`waypoint ${waypoint} did not answer: ${reason}`);
+  }
   return found.receipt.verdict === 'dry-run-deny' ? 'allowed' : 'denied';
 }
 

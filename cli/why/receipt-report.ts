@@ -1,6 +1,6 @@
 /** A receipt as people read it. */
-import { changeFor, describeMiss, type NearestMiss } from '../../mesh/index.ts';
-import type { Silent } from '../ztunnels.ts';
+import { changeFor, describeHttpMiss, describeMiss, type NearestMiss } from '../../mesh/index.ts';
+import { harmless } from '../tap/line.ts';
 import type { Found, Receipt } from './receipts.ts';
 import { describeHop, describeNext } from './report.ts';
 
@@ -11,13 +11,13 @@ const VERDICTS: Readonly<Record<Receipt['verdict'], string>> = {
 };
 
 export function reportReceipt(id: string, found: Found): string {
-  const { receipt, node, silent } = found;
-  if (receipt === undefined) return [notFound(id, found), ...silences(silent)].join('\n');
-  const { src, dst } = receipt;
-  const miss = receipt.nearestMiss as NearestMiss | undefined;
+  const { receipt, node, waypoint } = found;
+  if (receipt === undefined) return [notFound(id, found), ...silences(found)].join('\n');
+  const { src, dst, request } = receipt;
+  const miss = missOf(found);
   const details = [
     ...(receipt.considered.length > 0 ? [`considered: ${receipt.considered.join(', ')}`] : []),
-    ...(miss ? [`closest: ${describeMiss(miss)}`] : []),
+    ...(miss ? [`closest: ${miss.says}`] : []),
   ];
   const { original } = src;
   const peer = `${nameOf(src.workload) ?? 'somebody'} at ${src.ip}`;
@@ -25,15 +25,20 @@ export function reportReceipt(id: string, found: Found): string {
     ...(original === undefined ? [{ kind: 'caller', says: peer }] : callerThrough(original, peer)),
     { kind: 'identity', says: src.identity ?? 'none: the connection came in plaintext' },
     ...(dst.service === undefined ? [] : [{ kind: 'service', says: dst.service }]),
-    { kind: 'endpoint', says: `${nameOf(dst.workload) ?? 'somebody'} at ${dst.ip} port ${dst.port}` },
+    ...(waypoint === undefined
+      ? [{ kind: 'endpoint', says: `${nameOf(dst.workload) ?? 'somebody'} at ${dst.ip} port ${dst.port}` }]
+      : [{ kind: 'waypoint', says: `${waypoint}, for ${dst.ip} port ${dst.port}` }]),
+    ...(request === undefined
+      ? []
+      : [{ kind: 'request', says: harmless(`${request.method} ${request.host}${request.path}`) }]),
     { kind: 'policy', says: receipt.because, details, stops: receipt.verdict === 'deny' },
   ].map(({ stops = false, ...hop }: { kind: string; says: string; details?: string[]; stops?: boolean }) =>
     describeHop({ ...hop, outcome: stops ? 'stops' : 'passes' }),
   );
   const parts = [
-    `receipt ${receipt.id}: ${VERDICTS[receipt.verdict]}\nOn ${receipt.at}, by the ztunnel of node ${node ?? '?'}.`,
+    `receipt ${receipt.id}: ${VERDICTS[receipt.verdict]}\nOn ${receipt.at}, by ${waypoint === undefined ? `the ztunnel of node ${node ?? '?'}` : `waypoint ${waypoint}`}.`,
     hops.join('\n'),
-    describeNext([...(miss ? [changeFor(miss)] : []), askAgain(receipt)]),
+    describeNext([...(miss ? [miss.change] : []), askAgain(receipt)]),
   ];
   return parts.join('\n\n');
 }
@@ -45,23 +50,56 @@ function callerThrough({ identity, ip }: NonNullable<Receipt['src']['original']>
   ];
 }
 
+/** Waypoints and ztunnels call the parts of a rule differently. */
+function missOf({ receipt, waypoint }: Found): { readonly says: string; readonly change: string } | undefined {
+  const miss = receipt?.nearestMiss;
+  if (miss === undefined) return undefined;
+  if (waypoint === undefined) {
+    const atL4 = miss as NearestMiss;
+    return { says: describeMiss(atL4), change: changeFor(atL4) };
+  }
+  const where = `AuthorizationPolicy ${miss.policy}, spec.rules[${miss.rule}]`;
+  return {
+    says: harmless(describeHttpMiss(miss)),
+    change: `if this should be allowed, look at ${miss.field} in ${where}`,
+  };
+}
+
 /** The same question to what is in force by now. */
-function askAgain({ src, dst }: Receipt): string {
+function askAgain({ src, dst, request }: Receipt): string {
   const from = podOf(src.workload);
   const to = podOf(dst.workload);
-  const caller = from ? `pod/${from.name}.${from.namespace}` : src.ip;
-  const callee = to ? `pod/${to.name}.${to.namespace}` : dst.ip.includes(':') ? `[${dst.ip}]` : dst.ip;
-  return `policies may have changed since; what holds now: ambit why ${caller} ${callee}:${dst.port}`;
+  const account = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(src.identity ?? '');
+  const caller = from
+    ? `pod/${from.name}.${from.namespace}`
+    : request && account
+      ? `sa/${account[2]}.${account[1]}`
+      : src.ip;
+  const host = dst.service?.split('/')[1];
+  const callee =
+    request && host ? host : to ? `pod/${to.name}.${to.namespace}` : dst.ip.includes(':') ? `[${dst.ip}]` : dst.ip;
+  const asked = request === undefined ? '' : ` --method ${quoted(request.method)} --path ${quoted(request.path)}`;
+  return `policies may have changed since; what holds now: ambit why ${caller} ${callee}:${dst.port}${asked}`;
 }
 
-function notFound(id: string, { asked, silent }: Found): string {
+/** What somebody else sent, for a shell. */
+function quoted(text: string): string {
+  return /^[-\w./]+$/.test(text) ? text : `'${harmless(text).replaceAll("'", "'\\''")}'`;
+}
+
+function notFound(id: string, { asked, silent, waypoints }: Found): string {
   const answered = asked - silent.length;
-  const who = `${answered} of ${asked} ${asked === 1 ? 'node' : 'nodes'} answered, and ${answered === 1 ? 'it has' : 'none has'} no`;
-  return `receipt ${id}: UNKNOWN\n${who.replace('none has no', 'none has a')} receipt with this id: it is mistyped, or so old that newer ones took its place.`;
+  const gates = waypoints && `${waypoints.asked - waypoints.silent.length} of ${waypoints.asked} pods of waypoints`;
+  const nodes = `${answered} of ${asked} ${asked === 1 ? 'node' : 'nodes'}`;
+  const has = answered === 1 && gates === undefined ? 'it has no' : 'none has a';
+  return `receipt ${id}: UNKNOWN\n${[nodes, gates].filter(Boolean).join(' and ')} answered, and ${has} receipt with this id: it is mistyped, or so old that newer ones took its place.`;
 }
 
-function silences(silent: readonly Silent[]): readonly string[] {
-  return silent.map(({ node, reason }) => `Node ${node} did not answer: ${reason}`);
+function silences({ silent, waypoints }: Found): readonly string[] {
+  return [
+    ...silent.map(({ node, reason }) => `Node ${node} did not answer: ${reason}`),
+    ...(waypoints?.silent ?? []).map(({ waypoint, reason }) => `Waypoint ${waypoint} did not answer: ${reason}`),
+  ];
 }
 
 function nameOf(uid: string | undefined): string | undefined {

@@ -1,7 +1,13 @@
-/** Finds a receipt among the ztunnels of a mesh: only the node where the connection ended has it. */
+/** Finds a receipt among the proxies of a mesh: only the one that denied has it, a ztunnel or a waypoint. */
 import { z } from 'zod';
+import { RESOURCES } from '../../core/kube/index.ts';
+import type { KubeObject } from '../../mesh/index.ts';
+import type { Cluster } from '../cluster.ts';
+import { isLive } from '../enrolment.ts';
 import { CliError } from '../errors.ts';
-import { mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';
+import { waypointsIn } from '../waypoint/gateways.ts';
+import { GATEWAY_NAME } from '../waypoint/manifest.ts';
+import { type Asking, askPods, mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';
 
 const party = { ip: z.string(), workload: z.string().optional() };
 const receiptSchema = z.looseObject({
@@ -14,6 +20,8 @@ const receiptSchema = z.looseObject({
     original: z.looseObject({ identity: z.string(), ip: z.string() }).optional(),
   }),
   dst: z.looseObject({ ...party, port: z.number(), service: z.string().optional() }),
+  /** What a waypoint saw. */
+  request: z.looseObject({ method: z.string(), path: z.string(), host: z.string() }).optional(),
   verdict: z.enum(['deny', 'dry-run-deny', 'dry-run-allow']),
   because: z.string(),
   considered: z.array(z.string()).default([]),
@@ -28,22 +36,54 @@ export type Found = {
   readonly receipt?: Receipt;
   /** Where it was. */
   readonly node?: string;
+  /** Of the waypoint's pod that has it, `namespace/name`. */
+  readonly waypoint?: string;
   readonly asked: number;
   readonly silent: readonly Silent[];
+  /** Absent where there are none. */
+  readonly waypoints?: { readonly asked: number; readonly silent: readonly SilentWaypoint[] };
 };
+
+export type SilentWaypoint = { readonly waypoint: string; readonly reason: string };
 
 /** As `core/telemetry` makes them: Crockford's base 32. */
 export const RECEIPT_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
-/** Asks every ztunnel. Throws CliError when there is none. */
+/** Asks every ztunnel and waypoint. Throws CliError when there is no ztunnel. */
 export async function findReceipt(ztunnels: Ztunnels, id: string): Promise<Found> {
-  const { asked, answers, silent } = await mustAskZtunnels<Receipt | undefined>(ztunnels, {
+  const { cluster, adminPort } = ztunnels;
+  const asking: Asking<Receipt | undefined> = {
     path: `/receipts?id=${id.toUpperCase()}`,
     read: parseReceipt,
     notFound: () => undefined,
-  });
-  const holder = answers.find(({ value }) => value !== undefined);
-  return { ...(holder?.value && { receipt: holder.value, node: holder.node }), asked: asked.length, silent };
+  };
+  const pods = await waypointPods(cluster);
+  const [nodes, gates] = await Promise.all([
+    mustAskZtunnels(ztunnels, asking),
+    askPods(cluster, adminPort, pods, asking, ({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+  ]);
+  const atNode = nodes.answers.find(({ value }) => value !== undefined);
+  const atGate = gates.answers.find(({ value }) => value !== undefined);
+  const silent = gates.silent.map(({ node: waypoint, reason }) => ({ waypoint, reason }));
+  return {
+    ...(atNode?.value && { receipt: atNode.value, node: atNode.node }),
+    ...(atGate?.value && { receipt: atGate.value, waypoint: atGate.node }),
+    asked: nodes.asked.length,
+    silent: nodes.silent,
+    ...(pods.length > 0 && { waypoints: { asked: pods.length, silent } }),
+  };
+}
+
+/** Those that run. */
+async function waypointPods(cluster: Cluster): Promise<readonly KubeObject[]> {
+  const waypoints = new Set(
+    (await waypointsIn(cluster, undefined, 'orNothing')).map((w) => `${w.namespace}/${w.name}`),
+  );
+  if (waypoints.size === 0) return [];
+  const pods = await cluster.list(RESOURCES.Pod, { labelSelector: GATEWAY_NAME });
+  return pods.filter(
+    (pod) => isLive(pod) && waypoints.has(`${pod.metadata.namespace}/${pod.metadata.labels?.[GATEWAY_NAME]}`),
+  );
 }
 
 function parseReceipt(text: string, place: string): Receipt {
