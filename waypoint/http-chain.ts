@@ -38,23 +38,28 @@ export type HttpParts = ForwardParts &
 
 export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const { gateway, service } = config;
-  const routes = service?.ports.find(({ port }) => port === config.port)?.routes;
-  const routing = routes === undefined || routes.http.length === 0 ? undefined : new Routing(routes);
   const { tracing } = telemetryOf(config);
+  const tables = service?.ports.find(({ port }) => port === config.port)?.routes?.http ?? [];
+  const ofClients = tables.filter(({ clientNamespace }) => clientNamespace !== '');
+  const ofService = tables.filter(({ clientNamespace }) => clientNamespace === '');
+  const hasMirrors = tables.some(({ actions }) => actions.some(({ mirrors }) => mirrors.length > 0));
   const send = forward(parts);
+  const normalised = normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES');
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
   return stack(
     [
       observe(parts.observerOf(config), parts.now),
       answerErrors(parts.onBug),
-      normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES'),
+      normalised,
+      // What the client's own namespace makes of a request is as if the client had sent it so: the policies of the service judge that.
+      ...(ofClients.length === 0 ? [] : [routeBy(new Routing(ofClients), parts), normalised]),
       headers,
       ...(tracing === undefined ? [] : [trace({ share: tracing.samplingPercentage / 100, random: parts.random })]),
       authenticate(authentications, parts),
       authorize(compileHttpPolicies(policies, 'http'), parts),
-      ...(routing === undefined ? [] : [chooseRoute(routing)]),
-      ...(routing === undefined ? [] : routed(parts, routing, send)),
+      ...(ofService.length === 0 ? [] : [routeBy(new Routing(ofService), parts)]),
+      ...(hasMirrors ? [mirror({ ...parts, send, bodyBytes: parts.replayBytes })] : []),
       timeout(parts.deadlines),
       retry({ ...parts, budget: new RetryBudget(), bodyBytes: parts.replayBytes }),
     ],
@@ -62,11 +67,11 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   );
 }
 
-/** What only routes ask for. */
-function routed(parts: HttpParts, routing: Routing, send: Next): readonly Layer[] {
-  const layers: Layer[] = [];
-  if (routing.hasCors) layers.push(cors);
-  layers.push(routeRequest(parts.random));
-  if (routing.hasMirrors) layers.push(mirror({ ...parts, send, bodyBytes: parts.replayBytes }));
-  return layers;
+/** What routes ask for, of requests that no other routes have taken: those of a client's namespace replace those of the service. */
+function routeBy(routing: Routing, parts: HttpParts): Layer {
+  const layers = [chooseRoute(routing), ...(routing.hasCors ? [cors] : []), routeRequest(parts.random)];
+  return (next) => {
+    const routed = stack(layers, next);
+    return (x) => (x.route === 'default' ? routed(x) : next(x));
+  };
 }

@@ -1,4 +1,4 @@
-/** The HTTP routes of a port, made ready once, when they arrive. */
+/** HTTP routes of a port, made ready once, when they arrive. */
 import {
   type CorsCheck,
   compileCors,
@@ -24,11 +24,10 @@ export type Choice = Rule | 'default' | 'not-found';
 
 export class Routing {
   readonly hasCors: boolean;
-  readonly hasMirrors: boolean;
   readonly #tables: Tables;
   readonly #rules = new Map<HttpAction, Rule>();
 
-  constructor({ http }: Pick<PortRoutes, 'http'>) {
+  constructor(http: PortRoutes['http']) {
     this.#tables = new RouteTables(http);
     const actions = http.flatMap((table) => table.actions);
     for (const action of actions) {
@@ -36,7 +35,6 @@ export class Routing {
       this.#rules.set(action, { action, cors, retry: action.retry ?? DEFAULT_RETRY });
     }
     this.hasCors = actions.some(({ cors }) => cors !== undefined);
-    this.hasMirrors = actions.some(({ mirrors }) => mirrors.length > 0);
   }
 
   /** Asked once for each request, by its normalised path. */

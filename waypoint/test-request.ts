@@ -9,7 +9,7 @@ import {
   type HttpResponse,
   NO_BODY,
 } from '../core/http/index.ts';
-import { type HttpAction, mustParseIp, type PortRoutes, type Service, spiffeId, spiffeParts } from '../mesh/index.ts';
+import { type HttpAction, mustParseIp, type Service, spiffeId, spiffeParts } from '../mesh/index.ts';
 import { Exchange } from './exchange.ts';
 import { Routing } from './routing.ts';
 import type { Source } from './source.ts';
@@ -90,11 +90,7 @@ export function ruleOf(action: Partial<HttpAction>): Exchange['route'] {
     ...action,
   };
   const match = { headers: [], queryParams: [], sourceNamespace: '' };
-  const routes: PortRoutes = {
-    http: [{ clientNamespace: '', entries: [{ match, action: 0 }], actions: [whole] }],
-    tcp: [],
-  };
-  return new Routing(routes).choose(exchange());
+  return new Routing([{ clientNamespace: '', entries: [{ match, action: 0 }], actions: [whole] }]).choose(exchange());
 }
 
 export function answer(status: number, headers: Readonly<Record<string, string>> = {}, body = ''): HttpResponse {

@@ -208,7 +208,9 @@ test('a gRPC caller’s own limit counts, within that of the route', async () =>
   for (const [written, ms] of rows) assert.equal(grpcTimeoutMs(written), ms, written);
   const limitOf = async (ofRoute: number, ofCaller?: string): Promise<number | undefined> => {
     const hand = new Hand();
-    const x = exchange({ headers: ofCaller === undefined ? {} : { 'grpc-timeout': ofCaller } });
+    const x = exchange({
+      headers: ofCaller === undefined ? {} : { 'grpc-timeout': ofCaller, 'content-type': 'application/grpc' },
+    });
     x.route = ruleOf({ requestTimeoutMs: ofRoute });
     void Promise.resolve(timeout(hand.deadlines)(() => new Promise(() => {}))(x)).catch(() => {});
     for (let ms = 100; ms < 4_000; ms += 100) {

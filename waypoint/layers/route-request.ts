@@ -1,6 +1,6 @@
 /**
  * Does with a request what its rule says: sends the caller elsewhere, answers, or turns it to one of the backends with the
- * changes that rule and backend ask for. What is changed here is after policy: that judged the request as it came.
+ * changes that rule and backend ask for.
  */
 import type { HttpResponse } from '../../core/http/index.ts';
 import {
@@ -67,11 +67,13 @@ function redirected(x: Exchange, redirect: Redirect): HttpResponse {
   return reply(x, { status: redirect.status, details: 'direct_response', headers: { location } });
 }
 
-function apply({ hostname, path }: Rewrite, { request }: Exchange, matched: string): void {
+function apply({ hostname, path }: Rewrite, x: Exchange, matched: string): void {
+  const { request } = x;
   if (hostname !== '') request.authority = hostname;
   if (path === undefined) return;
   const mark = request.target.indexOf('?');
-  request.target = rewritePath(path, matched) + (mark < 0 ? '' : request.target.slice(mark));
+  x.path = rewritePath(path, matched);
+  request.target = x.path + (mark < 0 ? '' : request.target.slice(mark));
 }
 
 /** With the path that was matched: what is replaced must be what was met. */

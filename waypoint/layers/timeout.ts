@@ -8,6 +8,7 @@ import {
   type HttpResponse,
 } from '../../core/http/index.ts';
 import type { Exchange, Layer, Next } from '../exchange.ts';
+import { isGrpc } from '../reply.ts';
 import { TrackedBody } from '../tracked-body.ts';
 
 export function timeout(deadlines: Deadlines): Layer {
@@ -20,7 +21,7 @@ export function timeout(deadlines: Deadlines): Layer {
 /** What the route gives, and a gRPC caller's own limit within it. 0: none. */
 function timeOf({ route, request }: Exchange): number {
   const ofRoute = typeof route === 'object' ? route.action.requestTimeoutMs : 0;
-  const written = request.headers.first('grpc-timeout');
+  const written = isGrpc(request) ? request.headers.first('grpc-timeout') : undefined;
   const ofCaller = written === undefined ? 0 : grpcTimeoutMs(written);
   if (ofCaller === 0) return ofRoute;
   return ofRoute === 0 ? ofCaller : Math.min(ofRoute, ofCaller);

@@ -94,6 +94,9 @@ const FRAMING: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Applications believe them: the proxies of the mesh say who calls, and no route does. */
+const TRUSTED: ReadonlySet<string> = new Set(['ambit-source', 'x-forwarded-client-cert']);
+
 function readModifier(content: Fields): HeaderModifier | string {
   const set = readHeaders(content['set'], 'set');
   if (typeof set === 'string') return set;
@@ -112,6 +115,7 @@ function readHeaders(value: unknown, at: string): readonly Header[] | string {
     const name = text(writtenName).toLowerCase();
     if (!TOKEN.test(name)) return `${at}: ${JSON.stringify(writtenName)} is no header name`;
     if (FRAMING.has(name)) return `${at}: ${name} says how a message is framed, and is not for routes to change`;
+    if (TRUSTED.has(name)) return `${at}: ${name} is for the mesh alone to say`;
     if (!VALUE.test(text(writtenValue))) return `${at}: the value of ${name} has characters that a header can not have`;
     if (!headers.has(name)) headers.set(name, { name, value: text(writtenValue) });
   }

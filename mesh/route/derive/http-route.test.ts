@@ -219,7 +219,12 @@ test('filters, timeouts and retries become what they say', () => {
     [
       'timeouts',
       { timeouts: { request: '1m2s30ms', backendRequest: '500ms' } },
-      { requestTimeoutMs: 62_030, backendTimeoutMs: 500 },
+      { requestTimeoutMs: 500, backendTimeoutMs: 0 },
+    ],
+    [
+      'timeouts of each try, and of all',
+      { timeouts: { request: '2s', backendRequest: '500ms' }, retry: {} },
+      { requestTimeoutMs: 2_000, backendTimeoutMs: 500 },
     ],
     ['a timeout of zero', { timeouts: { request: '0s' } }, { requestTimeoutMs: 0 }],
     [
@@ -283,6 +288,15 @@ test('what a rule asks for and can not have fails its requests, and no others', 
       'a length that is removed',
       { filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { remove: ['Content-Length'] } }] },
       /can not be removed/,
+    ],
+    [
+      'a header that says who calls',
+      {
+        filters: [
+          { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'Ambit-Source', value: 'me' }] } },
+        ],
+      },
+      /mesh alone/,
     ],
     [
       'a mirror on a backend',

@@ -109,8 +109,13 @@ function readTiming(rule: Fields): { readonly filters: Filters; readonly problem
   const timeouts = fields(rule['timeouts']);
   const requestTimeoutMs = duration(timeouts, 'request', 'timeouts');
   const backendTimeoutMs = duration(timeouts, 'backendRequest', 'timeouts');
+  if (rule['retry'] === undefined) {
+    // There is one try: its time is that of the request, also while the response is on its way.
+    const both = [requestTimeoutMs, backendTimeoutMs].filter((ms) => ms > 0);
+    const filters = { requestTimeoutMs: both.length === 0 ? 0 : Math.min(...both), backendTimeoutMs: 0 };
+    return { filters, problems };
+  }
   const filters = { requestTimeoutMs, backendTimeoutMs };
-  if (rule['retry'] === undefined) return { filters, problems };
   const written = fields(rule['retry']);
   const { attempts } = written;
   const retry: RetryPolicy = {
