@@ -12,6 +12,7 @@ type Options = {
   readonly allNamespaces: boolean;
   readonly status?: string;
   readonly path?: string;
+  readonly method?: string;
   readonly max?: number;
   readonly proxyAdminPort: string;
   readonly output: string;
@@ -43,6 +44,7 @@ export function addTap(program: Command, context: CliContext): void {
     .option('-A, --all-namespaces', 'without a target: the waypoints of every namespace', false)
     .option('--status <code>', 'only these: 404, or a class such as 5xx', statusFilter)
     .option('--path <prefix>', 'only requests whose path begins so', pathFilter)
+    .option('--method <method>', 'only requests with this method', (text) => text.toUpperCase())
     .option('--max <count>', 'end after so many requests', count)
     .option('--proxy-admin-port <port>', "the waypoints' admin port", '15000')
     .option('-o, --output <format>', 'short, json (an object per line) or yaml', 'short')
@@ -56,7 +58,7 @@ async function tap(context: CliContext, text: string | undefined, options: Optio
   const cluster = context.cluster();
   const namespace = options.namespace ?? (await cluster.namespace());
   const target = await tapTarget(cluster, text, { namespace, isEverywhere: options.allNamespaces });
-  const { status, path, max } = options;
+  const { status, path, method, max } = options;
   const interrupted = context.interrupted();
   const count = target.pods.length;
   context.say(`Listening to ${count} ${count === 1 ? 'pod' : 'pods'} of waypoints. ctrl-c ends it.`);
@@ -65,7 +67,7 @@ async function tap(context: CliContext, text: string | undefined, options: Optio
     cluster,
     target,
     adminPort: port,
-    filters: { status, path },
+    filters: { status, path, method },
     max,
     interrupted,
     show,

@@ -30,14 +30,20 @@ const entry = z.looseObject({
 
 export type TapEntry = z.infer<typeof entry>;
 
+/** Where a reader is too slow, waypoints go on, and say of how many requests they did not tell. */
+const gap = z.strictObject({ lost: z.number() });
+export type TapGap = z.infer<typeof gap>;
+
 /** Throws CliError naming the place and the field. */
-export function parseEntry(line: string, place: string): TapEntry {
+export function parseLine(line: string, place: string): TapEntry | TapGap {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch {
     throw new CliError(`${place}: not JSON: ${line.slice(0, 80)}`);
   }
+  const missed = gap.safeParse(json);
+  if (missed.success) return missed.data;
   const parsed = entry.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -2,7 +2,7 @@
 import type { Cluster } from '../cluster.ts';
 import { CliError } from '../errors.ts';
 import { HttpStatusError } from '../http-over.ts';
-import { parseEntry, type TapEntry } from './entry.ts';
+import { parseLine, type TapEntry } from './entry.ts';
 import type { TapTarget } from './target.ts';
 
 export type Tapped = TapEntry & { /** `namespace/pod` of the waypoint. */ readonly waypoint: string };
@@ -11,7 +11,7 @@ export type Tap = {
   readonly cluster: Cluster;
   readonly target: TapTarget;
   readonly adminPort: number;
-  readonly filters: { readonly status?: string | undefined; readonly path?: string | undefined };
+  readonly filters: Readonly<Partial<Record<'status' | 'path' | 'method', string | undefined>>>;
   /** Requests in all; undefined for no end. */
   readonly max: number | undefined;
   readonly interrupted: AbortSignal;
@@ -36,7 +36,9 @@ export async function follow(tap: Tap): Promise<void> {
     const waypoint = `${pod.namespace}/${pod.name}`;
     try {
       for await (const line of cluster.podLines(pod, adminPort, path, signal)) {
-        take({ ...parseEntry(line, `waypoint ${waypoint}`), waypoint });
+        const read = parseLine(line, `waypoint ${waypoint}`);
+        if ('lost' in read) say(`waypoint ${waypoint}: ${read.lost} requests are not shown: this reader was too slow`);
+        else take({ ...read, waypoint });
       }
       if (!signal.aborted) say(`waypoint ${waypoint} has ended`);
     } catch (error) {
@@ -54,11 +56,12 @@ export async function follow(tap: Tap): Promise<void> {
 }
 
 function pathOf({ filters, target, max }: Tap): string {
-  const { status, path } = filters;
+  const { status, path, method } = filters;
   const query = new URLSearchParams({
     ...(target.service !== undefined && { service: target.service }),
     ...(status !== undefined && { status }),
     ...(path !== undefined && { path }),
+    ...(method !== undefined && { method }),
     // Whoever leaves out something here counts here.
     ...(max !== undefined && target.isMeant === undefined && { max: String(max) }),
   });

@@ -8,7 +8,7 @@ import { CliError } from '../errors.ts';
 import { linesOver } from '../http-over.ts';
 import { ambit, memoryCluster } from '../test-support.ts';
 import { CLASS, namespace, object, pod, waypoint } from '../waypoint/test-waypoints.ts';
-import { parseEntry } from './entry.ts';
+import { parseLine, type TapEntry } from './entry.ts';
 import { tapLine } from './line.ts';
 
 const ENTRY = {
@@ -64,7 +64,8 @@ const lines: readonly [string, Readonly<Record<string, unknown>>, string][] = [
   ['the least that a line can hold', { at: 'now', durationMs: 0.25 }, 'now  ---  -   0.3ms  ? -> nobody'],
 ];
 for (const [name, entry, expected] of lines) {
-  test(`as a line: ${name}`, () => assert.equal(tapLine(parseEntry(JSON.stringify(entry), 'x'), false), expected));
+  test(`as a line: ${name}`, () =>
+    assert.equal(tapLine(parseLine(JSON.stringify(entry), 'x') as TapEntry, false), expected));
 }
 
 /** A waypoint's admin port: writes lines to whoever taps, and keeps the answer open. */
@@ -186,6 +187,15 @@ test('a waypoint that knows no tap is said to, and a line that is no request end
   assert.equal(code, 1);
   assert.match(said, /gate-1 is not heard: it does not know \/tap: is it one of Ambit\?/);
   assert.match(said, /gate-2 is not heard: waypoint shop\/gate-2: not a request: durationMs/);
+});
+
+test('requests that a waypoint could not tell of are counted', { timeout: 10_000 }, async (t) => {
+  const one = await adminServer(t, [{ lost: 7 }, ENTRY]);
+  const cluster = memoryCluster(MESH, { podLines: forwarding({ 'edge/gate-1': one.port }) });
+  const { out, said } = await ambit(['tap', 'waypoint/gate.edge', '--max', '1', '--method', 'get'], cluster);
+  assert.match(said, /waypoint edge\/gate-1: 7 requests are not shown: this reader was too slow/);
+  assert.equal(out.split('\n').length, 1);
+  assert.deepEqual(one.asked, ['/tap?method=GET&max=1']);
 });
 
 test('what a caller sends can not drive the terminal', { timeout: 10_000 }, async (t) => {
