@@ -165,6 +165,7 @@ export {
   type PolicyDecision,
 } from './policy/evaluate.ts';
 export { type Explanation, explain, explainDryRun, type NearestMiss } from './policy/explain.ts';
+export { requireWaypointName } from './policy/require-waypoint.ts';
 export type { PolicyScope } from './policy/scope.ts';
 export { type ConnectionFacts, type OriginalCaller, Subject } from './policy/subject.ts';
 export { changeFor } from './predict/advice.ts';

@@ -1,5 +1,11 @@
 /** A caller that speaks HBONE itself, with whatever certificate and authority: what a careful or malicious peer may send. */
-import { createHboneClient, HboneError, type Leg, type TlsMaterial } from '../../../core/hbone/index.ts';
+import {
+  createHboneClient,
+  HboneError,
+  type Leg,
+  type OpenOptions,
+  type TlsMaterial,
+} from '../../../core/hbone/index.ts';
 import { connectTcp } from '../../../core/net/index.ts';
 import { mustParseIp, parseSpiffeId } from '../../../mesh/index.ts';
 import type { TestHost } from '../../support/netns.ts';
@@ -17,6 +23,28 @@ export type HboneCall = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
+/** Opens a stream that stays open, and resolves with a promise of how it is cut; rejects as the client does. */
+export async function holdOpen(o: HboneCall, stack: AsyncDisposableStack): Promise<{ readonly cut: Promise<string> }> {
+  const client = stack.use(createHboneClient({ implementation: 'http2' }));
+  const { leg } = await client.open(openOptions(o));
+  const { promise, resolve } = Promise.withResolvers<string>();
+  leg.deliver({ data: () => {}, writable: () => {}, end: () => resolve('end'), reset: resolve });
+  return { cut: promise };
+}
+
+function openOptions(o: HboneCall): OpenOptions {
+  return {
+    dial: { ip: mustParseIp(o.to.ip4), port: 15008 },
+    source: o.source,
+    expected: [parseSpiffeId(identityOf(o.account ?? o.to.name))],
+    authority: o.authority,
+    headers: o.headers ?? {},
+    connect: () => connectTcp({ netns: o.from.netns, to: { ip: o.to.ip4, port: 15008 }, mark: PROXY_MARK }),
+    poolKey: 'the only one',
+    signal: AbortSignal.timeout(8_000),
+  };
+}
+
 /** The status of CONNECT, or the code of the error that came before it; with 200 also what the application says. */
 export async function connect(o: HboneCall): Promise<number | string> {
   return (await connectAndRead(o)).status;
@@ -31,16 +59,7 @@ export type Outcome = {
 export async function connectAndRead(o: HboneCall): Promise<Outcome> {
   await using client = createHboneClient({ implementation: 'http2' });
   try {
-    const { leg, responseHeaders } = await client.open({
-      dial: { ip: mustParseIp(o.to.ip4), port: 15008 },
-      source: o.source,
-      expected: [parseSpiffeId(identityOf(o.account ?? o.to.name))],
-      authority: o.authority,
-      headers: o.headers ?? {},
-      connect: () => connectTcp({ netns: o.from.netns, to: { ip: o.to.ip4, port: 15008 }, mark: PROXY_MARK }),
-      poolKey: 'the only one',
-      signal: AbortSignal.timeout(8_000),
-    });
+    const { leg, responseHeaders } = await client.open(openOptions(o));
     return { status: 200, headers: responseHeaders, said: await converse(leg) };
   } catch (error) {
     if (error instanceof HboneError)
