@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { meshConfigMapName, readMeshConfig } from '../mesh/index.ts';
+import { DEFAULT_MESH_CONFIG, meshConfigMapName, readMeshConfig } from '../mesh/index.ts';
 import { parseConfig } from './config.ts';
 import { Debounce } from './discovery/debounce.ts';
 
@@ -85,11 +85,12 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     serviceEntryVisibility: undefined,
     pathNormalization: 'BASE',
     authorizers: [],
+    telemetry: DEFAULT_MESH_CONFIG.telemetry,
     ...surroundings,
   };
   assert.deepEqual(read(), defaults);
   assert.deepEqual(read(''), defaults);
-  assert.deepEqual(read('accessLogFile: /dev/stdout\ndefaultConfig: { discoveryAddress: x }'), defaults);
+  assert.deepEqual(read('enablePrometheusMerge: true\ndefaultConfig: { discoveryAddress: x }'), defaults);
   const own = read('trustDomain: me@corp.example\ntrustDomainAliases: [b, a, b]\nrootNamespace: config');
   assert.deepEqual(
     [own.trustDomain, own.trustDomainAliases, own.rootNamespace],

@@ -15,6 +15,7 @@ export type Informers = {
   readonly serviceEntries: Informer<KubeObject>;
   readonly workloadEntries: Informer<KubeObject>;
   readonly destinationRules: Informer<KubeObject>;
+  readonly telemetries: Informer<KubeObject>;
   /** Of Gateway API, which somebody else may install, or nobody. */
   readonly gateways: Informer<KubeObject>;
   readonly gatewayClasses: Informer<KubeObject>;
@@ -47,6 +48,7 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     serviceEntries: of(RESOURCES.ServiceEntry, true),
     workloadEntries: of(RESOURCES.WorkloadEntry, true),
     destinationRules: of(RESOURCES.DestinationRule, true),
+    telemetries: of(RESOURCES.Telemetry, true),
     gateways: of(RESOURCES.Gateway, true),
     gatewayClasses: of(RESOURCES.GatewayClass, true),
     httpRoutes: of(RESOURCES.HTTPRoute, true),

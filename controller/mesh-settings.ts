@@ -77,5 +77,6 @@ function describe(config: MeshConfig) {
     discoverySelectors: config.discoverySelectors.length,
     serviceEntryVisibility: config.serviceEntryVisibility?.default,
     authorizers: config.authorizers.map(({ name }) => name).join(','),
+    telemetry: config.telemetry.providers.map(({ name }) => name).join(','),
   };
 }

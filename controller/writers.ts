@@ -76,6 +76,12 @@ export class Writers implements AsyncDisposable {
             list: 'one-value',
           },
           {
+            type: RESOURCES.Telemetry,
+            informer: informers.telemetries,
+            fieldManager: 'istio-ambient-service',
+            list: 'one-value',
+          },
+          {
             type: RESOURCES.WorkloadEntry,
             informer: informers.workloadEntries,
             fieldManager: 'istio-ambient-workloadentry',

@@ -4,6 +4,7 @@ import type { ExternalAuthorizer, PathNormalization } from './http-policy/model.
 import type { WaypointResource } from './l7/model.ts';
 import type { Address, Authorization } from './model.ts';
 import type { RouteStatus } from './route/derive/status.ts';
+import { DEFAULT_MESH_TELEMETRY, type MeshTelemetry } from './telemetry/derive/mesh-telemetry.ts';
 
 export type OwnerReference = {
   readonly apiVersion: string;
@@ -62,6 +63,7 @@ export type MeshConfig = {
   readonly pathNormalization: PathNormalization;
   /** Whom policies of action CUSTOM can ask. */
   readonly authorizers: readonly ExternalAuthorizer[];
+  readonly telemetry: MeshTelemetry;
 };
 
 /** Who sees a service: everybody, its own namespace, or nobody at all. */
@@ -85,6 +87,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   serviceEntryVisibility: undefined,
   pathNormalization: 'BASE',
   authorizers: [],
+  telemetry: DEFAULT_MESH_TELEMETRY,
 };
 
 /** A status condition that should now stand on an object (or, with status undefined, be taken off it). */

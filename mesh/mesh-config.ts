@@ -6,6 +6,7 @@ import { MeshError } from './error.ts';
 import { authorizersOf, extensionProviders } from './http-policy/derive/authorizers.ts';
 import type { PathNormalization } from './http-policy/model.ts';
 import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig, type VisibilityRules } from './kube-object.ts';
+import { meshTelemetryOf, meshTelemetrySchema } from './telemetry/derive/mesh-telemetry.ts';
 
 /** What the environment settles; the rest comes from the ConfigMap. */
 export type MeshSurroundings = Pick<MeshConfig, 'clusterId' | 'clusterDomain' | 'revision'>;
@@ -85,8 +86,10 @@ export function readMeshConfig(
     throw new MeshError('MESH_CONFIG_INVALID', `${where}: not YAML: ${String(cause)}`, { cause });
   }
   const result = SCHEMA.safeParse(value);
-  if (!result.success) {
-    const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const telemetry = meshTelemetrySchema.safeParse(value);
+  if (!result.success || !telemetry.success) {
+    const issues = [...(result.error?.issues ?? []), ...(telemetry.error?.issues ?? [])];
+    const problems = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new MeshError('MESH_CONFIG_INVALID', `${where}: ${problems.join('; ')}`);
   }
   const { trustDomain, trustDomainAliases, rootNamespace, discoverySelectors, serviceEntryVisibility } = result.data;
@@ -102,6 +105,7 @@ export function readMeshConfig(
     serviceEntryVisibility,
     pathNormalization: result.data.pathNormalization,
     authorizers,
+    telemetry: meshTelemetryOf(telemetry.data, surroundings.clusterDomain),
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is
   };
 }

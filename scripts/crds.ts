@@ -14,6 +14,7 @@ import {
   REQUEST_AUTHENTICATION_CRD,
   SERVICE_ENTRY_CRD,
   TCP_ROUTE_CRD,
+  TELEMETRY_CRD,
   TLS_ROUTE_CRD,
   WORKLOAD_ENTRY_CRD,
 } from '../core/kube/crds/index.ts';
@@ -26,6 +27,7 @@ const FILES = {
     PEER_AUTHENTICATION_CRD,
     REQUEST_AUTHENTICATION_CRD,
     SERVICE_ENTRY_CRD,
+    TELEMETRY_CRD,
     WORKLOAD_ENTRY_CRD,
   ],
   '11-gateway-api-crds.yaml': [

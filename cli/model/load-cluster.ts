@@ -16,6 +16,7 @@ const KINDS: readonly ResourceType[] = [
   RESOURCES.RequestAuthentication,
   RESOURCES.ServiceEntry,
   RESOURCES.DestinationRule,
+  RESOURCES.Telemetry,
   RESOURCES.WorkloadEntry,
   RESOURCES.Gateway,
   RESOURCES.GatewayClass,

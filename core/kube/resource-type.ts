@@ -63,6 +63,7 @@ export const RESOURCES = {
   RequestAuthentication: type('security.istio.io/v1', 'RequestAuthentication', 'requestauthentications'),
   ServiceEntry: type('networking.istio.io/v1', 'ServiceEntry', 'serviceentries'),
   DestinationRule: type('networking.istio.io/v1', 'DestinationRule', 'destinationrules'),
+  Telemetry: type('telemetry.istio.io/v1', 'Telemetry', 'telemetries'),
   WorkloadEntry: type('networking.istio.io/v1', 'WorkloadEntry', 'workloadentries'),
   Gateway: type('gateway.networking.k8s.io/v1', 'Gateway', 'gateways'),
   GatewayClass: type('gateway.networking.k8s.io/v1', 'GatewayClass', 'gatewayclasses', CLUSTER),

@@ -11,6 +11,7 @@ import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { DestinationRules } from '../resilience/destination-rules.ts';
 import { type NotedKind, Routes } from '../route/derive/routes.ts';
+import { Telemetries } from '../telemetry/derive/telemetries.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
 import type { Collection } from './collection.ts';
@@ -64,6 +65,7 @@ export class Deriver {
   readonly #waypointResources: WaypointResources;
   readonly #routes: Routes;
   readonly #httpPolicies: HttpPolicies;
+  readonly #telemetries: Telemetries;
   readonly #targetStates: TargetStateParts;
   readonly #requirements: Requirements;
   /** Whose waypoint may be required now, or on other ports, beside those that are dirty themselves. */
@@ -122,6 +124,16 @@ export class Deriver {
     });
     // Rules are few, and a wildcard may be about any service.
     destinationRules.follow(() => this.#markServices());
+    const telemetries = new Telemetries({
+      config: current,
+      say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
+    });
+    // They are few, too, and most are about whole namespaces.
+    telemetries.follow(() => {
+      this.#markServices();
+      for (const key of inputs.gateways.keys()) this.#dirty.Gateway.add(key);
+    });
+    this.#telemetries = telemetries;
     this.#waypointResources = new WaypointResources({
       config: current,
       inputs,
@@ -130,6 +142,7 @@ export class Deriver {
       routes,
       httpPolicies,
       destinationRules,
+      telemetries,
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     followEndpointPorts(inputs, (kind, key) => this.#toRequire[kind].add(key));
@@ -144,6 +157,13 @@ export class Deriver {
       ['gateway.networking.k8s.io/Gateway', this.#into(inputs.gateways, readGateway)],
       ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
       ['networking.istio.io/DestinationRule', this.#ours((key, _, object) => destinationRules.note(key, object))],
+      [
+        'telemetry.istio.io/Telemetry',
+        this.#ours((key, ref, object) => {
+          telemetries.note(key, object);
+          if (object === undefined) outputs.forgetConditions(ref);
+        }),
+      ],
       ...ROUTE_KINDS.map((kind): [string, Note] => [
         `gateway.networking.k8s.io/${kind}`,
         this.#ours((key, _, object) => routes.note(kind, key, object)),
@@ -205,6 +225,7 @@ export class Deriver {
     this.#config = config;
     this.#policies.reconfigure(config);
     this.#httpPolicies.reconfigure(config);
+    this.#telemetries.reconfigure();
     for (const held of this.#httpPolicies.held()) this.#dirtyPolicies.set(policyName(held), held);
     this.#discovered.lookAtAll();
     this.#everything();

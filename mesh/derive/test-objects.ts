@@ -57,6 +57,8 @@ export function slice(
 export const authorizationPolicy = (path: string, spec: Json, meta: Meta = {}) =>
   object('security.istio.io/v1', 'AuthorizationPolicy', path, { generation: 1, ...meta }, { spec });
 
+export const telemetry = (path: string, spec: Json, meta: Meta = {}) =>
+  object('telemetry.istio.io/v1', 'Telemetry', path, { generation: 1, ...meta }, { spec });
 export const requestAuthentication = (path: string, spec: Json, meta: Meta = {}) =>
   object('security.istio.io/v1', 'RequestAuthentication', path, { generation: 1, ...meta }, { spec });
 

@@ -9,6 +9,8 @@ import type { ServiceRef } from '../route/derive/facts.ts';
 import type { RoutedService } from '../route/derive/resolve.ts';
 import type { Routes } from '../route/derive/routes.ts';
 import { servicesIn } from '../route/derive/tables.ts';
+import type { ServiceTarget, Telemetries } from '../telemetry/derive/telemetries.ts';
+import type { TelemetryConfig } from '../telemetry/model.ts';
 import type { OwnerKind } from './dependents.ts';
 import type { GatewayFacts } from './gateway.ts';
 import type { Hosts } from './hosts.ts';
@@ -28,12 +30,13 @@ export type WaypointResourceParts = {
   readonly routes: Routes;
   readonly httpPolicies: HttpPolicies;
   readonly destinationRules: DestinationRules;
+  readonly telemetries: Telemetries;
 };
 
 const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 
 /** What is the same for all waypoints that serve it. */
-type ServedService = Omit<ServiceConfig, 'backends'>;
+type ServedService = Omit<ServiceConfig, 'backends' | 'telemetry'>;
 
 /** What a resource of this revision asks of its reader. */
 const MIN_REVISION = 1;
@@ -64,6 +67,7 @@ export class WaypointResources {
     const ofClass = gateway.className === WAYPOINT_CLASS ? httpPolicies.ofClass() : NO_POLICIES;
     const policies = [...ofClass.policies, ...own.policies];
     const authorizers = this.#authorizers({ policies });
+    const telemetry = this.#parts.telemetries.of(gateway, undefined);
     return [
       {
         minRevision: MIN_REVISION,
@@ -76,7 +80,8 @@ export class WaypointResources {
           policies,
           authentications: [...ofClass.authentications, ...own.authentications],
           authorizers,
-          references: [...new Set(authorizers.map(({ service }) => service))],
+          references: [...new Set([...authorizers.map(({ service }) => service), ...collectorOf(telemetry)])],
+          ...(telemetry && { telemetry }),
         },
       },
     ];
@@ -91,7 +96,9 @@ export class WaypointResources {
     if (gateways.length === 0) return [];
     const attached = this.#parts.httpPolicies.ofService(namespace, service.name);
     const served = this.#served(service, routedService(service, hostnameOf(service, this.#parts.config())), attached);
-    return gateways.map((gateway) => this.#serviceResource(gateway, served));
+    return gateways.map((gateway) =>
+      this.#serviceResource(gateway, { kind: 'Service', namespace, name: service.name }, served),
+    );
   }
 
   #serviceEntry(key: string): readonly WaypointResource[] {
@@ -105,19 +112,24 @@ export class WaypointResources {
     if (gateways.length === 0) return [];
     const attached = this.#parts.httpPolicies.ofServiceEntry(namespace, entry.name);
     const served = hosts.servedBy(entry).map((host) => this.#served(entry, routedService(entry, host), attached));
-    return gateways.flatMap((gateway) => served.map((one) => this.#serviceResource(gateway, one)));
+    const target = { kind: 'ServiceEntry', namespace, name: entry.name } as const;
+    return gateways.flatMap((gateway) => served.map((one) => this.#serviceResource(gateway, target, one)));
   }
 
   /** Of two waypoints of one service, each follows the rules of its own namespace. */
-  #serviceResource({ key, namespace }: GatewayFacts, service: ServedService): WaypointResource {
-    const { destinationRules } = this.#parts;
+  #serviceResource(gateway: GatewayFacts, target: ServiceTarget, service: ServedService): WaypointResource {
+    const { key, namespace } = gateway;
+    const { destinationRules, telemetries } = this.#parts;
+    const telemetry = telemetries.of(gateway, target);
     const backends = service.references.flatMap((reference) => {
       const slash = reference.indexOf('/');
       const named = { namespace: reference.slice(0, slash), hostname: reference.slice(slash + 1) };
       return destinationRules.of(namespace, named);
     });
     const name = `${key}/service/${service.namespace}/${service.hostname}`;
-    return { minRevision: MIN_REVISION, name, service: { ...service, backends } };
+    const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
+    const config = { ...service, references, backends, ...(telemetry && { telemetry }) };
+    return { minRevision: MIN_REVISION, name, service: config };
   }
 
   #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {
@@ -168,6 +180,11 @@ export class WaypointResources {
       workload: { uid },
     }));
   }
+}
+
+/** Keys of services that spans go to. */
+function collectorOf(telemetry: TelemetryConfig | undefined): readonly string[] {
+  return telemetry?.tracing === undefined ? [] : [telemetry.tracing.service];
 }
 
 /** The waypoint, and the one that is being tried beside it. */

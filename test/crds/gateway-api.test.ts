@@ -9,6 +9,7 @@ import {
   REFERENCE_GRANT_CRD,
   REQUEST_AUTHENTICATION_CRD,
   TCP_ROUTE_CRD,
+  TELEMETRY_CRD,
   TLS_ROUTE_CRD,
 } from '../../core/kube/crds/index.ts';
 import { type CompiledSchema, compileSchema, type Json, structuralProblems } from '../../lab/api/pure/index.ts';
@@ -23,6 +24,7 @@ const CRDS = {
   TLSRoute: TLS_ROUTE_CRD,
   ReferenceGrant: REFERENCE_GRANT_CRD,
   RequestAuthentication: REQUEST_AUTHENTICATION_CRD,
+  Telemetry: TELEMETRY_CRD,
 } as const;
 type Kind = keyof typeof CRDS;
 
@@ -79,6 +81,7 @@ test('each kind is served in the versions of the standard channel, and stored in
     ['TLSRoute', 'v1*'],
     ['ReferenceGrant', 'v1', 'v1beta1*'],
     ['RequestAuthentication', 'v1*', 'v1beta1'],
+    ['Telemetry', 'v1*', 'v1alpha1'],
   ]);
 });
 
@@ -87,6 +90,8 @@ const parent = (more: Record<string, Json> = {}) => ({ group: '', kind: 'Service
 const http = (rule: Record<string, Json>): Json => ({ rules: [{ backendRefs, ...rule }] });
 const path = (type: string, value: string): Json => http({ matches: [{ path: { type, value } }] });
 const listeners = (...all: Record<string, Json>[]): Json => ({ gatewayClassName: 'istio-waypoint', listeners: all });
+const override = (one: Record<string, Json>): Json => ({ metrics: [{ overrides: [one] }] });
+const labels = (tagOverrides: Record<string, Json>): Json => override({ tagOverrides });
 const MESH = { name: 'mesh', port: 15008, protocol: 'HBONE' };
 const prefixRewrite = {
   type: 'URLRewrite',
@@ -309,6 +314,16 @@ const rows: readonly (readonly [name: string, kind: Kind, spec: Json, refusal?: 
     },
   ],
   ['a grant to nobody', 'ReferenceGrant', { from: [], to: [{ group: '', kind: 'Service' }] }, /from/],
+  ['one in a hundred', 'Telemetry', { tracing: [{ providers: [{ name: 'otel' }], randomSamplingPercentage: 1 }] }],
+  ['more than all', 'Telemetry', { tracing: [{ randomSamplingPercentage: 101 }] }, /randomSamplingPercentage/],
+  ['a label made of nothing', 'Telemetry', labels({ a: { operation: 'UPSERT' } }), /value must be set/],
+  ['a label taken away', 'Telemetry', labels({ a: { operation: 'REMOVE' } })],
+  [
+    'two metrics in one',
+    'Telemetry',
+    override({ match: { metric: 'REQUEST_COUNT', customMetric: 'x' } }),
+    /only one of/,
+  ],
   ['an issuer', 'RequestAuthentication', { jwtRules: [{ issuer: 'i', jwksUri: 'https://a.b/keys', timeout: '1s' }] }],
   [
     'keys twice',

@@ -38,4 +38,5 @@ export {
   requestAuthenticationSpec,
 } from './request-authentication.ts';
 export { SERVICE_ENTRY_CRD, type ServiceEntrySpec, serviceEntrySpec } from './service-entry.ts';
+export { TELEMETRY_CRD, type TelemetrySpec, telemetrySpec } from './telemetry.ts';
 export { WORKLOAD_ENTRY_CRD, type WorkloadEntrySpec, workloadEntrySpec } from './workload-entry.ts';

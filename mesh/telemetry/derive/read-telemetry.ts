@@ -1,0 +1,125 @@
+/** A Telemetry object (crds.md section 10), as far as waypoints can do what it says; the rest is told. */
+import { type Fields, fields, isFields, list, text, texts } from '../../derive/read.ts';
+import { type PolicyTarget, readTargets } from '../../http-policy/derive/targets.ts';
+import type { KubeObject } from '../../kube-object.ts';
+import { type CustomTag, METRICS, type MetricName } from '../model.ts';
+
+export type TelemetryReading = {
+  /** Undefined: for all of its namespace, or from the root namespace for the mesh. */
+  readonly targets: readonly PolicyTarget[] | undefined;
+  readonly logs: readonly LogWish[];
+  /** Undefined: it says nothing of traces. */
+  readonly tracing: TracingWish | undefined;
+  readonly metrics: readonly MetricWish[];
+  /** What is not done, each with its path. */
+  readonly problems: readonly string[];
+};
+
+/** No providers: those of the level above. */
+export type LogWish = { readonly providers: readonly string[]; readonly disabled: boolean };
+/** What is undefined comes from the level above. */
+export type TracingWish = {
+  readonly provider: string | undefined;
+  readonly samplingPercentage: number | undefined;
+  readonly disableSpanReporting: boolean | undefined;
+  readonly istioTags: boolean | undefined;
+  readonly customTags: readonly CustomTag[] | undefined;
+};
+export type MetricWish = {
+  readonly metrics: readonly MetricName[];
+  readonly disabled: boolean | undefined;
+  readonly removedTags: readonly string[];
+};
+
+/** Undefined: it is not about waypoints. */
+export function readTelemetry({ spec, metadata }: KubeObject, rootNamespace: string): TelemetryReading | undefined {
+  const written = fields(spec);
+  if (isFields(written['selector'])) return undefined;
+  const attached = readTargets(written, metadata.namespace ?? '', rootNamespace);
+  const problems = [...(attached?.problems ?? [])];
+  return {
+    targets: attached?.targets,
+    logs: entries(written['accessLogging'], 'spec.accessLogging').flatMap((entry) => readLog(entry, problems)),
+    tracing: readTracing(entries(written['tracing'], 'spec.tracing')[0], problems),
+    metrics: entries(written['metrics'], 'spec.metrics').flatMap((entry) => readMetrics(entry, problems)),
+    problems,
+  };
+}
+
+type Entry = { readonly at: string; readonly value: Fields };
+
+/** What is about callers of a proxy is not about waypoints, which serve. */
+function entries(value: unknown, at: string): readonly Entry[] {
+  return list(value)
+    .map((item, index) => ({ at: `${at}[${index}]`, value: fields(item) }))
+    .filter(({ value }) => text(fields(value['match'])['mode']) !== 'CLIENT');
+}
+
+function providersOf(value: Fields): readonly string[] {
+  return list(value['providers'])
+    .map((item) => text(fields(item)['name']))
+    .filter((name) => name !== '');
+}
+
+function readLog({ at, value }: Entry, problems: string[]): readonly LogWish[] {
+  if (text(fields(value['filter'])['expression']) !== '') {
+    problems.push(`${at}.filter: waypoints do not look into expressions; this entry is left out`);
+    return [];
+  }
+  return [{ providers: providersOf(value), disabled: value['disabled'] === true }];
+}
+
+function readTracing(entry: Entry | undefined, problems: string[]): TracingWish | undefined {
+  if (entry === undefined) return undefined;
+  const { at, value } = entry;
+  const sampling = value['randomSamplingPercentage'];
+  const tags = isFields(value['customTags']) ? Object.entries(value['customTags']) : undefined;
+  return {
+    provider: providersOf(value)[0],
+    samplingPercentage: typeof sampling === 'number' && sampling >= 0 && sampling <= 100 ? sampling : undefined,
+    disableSpanReporting: flag(value['disableSpanReporting']),
+    istioTags: flag(value['enableIstioTags']),
+    customTags: tags?.flatMap(([name, tag]) => readTag(name, fields(tag), `${at}.customTags.${name}`, problems)),
+  };
+}
+
+function readTag(name: string, tag: Fields, at: string, problems: string[]): readonly CustomTag[] {
+  const { literal, environment, header } = tag;
+  if (isFields(literal)) return [{ name, kind: 'LITERAL', value: text(literal['value']), defaultValue: '' }];
+  const named = isFields(header) ? header : isFields(environment) ? environment : undefined;
+  if (named === undefined) {
+    problems.push(`${at}: waypoints know literal, environment and header`);
+    return [];
+  }
+  const kind = isFields(header) ? 'HEADER' : 'ENVIRONMENT';
+  return [{ name, kind, value: text(named['name']), defaultValue: text(named['defaultValue']) }];
+}
+
+function readMetrics({ at, value }: Entry, problems: string[]): readonly MetricWish[] {
+  return entries(value['overrides'], `${at}.overrides`).flatMap((override): readonly MetricWish[] => {
+    const { match, tagOverrides, disabled } = override.value;
+    const { metric, customMetric } = fields(match);
+    if (text(customMetric) !== '') {
+      problems.push(`${override.at}.match.customMetric: waypoints have the standard metrics`);
+      return [];
+    }
+    const named = text(metric);
+    const metrics = named === '' || named === 'ALL_METRICS' ? METRICS : METRICS.filter((known) => known === named);
+    const removedTags: string[] = [];
+    for (const [tag, change] of isFields(tagOverrides) ? Object.entries(tagOverrides) : []) {
+      if (text(fields(change)['operation']) === 'REMOVE') removedTags.push(tag);
+      else problems.push(`${override.at}.tagOverrides.${tag}: waypoints take labels away, and make no others`);
+    }
+    return [{ metrics, disabled: flag(disabled), removedTags }];
+  });
+}
+
+function flag(value: unknown): boolean | undefined {
+  return typeof value === 'boolean' ? value : undefined;
+}
+
+/** All providers that it names, each with its path. */
+export function namedProviders(reading: TelemetryReading): readonly string[] {
+  const { logs, tracing } = reading;
+  return [...logs.flatMap(({ providers }) => providers), ...texts([tracing?.provider])];
+}
