@@ -61,9 +61,9 @@ async function* podLines(
   path: string,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const connecting = AbortSignal.any([signal, AbortSignal.timeout(POD_HTTP_DEADLINE_MS)]);
   try {
-    yield* linesOver(await client.portForward(pod.namespace, pod.name, port, connecting), { path, signal });
+    // No deadline of ours: a signal ends the stream whenever it fires, and opening one has a deadline of its own.
+    yield* linesOver(await client.portForward(pod.namespace, pod.name, port, signal), { path, signal });
   } catch (error) {
     if (!signal.aborted) throw translate(error);
   }
