@@ -14,6 +14,8 @@ export type ChainConfig = {
   /** Of the service; 0 for workloads: any. */
   readonly port: number;
   readonly protocol: AppProtocol;
+  /** Other services of this waypoint that the routes of this one may send to, by key; `unreadable`: nobody knows what is allowed there. */
+  readonly others: ReadonlyMap<string, ServiceConfig | 'unreadable'>;
 };
 
 /** For requests. What is in `handle` changes; a connection asks at each request. */
@@ -79,7 +81,14 @@ export class Chains {
 
   /** Makes again what depends on the change. A service that is gone answers 503, also on connections that are open. */
   changed({ services, gateway }: ToldChange): void {
-    const concerns = (service: string | undefined) => gateway || (service !== undefined && services.has(service));
+    const concerns = (service: string | undefined) => {
+      if (gateway) return true;
+      if (service === undefined) return false;
+      const known = this.#told.service(service);
+      // What its routes send to is part of what is made of a service.
+      const references = known?.kind === 'told' ? known.config.references : [];
+      return services.has(service) || references.some((reference) => services.has(reference));
+    };
     for (const { service, port, chain } of this.#http.values()) {
       if (!concerns(service)) continue;
       const config = configOf(this.#told, service, port);
@@ -96,11 +105,17 @@ export class Chains {
 function configOf(told: Told, service: string | undefined, port: number): ChainConfig | undefined {
   const { gateway } = told;
   if (gateway === undefined) return undefined; // we are not told ourselves what we are
-  if (service === undefined) return { gateway, service: undefined, port: 0, protocol: 'UNKNOWN' };
+  if (service === undefined) return { gateway, service: undefined, port: 0, protocol: 'UNKNOWN', others: new Map() };
   const known = told.service(service);
   if (known?.kind !== 'told') return undefined;
   const declared = known.config.ports.find((p) => p.port === port);
-  return declared && { gateway, service: known.config, port, protocol: declared.protocol };
+  if (declared === undefined) return undefined;
+  const others = new Map<string, ServiceConfig | 'unreadable'>();
+  for (const key of known.config.references) {
+    const other = key === service ? undefined : told.service(key);
+    if (other !== undefined) others.set(key, other.kind === 'told' ? other.config : 'unreadable');
+  }
+  return { gateway, service: known.config, port, protocol: declared.protocol, others };
 }
 
 /** A security decision that can not be made is a denial. */

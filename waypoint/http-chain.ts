@@ -1,6 +1,6 @@
 /** The layers of requests, in the order of waypoint.md section 1.5. */
 import type { Deadlines } from '../core/http/index.ts';
-import { compileHttpPolicies } from '../mesh/index.ts';
+import { compileHttpPolicies, type HttpScope, serviceKey } from '../mesh/index.ts';
 import type { ChainConfig } from './chains.ts';
 import { type Layer, type Next, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
@@ -9,6 +9,7 @@ import { type AuthorizeParts, authorize } from './layers/authorize.ts';
 import { chooseRoute } from './layers/choose-route.ts';
 import { cors } from './layers/cors.ts';
 import { headers } from './layers/headers.ts';
+import { judgeBackend } from './layers/judge-backend.ts';
 import { mirror } from './layers/mirror.ts';
 import { normalise } from './layers/normalise.ts';
 import { observe, type RequestObserver } from './layers/observe.ts';
@@ -59,12 +60,23 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
       authenticate(authentications, parts),
       authorize(compileHttpPolicies(policies, 'http'), parts),
       ...(ofService.length === 0 ? [] : [routeBy(new Routing(ofService), parts)]),
+      ...(tables.length === 0 ? [] : judgeBackends(config, parts)),
       ...(hasMirrors ? [mirror({ ...parts, send, bodyBytes: parts.replayBytes })] : []),
       timeout(parts.deadlines),
       retry({ ...parts, budget: new RetryBudget(), bodyBytes: parts.replayBytes }),
     ],
     send,
   );
+}
+
+/** Of those services that routes may send to, by their own policies. */
+function judgeBackends({ service, others }: ChainConfig, parts: HttpParts): readonly Layer[] {
+  const scopes = new Map<string, HttpScope | 'unreadable'>();
+  for (const [key, other] of others) {
+    if (other === 'unreadable') scopes.set(key, other);
+    else if (other.policies.length > 0) scopes.set(key, compileHttpPolicies(other.policies, 'http'));
+  }
+  return scopes.size === 0 || service === undefined ? [] : [judgeBackend(serviceKey(service), scopes, parts)];
 }
 
 /** What routes ask for, of requests that no other routes have taken: those of a client's namespace replace those of the service. */

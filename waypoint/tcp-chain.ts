@@ -4,12 +4,14 @@ import {
   customChecks,
   evaluateHttp,
   formatBecause,
+  type HttpFacts,
   type HttpPolicy,
+  type HttpScope,
   pickByWeight,
   type TcpRouteTable,
 } from '../mesh/index.ts';
-import type { ChainConfig, TcpRules } from './chains.ts';
-import { connectionFacts } from './policy/facts.ts';
+import type { ChainConfig, TcpRules, TcpVerdict } from './chains.ts';
+import { connectionFacts, routedConnectionFacts } from './policy/facts.ts';
 
 /**
  * What asks for HTTP is read to deny (waypoint.md section 4.3). An external authorizer is not asked here: where a policy wants one
@@ -21,19 +23,10 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
   const byClients = new Map(tables.map((table) => [table.clientNamespace, table]));
   const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
   const judgesServerName = policies.some(namesServer);
-  const scope = compileHttpPolicies(policies, judgesServerName ? 'tls' : 'tcp');
+  const scope = scopeOf(policies);
+  const scopes = scopesOf(config);
   return {
-    admit(source, served, serverName) {
-      const facts = connectionFacts(source, served, serverName);
-      const [custom] = customChecks(scope, facts);
-      if (custom !== undefined) {
-        const { policy, rule } = custom.rule;
-        const because = `policy ${policy}, rule ${rule}: ${custom.provider} can be asked about requests only`;
-        return { kind: 'deny', because };
-      }
-      const { verdict, because } = evaluateHttp(scope, facts);
-      return { kind: verdict, because: formatBecause(because) };
-    },
+    admit: (source, served, serverName) => judge(scope, connectionFacts(source, served, serverName)),
     judgesServerName,
     needsServerName: judgesServerName || tables.some(({ rules }) => rules.some(({ sni }) => sni.length > 0)),
     target(source, called, serverName) {
@@ -42,9 +35,36 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
       if (rule === undefined) return called;
       const backend = pickByWeight(rule.backends, random());
       if (backend === undefined || backend.isInvalid) return undefined;
-      return { kind: 'service', service: backend.service, port: backend.port };
+      const { service: other, port } = backend;
+      const its = scopes.get(other);
+      if (its === 'unreadable') return undefined;
+      const isAdmitted =
+        its === undefined || judge(its, routedConnectionFacts(source, port, serverName)).kind === 'allow';
+      return isAdmitted ? { kind: 'service', service: other, port } : undefined;
     },
   };
+}
+
+/** By the policies of the services that routes may lead to, where these are of this waypoint, too. */
+function scopesOf({ others }: ChainConfig): ReadonlyMap<string, HttpScope | 'unreadable'> {
+  const scopes = new Map<string, HttpScope | 'unreadable'>();
+  for (const [key, other] of others) scopes.set(key, other === 'unreadable' ? other : scopeOf(other.policies));
+  return scopes;
+}
+
+function scopeOf(policies: readonly HttpPolicy[]): HttpScope {
+  return compileHttpPolicies(policies, policies.some(namesServer) ? 'tls' : 'tcp');
+}
+
+function judge(scope: HttpScope, facts: HttpFacts): TcpVerdict {
+  const [custom] = customChecks(scope, facts);
+  if (custom !== undefined) {
+    const { policy, rule } = custom.rule;
+    const because = `policy ${policy}, rule ${rule}: ${custom.provider} can be asked about requests only`;
+    return { kind: 'deny', because };
+  }
+  const { verdict, because } = evaluateHttp(scope, facts);
+  return { kind: verdict, because: formatBecause(because) };
 }
 
 function namesServer({ rules }: HttpPolicy): boolean {

@@ -181,6 +181,30 @@ spec:
   );
 });
 
+test('what the policies of a service refuse is not to be had by a route of another service', async (t) => {
+  const mesh = await EchoMesh.start(t, http(`{ backendRefs: [${to('echo-v2')}] }`));
+  const policy = (action: string, paths: string, provider = '') => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: p, namespace: mesh }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: echo-v2 }]
+  action: ${action}
+  ${provider}
+  rules: [{ to: [{ operation: { paths: [${paths}], ports: ["80"] } }] }]`;
+  assert.equal((await mesh.get('/secret')).backend, 'echo-v2');
+  await mesh.world.apply(policy('DENY', '/secret'));
+  assert.deepEqual([(await mesh.get('/secret')).status, (await mesh.get('/other')).status], [403, 200]);
+  await mesh.world.apply(policy('ALLOW', '/secret'));
+  assert.deepEqual([(await mesh.get('/secret')).status, (await mesh.get('/other')).status], [200, 403]);
+  await mesh.world.apply(policy('CUSTOM', '/asked', 'provider: { name: nobody }'));
+  assert.deepEqual([(await mesh.get('/asked')).status, (await mesh.get('/other')).status], [403, 200]);
+  mesh.world.remove('AuthorizationPolicy', 'mesh/p');
+  assert.equal((await mesh.get('/asked')).backend, 'echo-v2');
+  await mesh.world.apply(policy('DENY', '/secret') + http(`{ ${V1} }`).replace('apiVersion', '\n---\napiVersion'));
+  assert.equal((await mesh.get('/secret')).backend, 'echo-v1', 'it is about its own service alone');
+});
+
 test('routes change under a connection that is open', async (t) => {
   const mesh = await EchoMesh.start(t);
   const port = await mesh.world.through('mesh/client', '10.0.0.101:80');
@@ -239,6 +263,14 @@ test('TCPRouteWeightedRouting: connections are shared by weight, and one of weig
   const mesh = await streams(t, routeYaml('TCPRoute', 'r', 'echo:9090', rules));
   const port = await mesh.world.through('mesh/client', '10.0.0.100:9090');
   for (let i = 0; i < 8; i++) assert.equal(await text(connectTcp({ host: '127.0.0.1', port })), 'v1');
+  await mesh.world.apply(`
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: p, namespace: mesh }
+spec: { targetRefs: [{ group: "", kind: Service, name: echo-v1 }], rules: [{ from: [{ source: { namespaces: [mesh] } }] }] }`);
+  assert.equal(await text(connectTcp({ host: '127.0.0.1', port })), 'v1');
+  const stranger = await mesh.world.through('web/client', '10.0.0.100:9090');
+  await assert.rejects(text(connectTcp({ host: '127.0.0.1', port: stranger })), { code: 'ECONNRESET' });
   await mesh.world.apply(routeYaml('TCPRoute', 'r', 'echo:9090', `[{ backendRefs: [${to('nobody', 9090)}] }]`));
   await assert.rejects(text(connectTcp({ host: '127.0.0.1', port })), { code: 'ECONNRESET' });
 });

@@ -1,6 +1,13 @@
 /** AuthorizationPolicies AUDIT, DENY and ALLOW, after tokens were looked at (waypoint.md section 1.5). */
 import type { HttpResponse } from '../../core/http/index.ts';
-import { denialDetail, evaluateHttp, formatBecause, type HttpBecause, type HttpScope } from '../../mesh/index.ts';
+import {
+  denialDetail,
+  evaluateHttp,
+  formatBecause,
+  type HttpBecause,
+  type HttpFacts,
+  type HttpScope,
+} from '../../mesh/index.ts';
 import type { Exchange, Layer } from '../exchange.ts';
 import { requestFacts } from '../policy/facts.ts';
 import type { PolicyWatch } from '../policy/watch.ts';
@@ -15,13 +22,18 @@ export type AuthorizeParts = {
   readonly receiptHeader: boolean;
 };
 
-export function authorize(scope: HttpScope, parts: AuthorizeParts): Layer {
+/** `factsOf`: what the policies are asked about, where that is not the request as it was called. */
+export function authorize(
+  scope: HttpScope,
+  parts: AuthorizeParts,
+  factsOf: (x: Exchange) => HttpFacts = requestFacts,
+): Layer {
   const { audit, deny, allow, dryRunDeny, dryRunAllow } = scope;
   if ([audit, deny, allow, dryRunDeny, dryRunAllow].every(({ policies }) => policies.length === 0)) {
     return (next) => next;
   }
   return (next) => (x) => {
-    const facts = requestFacts(x);
+    const facts = factsOf(x);
     const decision = evaluateHttp(scope, facts);
     const { verdict, because, audited, dryRunHits } = decision;
     if (audited !== undefined || dryRunHits !== undefined) parts.watch.noticed(x, decision);

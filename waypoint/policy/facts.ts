@@ -14,11 +14,12 @@ import type { Source } from '../source.ts';
 /** One for all requests of a stream of the tunnel: `Called` is made once for each. */
 const PEERS = new WeakMap<Called, Subject>();
 
-export function requestFacts(x: Exchange): HttpFacts {
+/** `called`: another than what was called, where that is what policies are about. */
+export function requestFacts(x: Exchange, called: Called = x.called): HttpFacts {
   const { request, token, path } = x;
   const { method, authority, headers } = request;
   const asked = { method, path, authority, headers };
-  return { peer: peerOf(x.source, x.called), sni: '', request: token === undefined ? asked : { ...asked, token } };
+  return { peer: peerOf(x.source, called), sni: '', request: token === undefined ? asked : { ...asked, token } };
 }
 
 /** Of what is inside the tunnel, at most the name that TLS asks for is known. */
@@ -26,6 +27,11 @@ export function connectionFacts(source: Source, served: Served, serverName: stri
   const to =
     served.kind === 'workload' ? served.dialled : { ip: ipOf(served.dialled?.ip, served.service), port: served.port };
   return { peer: subject(source, to), sni: serverName ?? '' };
+}
+
+/** The same for a service that was not called itself, but that a route leads to. */
+export function routedConnectionFacts(source: Source, port: number, serverName: string | undefined): HttpFacts {
+  return { peer: subject(source, { ip: NOWHERE, port }), sni: serverName ?? '' };
 }
 
 function peerOf(source: Source, called: Called): Subject {
