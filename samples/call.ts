@@ -1,21 +1,28 @@
 /**
  * Calls a sample service and prints the answer; what a person uses by `kubectl exec`.
  *
- *   call http://cart.shop:8080/items          one request
- *   call tcp://ledger.shop:9000 hello         greeting and echo
- *   call grpc://price.shop:9090 apples        one call
- *   call http://cart.shop:8080/ --for 20s     a connection every 20 ms for 20 s, then how many failed
+ *   call http://cart.shop:8080/items                       one request
+ *   call http://cart.shop:8080/ -i --header 'x-beta: yes'  with a header; status and headers of the answer are shown, too
+ *   call http://cart.shop:8080/ --times 50                 50 requests, then who answered how many, and what failed
+ *   call http://cart.shop:8080/ --for 20s                  the same for 20 s, with a pause of 20 ms
+ *   call ws://cart.shop:8080/live hello                    a message over WebSocket, and what comes back
+ *   call grpc://price.shop:9090 apples                     one call of gRPC
+ *   call tcp://ledger.shop:9000 hello                      greeting and echo
  *
- * Exit code: 0 all answered, 1 something failed, 2 wrong use.
+ * Each call has a connection of its own. Exit code: 0 all answered, 1 something failed (a status of 400 and above, too), 2 wrong use.
  */
-import { request } from 'node:http';
 import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
+import WebSocket from 'ws';
+import { callHttp, HttpFailure, type HttpOptions } from './call-http.ts';
 import { say } from './echo-service.ts';
+import { type Call, callMany, reasonOf } from './tally.ts';
 
-const USAGE =
-  'use: call http://HOST:PORT/PATH | tcp://HOST:PORT TEXT | grpc://HOST:PORT TEXT [--timeout 3s] [--for DURATION]';
-const PAUSE_MS = 20;
+const USAGE = `use: call http://HOST:PORT/PATH [-i] [--method GET] [--header 'NAME: VALUE' …]
+     call ws://HOST:PORT/PATH TEXT [--header …]
+     call grpc://HOST:PORT TEXT [--header …]
+     call tcp://HOST:PORT TEXT
+  each with [--timeout 3s] and [--times COUNT | --for DURATION]`;
 
 /** As `parseArgs`, with a wrong flag said in one line. */
 const parse: typeof parseArgs = (config) => {
@@ -26,30 +33,29 @@ const parse: typeof parseArgs = (config) => {
   }
 };
 
-function seconds(text: string, flag: string): number {
+function milliseconds(text: string, flag: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text);
   if (!match) fail(`${flag} wants a duration such as 3s, not ${text}`);
   return Number(match?.[1]) * (match?.[2] === 'ms' ? 1 : 1000);
 }
 
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) fail(`--times wants a number such as 50, not ${text}`);
+  return Number(text);
+}
+
+/** `x-beta: yes`, and `x-beta=yes` as `ambit why` takes it, too. */
+function headersOf(texts: readonly string[]): Readonly<Record<string, string>> {
+  const pairs = texts.map((text) => {
+    const match = /^([\w!#$%&'*+.^`|~-]+)\s*[:=]\s*(.*)$/.exec(text);
+    return match ? ([match[1] ?? '', match[2] ?? ''] as const) : fail(`--header wants 'NAME: VALUE', not ${text}`);
+  });
+  return Object.fromEntries(pairs);
+}
+
 function fail(message: string): never {
   console.error(`call: ${message}\n${USAGE}`);
   process.exit(2);
-}
-
-function http(url: URL, timeoutMs: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  // One connection a call: a kept-alive one would hide what a new connection meets.
-  const call = request(url, { agent: false, timeout: timeoutMs, headers: { connection: 'close' } }, (response) => {
-    const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk));
-    response.on('error', reject);
-    response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8').trimEnd()));
-  });
-  call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs} ms`)));
-  call.on('error', reject);
-  call.end();
-  return promise;
 }
 
 function tcp(url: URL, text: string, timeoutMs: number): Promise<string> {
@@ -68,49 +74,44 @@ function tcp(url: URL, text: string, timeoutMs: number): Promise<string> {
   return promise;
 }
 
-function callOnce(url: URL, text: string, timeoutMs: number): Promise<string> {
+/** The first message that comes back. */
+function webSocket(url: URL, text: string, { headers, timeoutMs }: HttpOptions): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = new WebSocket(url, { headers, handshakeTimeout: timeoutMs });
+  const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  socket.on('open', () => socket.send(text));
+  socket.on('message', (data) => resolve(String(data)));
+  socket.on('error', reject);
+  socket.on('close', () => reject(new Error('the connection was closed before an answer')));
+  return promise.finally(() => {
+    clearTimeout(timer);
+    socket.terminate();
+  });
+}
+
+function callOf(url: URL, text: string, options: HttpOptions): Call {
   switch (url.protocol) {
     case 'http:':
-      return http(url, timeoutMs);
-    case 'tcp:':
-      return tcp(url, text, timeoutMs);
+      return () => callHttp(url, options);
+    case 'ws:':
+      return () => webSocket(url, text, options);
     case 'grpc:':
-      return say(url.host, text, timeoutMs);
+      return () => say(url.host, text, options);
+    case 'tcp:':
+      return () => tcp(url, text, options.timeoutMs);
     default:
       return fail(`cannot speak ${url.protocol}//`);
   }
 }
 
-/** A name with several addresses fails with one error for each, and none of its own. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function callFor(url: URL, text: string, timeoutMs: number, durationMs: number): Promise<number> {
-  const end = performance.now() + durationMs;
-  let answered = 0;
-  const failures = new Map<string, number>();
-  while (performance.now() < end) {
-    try {
-      await callOnce(url, text, timeoutMs);
-      answered += 1;
-    } catch (error) {
-      const reason = reasonOf(error);
-      failures.set(reason, (failures.get(reason) ?? 0) + 1);
-    }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
-  const failed = [...failures.values()].reduce((sum, n) => sum + n, 0);
-  console.log(`${answered} answered, ${failed} failed`);
-  for (const [reason, times] of failures) console.log(`  ${times} times: ${reason}`);
-  return failed === 0 && answered > 0 ? 0 : 1;
-}
-
 const { values, positionals } = parse({
   allowPositionals: true,
   options: {
+    include: { type: 'boolean', short: 'i', default: false },
+    method: { type: 'string', default: 'GET' },
+    header: { type: 'string', multiple: true, default: [] },
     timeout: { type: 'string', default: '3s' },
+    times: { type: 'string' },
     for: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -122,14 +123,23 @@ if (values.help) {
 }
 const [target, text = 'hello'] = positionals;
 if (target === undefined || !URL.canParse(target)) fail(`not an address: ${target ?? '(none)'}`);
-const url = new URL(target);
-const timeoutMs = seconds(values.timeout, '--timeout');
-if (values.for !== undefined) {
-  process.exitCode = await callFor(url, text, timeoutMs, seconds(values.for, '--for'));
+const call = callOf(new URL(target), text, {
+  method: values.method,
+  headers: headersOf(values.header),
+  timeoutMs: milliseconds(values.timeout, '--timeout'),
+  isHeadShown: values.include,
+});
+if (values.times !== undefined) {
+  const times = count(values.times);
+  process.exitCode = await callMany(call, (done) => done < times);
+} else if (values.for !== undefined) {
+  const end = performance.now() + milliseconds(values.for, '--for');
+  process.exitCode = await callMany(call, () => performance.now() < end, 20);
 } else {
   try {
-    console.log(await callOnce(url, text, timeoutMs));
+    console.log(await call());
   } catch (error) {
+    if (error instanceof HttpFailure && error.answer !== '') console.log(error.answer);
     console.error(`call: ${target} failed: ${reasonOf(error)}`);
     process.exitCode = 1;
   }

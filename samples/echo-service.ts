@@ -1,5 +1,5 @@
 /** The gRPC interface of the samples: `ambit.samples.Echo/Say`, a message with one string (field 1) both ways. */
-import { Client, credentials, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
 
 /** Field 1, wire type 2 (length-delimited): the only field of both messages. */
 const TEXT_TAG = 0x0a;
@@ -28,16 +28,21 @@ const SAY = {
 
 export const ECHO_SERVICE: ServiceDefinition = { Say: SAY };
 
+export type SayOptions = { readonly headers: Readonly<Record<string, string>>; readonly timeoutMs: number };
+
 /** One call, with its own channel. Rejects with the gRPC error. */
-export function say(address: string, text: string, deadlineMs: number): Promise<string> {
+export function say(address: string, text: string, { headers, timeoutMs }: SayOptions): Promise<string> {
   const client = new Client(address, credentials.createInsecure());
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   client.makeUnaryRequest(
     SAY.path,
     encodeText,
     decodeText,
     text,
-    { deadline: Date.now() + deadlineMs },
+    metadata,
+    { deadline: Date.now() + timeoutMs },
     (error: ServiceError | null, answer?: string) => {
       if (error) reject(error);
       else resolve(answer ?? '');
