@@ -109,6 +109,7 @@ export type {
   PolicyTest,
 } from './http-policy/model.ts';
 export { type NormalisedPath, normalisePath } from './http-policy/normalise-path.ts';
+export { matchesName } from './http-policy/patterns.ts';
 export { claimHeader, refusalOf, TOKEN_REFUSALS, type TokenRefusal, tokenFacts } from './http-policy/tokens.ts';
 export {
   type ConditionChange,

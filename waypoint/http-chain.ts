@@ -4,8 +4,9 @@ import { compileHttpPolicies, type HttpScope, serviceKey } from '../mesh/index.t
 import type { ChainConfig } from './chains.ts';
 import { type Layer, type Next, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
+import { type AskParts, askOthers } from './layers/ask-others.ts';
 import { type AuthenticateParts, authenticate } from './layers/authenticate.ts';
-import { type AuthorizeParts, authorize } from './layers/authorize.ts';
+import { authorize } from './layers/authorize.ts';
 import { chooseRoute } from './layers/choose-route.ts';
 import { cors } from './layers/cors.ts';
 import { headers } from './layers/headers.ts';
@@ -23,7 +24,7 @@ import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
 
 export type HttpParts = ForwardParts &
-  AuthorizeParts &
+  AskParts &
   AuthenticateParts & {
     /** Whom the requests of a chain are told to. */
     readonly observerOf: (config: ChainConfig) => RequestObserver;
@@ -48,6 +49,8 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const normalised = normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES');
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
+  const scope = compileHttpPolicies(policies, 'http');
+  const authorizers = [...(gateway?.authorizers ?? []), ...(service?.authorizers ?? [])];
   return stack(
     [
       observe(parts.observerOf(config), parts.now),
@@ -57,8 +60,9 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
       ...(ofClients.length === 0 ? [] : [routeBy(new Routing(ofClients), parts), normalised]),
       headers,
       ...(tracing === undefined ? [] : [trace({ share: tracing.samplingPercentage / 100, random: parts.random })]),
+      askOthers(scope, authorizers, parts),
       authenticate(authentications, parts),
-      authorize(compileHttpPolicies(policies, 'http'), parts),
+      authorize(scope, parts),
       ...(ofService.length === 0 ? [] : [routeBy(new Routing(ofService), parts)]),
       ...(tables.length === 0 ? [] : judgeBackends(config, parts)),
       ...(hasMirrors ? [mirror({ ...parts, send, bodyBytes: parts.replayBytes })] : []),

@@ -142,7 +142,9 @@ export function startPlane(o: PlaneOptions): Plane {
     now,
     onProblem: (source, error) => log.scope('jwks').warn('no keys', { source, error: describeError(error) }),
   });
+  const own = ownSource(fallback);
   const httpParts = {
+    own: () => own,
     endpoints,
     pool,
     now,

@@ -9,6 +9,14 @@ export {
   createCertificateService,
 } from './certificate-service.ts';
 export {
+  CHECK_PATH,
+  type CheckAnswer,
+  type CheckHeader,
+  type CheckQuestion,
+  decodeCheck,
+  encodeCheck,
+} from './check-codec.ts';
+export {
   type ControlPlaneConfig,
   controlPlane,
   type RootSource,

@@ -87,6 +87,13 @@ function compileTemplate(template: string): TextTest {
   };
 }
 
+/** Whether any of a few patterns is of the name. */
+export function matchesName(patterns: readonly Pattern[], name: string): boolean {
+  return patterns.some(({ kind, value }) =>
+    kind === 'EXACT' ? name === value : compilePattern(kind, value, false)(name),
+  );
+}
+
 /** As policies write it. */
 export function formatPattern({ kind, value }: Pattern): string {
   if (kind === 'PREFIX') return `${value}*`;

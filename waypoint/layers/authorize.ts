@@ -49,9 +49,10 @@ export function denied(
   x: Exchange,
   { receiptHeader }: Pick<AuthorizeParts, 'receiptHeader'>,
   details: string,
+  flags = '',
 ): HttpResponse {
   const headers = receiptHeader && x.receipt !== undefined ? { [RECEIPT_HEADER]: x.receipt } : {};
-  return reply(x, { status: 403, body: 'RBAC: access denied', details, headers });
+  return reply(x, { status: 403, body: 'RBAC: access denied', flags, details, headers });
 }
 
 /** Rules are as many as policies have, and each request names one: their words are kept. */

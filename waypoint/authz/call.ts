@@ -1,0 +1,104 @@
+/** One question of the waypoint itself to a service of the mesh: sent as its own, answered whole, within a time and a size. */
+import {
+  type ClientRequest,
+  Deadline,
+  type Deadlines,
+  type HeaderFields,
+  HttpError,
+  type HttpResponse,
+  type HttpVersion,
+} from '../../core/http/index.ts';
+import type { Target } from '../exchange.ts';
+import type { Source } from '../source.ts';
+import type { Endpoints } from '../upstream/endpoints.ts';
+import type { Pool } from '../upstream/pool.ts';
+
+export type CallParts = {
+  readonly endpoints: Endpoints;
+  readonly pool: Pool;
+  readonly deadlines: Deadlines;
+  /** Who the waypoint is: nobody else's connections are used. */
+  readonly own: () => Source;
+};
+
+export type Answer = {
+  readonly status: number;
+  readonly headers: HeaderFields;
+  readonly trailers: HeaderFields | undefined;
+  readonly body: Buffer;
+};
+
+export type CallOptions = {
+  readonly version: HttpVersion;
+  readonly timeoutMs: number;
+  /** Called with what withdraws the question, for when its asker goes away. */
+  readonly onWithdraw: (withdraw: (error: HttpError) => void) => void;
+};
+
+/** What an authorizer has to say is short. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** Rejects with HttpError. An endpoint that certainly did not look at it is not the last one that is tried. */
+export async function call(parts: CallParts, target: Target, request: ClientRequest, o: CallOptions): Promise<Answer> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  let cancel: (error: HttpError) => void = () => {};
+  const over = (error: HttpError) => {
+    cancel(error);
+    reject(error);
+  };
+  const deadline = new Deadline(parts.deadlines, () => over(new HttpError('timeout', 'no answer in time')));
+  o.onWithdraw(over);
+  deadline.set(o.timeoutMs);
+  const attempt = () =>
+    once(parts, target, request, o.version, (found) => {
+      cancel = found;
+    });
+  const answered = attempt().catch((error: unknown) => {
+    if (error instanceof HttpError && !error.isProcessed && error.kind !== 'connect-failed') return attempt();
+    throw error;
+  });
+  answered.catch(() => {}); // the deadline may have answered
+  try {
+    return await Promise.race([answered, promise]);
+  } finally {
+    deadline.close();
+  }
+}
+
+async function once(
+  { endpoints, pool, own }: CallParts,
+  target: Target,
+  request: ClientRequest,
+  version: HttpVersion,
+  cancellable: (cancel: (error: HttpError) => void) => void,
+): Promise<Answer> {
+  const chosen = endpoints.choose(target, []);
+  try {
+    const connection = await pool.take(chosen, own(), version);
+    const sent = connection.send(request);
+    cancellable((error) => sent.cancel(error));
+    return await whole(await sent.response);
+  } finally {
+    endpoints.done(chosen);
+  }
+}
+
+function whole({ status, headers, body }: HttpResponse): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  body.deliver({
+    data(view) {
+      bytes += view.length;
+      if (bytes <= MAX_ANSWER_BYTES) {
+        pieces.push(Buffer.from(view));
+        return;
+      }
+      body.cancel();
+      reject(new HttpError('too-large', `an answer of more than ${MAX_ANSWER_BYTES} bytes`));
+    },
+    end: (trailers) => resolve({ status, headers, trailers, body: Buffer.concat(pieces) }),
+    failed: reject,
+  });
+  return promise;
+}
