@@ -11,6 +11,11 @@ import { literalPrefix } from './syntax.ts';
 const MAX_PATTERN = 4096;
 /** Of remembered states together, in numbers; when full they are made anew as needed. */
 const MAX_REMEMBERED = 65_536;
+/**
+ * Of one match, in instructions looked at where no state was remembered: some 20 ms. Linear is not enough where somebody else's pattern of a
+ * thousand choices meets 60 KiB of a header that is made for it. Beyond, it does not match: decide nothing by it that must not fail.
+ */
+const MAX_WORK = 250_000;
 
 type State = {
   /** Instructions that eat; what they fork to is followed already. */
@@ -71,6 +76,7 @@ export class Regex {
   /** The state after the rest of the text; any that accepts nothing once nothing can match any more. */
   #run(from: State, text: string, start: number): State {
     let state = from;
+    let work = 0;
     for (let at = start; at < text.length; at++) {
       let char = text.charCodeAt(at);
       if (char >= 0xd8_00 && char < 0xdc_00) {
@@ -78,7 +84,12 @@ export class Regex {
         if (char > 0xff_ff) at++;
       }
       const letter = this.#alphabet.letterOf(char);
-      state = state.next[letter] ?? this.#step(state, letter);
+      const known = state.next[letter];
+      if (known === undefined) {
+        work += state.eaters.length;
+        if (work > MAX_WORK) return NO_MATCH;
+      }
+      state = known ?? this.#step(state, letter);
       if (state.eaters.length === 0 && !state.accepts) return state;
     }
     return state;
@@ -154,3 +165,4 @@ export class Regex {
 }
 
 const NOWHERE: readonly number[] = [];
+const NO_MATCH: State = { eaters: [], accepts: false, next: [] };
