@@ -66,6 +66,8 @@ export interface Plane extends AsyncDisposable {
 
 /** Last frames of connections that were cut at the deadline. */
 const LAST_FRAMES_MS = 200;
+/** Spans of the last requests. */
+const LAST_SPANS_MS = 1_000;
 /** As many sockets are accepted in one turn of the loop. */
 const ACCEPTS_PER_TURN = 64;
 
@@ -196,6 +198,7 @@ export function startPlane(o: PlaneOptions): Plane {
     listener.finish();
     const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     await live.drain(deadlineMs);
+    if (deadlineMs > 0) await exporters.finish(LAST_SPANS_MS);
     pool.drain();
     gone.abort(new MeshError('DRAINED', 'the waypoint is stopping'));
     await served;

@@ -144,7 +144,7 @@ test('a trace of a caller goes on through the waypoint, which adds its span', as
   assert.equal(tags['istio.source_namespace'], 'web');
   assert.equal(tags['team'], 'shop');
   assert.deepEqual(spans().find((one) => one.traceId !== traceId)?.status, { code: 2 });
-  assert.match(world.metrics(), /ambit_trace_spans_total\{outcome="sent"\} 2/);
+  await eventually('they count as sent', () => /ambit_trace_spans_total\{outcome="sent"\} 2/.test(world.metrics()));
 });
 
 test('a tap shows the requests that it asked for, as they end', async (t) => {

@@ -32,7 +32,7 @@ export class SpanExporter implements Disposable {
   readonly #failed;
   #waiting: OtlpSpan[] = [];
   #timer: Disposable | undefined;
-  #underWay: AbortController | undefined;
+  #underWay: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   #isClosed = false;
   #wasFailing = false;
 
@@ -51,7 +51,21 @@ export class SpanExporter implements Disposable {
     }
     this.#waiting.push(span);
     if (this.#waiting.length >= BATCH) this.#send();
-    else this.#timer ??= this.#o.clock.after(GATHER_MS, () => this.#send());
+    else this.#wait();
+  }
+
+  /** Sends what waits, for as long as `ms`. */
+  async finish(ms: number): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    let isLate = false;
+    using _timer = this.#o.clock.after(ms, () => {
+      isLate = true;
+      resolve();
+    });
+    while (!isLate && (this.#waiting.length > 0 || this.#underWay !== undefined)) {
+      this.#send();
+      await Promise.race([this.#underWay?.done, late]);
+    }
   }
 
   /** What waits is dropped. */
@@ -60,7 +74,14 @@ export class SpanExporter implements Disposable {
     this.#timer?.[Symbol.dispose]();
     this.#dropped.inc(this.#waiting.length);
     this.#waiting = [];
-    this.#underWay?.abort();
+    this.#underWay?.abort.abort();
+  }
+
+  #wait(): void {
+    this.#timer ??= this.#o.clock.after(GATHER_MS, () => {
+      this.#timer = undefined;
+      this.#send();
+    });
   }
 
   /** One at a time: a collector that is slow gets less, not more. */
@@ -70,16 +91,14 @@ export class SpanExporter implements Disposable {
     this.#timer = undefined;
     const batch = this.#waiting.splice(0, BATCH);
     const abort = new AbortController();
-    this.#underWay = abort;
     const deadline = this.#o.clock.after(this.#o.timeoutMs, () => abort.abort());
-    void this.#post(batch, abort.signal).finally(() => {
+    const done = this.#post(batch, abort.signal).finally(() => {
       deadline[Symbol.dispose]();
       this.#underWay = undefined;
       if (this.#waiting.length >= BATCH) this.#send();
-      else if (this.#waiting.length > 0 && !this.#isClosed) {
-        this.#timer ??= this.#o.clock.after(GATHER_MS, () => this.#send());
-      }
+      else if (this.#waiting.length > 0 && !this.#isClosed) this.#wait();
     });
+    this.#underWay = { abort, done };
   }
 
   async #post(spans: readonly OtlpSpan[], signal: AbortSignal): Promise<void> {

@@ -33,6 +33,11 @@ export class SpanExporters implements Disposable {
     return exporter;
   }
 
+  /** Sends what waits everywhere, for as long as `ms`. */
+  async finish(ms: number): Promise<void> {
+    await Promise.all([...this.#held.values()].map((exporter) => exporter.finish(ms)));
+  }
+
   [Symbol.dispose](): void {
     for (const exporter of this.#held.values()) exporter[Symbol.dispose]();
     this.#held.clear();
