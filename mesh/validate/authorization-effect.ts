@@ -1,6 +1,7 @@
 /** What an AuthorizationPolicy will really do, told from what it becomes for ztunnels: warnings where that is not what it says. */
 import { readAuthorizationPolicy } from '../derive/authorization-policy.ts';
 import { fields, list as listOf, text as textOf } from '../derive/read.ts';
+import { readHttpPolicy } from '../http-policy/derive/http-policy.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { OPERATION_FIELDS, type PolicyField, SOURCE_FIELDS, whenKey } from './authorization-fields.ts';
 import type { Findings } from './findings.ts';
@@ -8,6 +9,7 @@ import { isSet } from './shape.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export function warnOfEffect(policy: KubeObject, around: Surroundings, found: Findings): void {
+  warnOfWaypoint(policy, around, found);
   const reading = readAuthorizationPolicy(policy, around.config);
   const rules = listOf(fields(policy['spec'])['rules']);
   if (reading.kind === 'refused') {
@@ -59,6 +61,27 @@ export function warnOfEffect(policy: KubeObject, around: Surroundings, found: Fi
       found.warn('denies-more', at, `denies more than it says: ${blind(rule)}, so they are left out of the rule`);
     }
   }
+}
+
+/** What waypoints will make of it, where it is for them. */
+function warnOfWaypoint(policy: KubeObject, around: Surroundings, found: Findings): void {
+  const { config } = around;
+  const reading = readHttpPolicy(policy, config);
+  if (reading === undefined) return;
+  const { action, provider } = reading.policy;
+  for (const [index, { enforcement, problems }] of reading.rules.entries()) {
+    const at = `spec.rules[${index}]`;
+    const unread = problems.join(', ');
+    if (enforcement === 'left-out')
+      found.warn('never-matches', at, `never allows anything: waypoints can not read ${unread}`);
+    if (enforcement !== 'widened') continue;
+    const code = action === 'DENY' ? 'denies-more' : 'unusual';
+    found.warn(code, at, `is about more than it says: waypoints can not read ${unread}`);
+  }
+  if (action !== 'CUSTOM' || config.authorizers.some(({ name }) => name === provider)) return;
+  if (around.objects('Service') === undefined) return; // nor does anybody know how this mesh is configured
+  const message = `extensionProviders of the mesh configuration have no ${provider}: what matches is denied`;
+  found.warn('missing-reference', 'spec.provider.name', message);
 }
 
 /** To whom the connections go that this is about. */

@@ -416,6 +416,38 @@ table('what ztunnel can not see is warned about by name', [
   ['AUDIT without targets', rule({}, { action: 'AUDIT' }), [], ['spec.action: ztunnel does not know AUDIT']],
 ] satisfies readonly Row[]);
 
+table('what a waypoint can not see is warned about by name', [
+  [
+    'ALLOW by a pseudo header',
+    when('request.headers[:path]', ['/a'], SERVICE),
+    [],
+    ['spec.rules[0]: never allows anything: waypoints can not read spec.rules[0].when[0].key: unknown key'],
+  ],
+  [
+    'DENY by a pseudo header',
+    when('request.headers[:path]', ['/a'], { ...SERVICE, ...DENY }),
+    [],
+    ['spec.rules[0]: is about more than it says: waypoints can not read'],
+  ],
+  ['the host, which has a pseudo header', when('request.headers[:authority]', ['a'], SERVICE), []],
+] satisfies readonly Row[]);
+
+table(
+  'an authorizer that nobody has configured is warned about',
+  [
+    [
+      'CUSTOM',
+      operation({ paths: ['/'] }, CUSTOM),
+      [],
+      [
+        'Service shop/web has no waypoint',
+        'spec.provider.name: extensionProviders of the mesh configuration have no opa: what matches is denied',
+      ],
+    ],
+  ] satisfies readonly Row[],
+  among(namespace('shop'), kubeService('shop/web', {})),
+);
+
 table('a value that can match and seldom will is warned about', [
   [
     'a foreign trust domain',

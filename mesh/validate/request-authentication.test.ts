@@ -11,7 +11,7 @@ const ra = (spec: object): KubeObject => ({
   metadata: { name: 'r', namespace: 'shop' },
   spec,
 });
-const rule = (rule: object) => ra({ ...SERVICE, jwtRules: [{ issuer: 'me', ...rule }] });
+const rule = (rule: object) => ra({ ...SERVICE, jwtRules: [{ issuer: 'https://me', ...rule }] });
 const AT = 'spec.jwtRules[0]';
 
 table('RequestAuthentication', [
@@ -59,6 +59,18 @@ table('RequestAuthentication', [
   ['no duration', rule({ timeout: '5' }), [`${AT}.timeout: "5" is no duration`]],
   ['a duration below a millisecond', rule({ timeout: '999us' }), [`${AT}.timeout: "999us" is shorter than 1ms`]],
   ['a misspelt field', rule({ audience: ['a'] }), [`${AT}.audience: unknown field; did you mean audiences?`]],
+  [
+    'nowhere to get keys',
+    rule({ issuer: 'me' }),
+    [],
+    [`${AT}.issuer: no URL, and there is neither jwks nor jwksUri: tokens for this rule are refused`],
+  ],
+  [
+    'a claim for a header that only we may set',
+    rule({ outputClaimToHeaders: [{ header: 'Host', claim: 'c' }] }),
+    [],
+    [`${AT}.outputClaimToHeaders[0].header: no name of a header that can be set: tokens for this rule are refused`],
+  ],
   ['presence', rule({ presence: 'REQUIRED' }), [], [`${AT}.presence: has no effect`]],
   ['nothing that a waypoint obeys', ra({ jwtRules: [{ issuer: 'me' }] }), [], ['spec: ztunnel can not see tokens']],
 ] satisfies readonly Row[]);

@@ -1,5 +1,6 @@
 /** RequestAuthentication (crds.md section 4): tokens of requests, which waypoints check. */
 import { fields, list as listOf, text as textOf } from '../derive/read.ts';
+import { readRequestAuthentication } from '../http-policy/derive/request-authentication.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { attachmentFields, onlyOneAttachment, targetsIn, warnOfSelector, warnOfTargets } from './attachment.ts';
 import { duration } from './durations.ts';
@@ -77,6 +78,10 @@ export function validateRequestAuthentication(policy: KubeObject, around: Surrou
       'spec',
       'ztunnel can not see tokens, and waypoints obey only targetRefs: nothing enforces this',
     );
+  }
+  for (const problem of readRequestAuthentication(policy, around.config)?.ruleProblems ?? []) {
+    const end = problem.indexOf(': ');
+    found.warn('never-matches', problem.slice(0, end), `${problem.slice(end + 2)}: tokens for this rule are refused`);
   }
   for (const [index, rule] of listOf(written['jwtRules']).entries()) {
     if (isSet(fields(rule)['presence'])) {
