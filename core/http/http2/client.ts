@@ -204,7 +204,8 @@ class Http2Client extends HttpConnection<ClientStream> implements ClientConnecti
   get capacity(): number {
     if (!this.isUsable) return 0;
     const most = Math.min(this.limits.streams, this.peerSettings.maxConcurrentStreams);
-    return Math.max(0, most - this.streamCount - this.#waiting.length);
+    // Who reads slowly fills this connection, and not its memory: what others ask finds another one.
+    return Math.max(0, most - this.streamCount - this.unreadStreams - this.#waiting.length);
   }
 
   send(request: ClientRequest, informed?: Informed): ClientCall {

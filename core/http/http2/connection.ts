@@ -63,6 +63,8 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
   protected readonly limits: HttpLimits;
   /** The peer's SETTINGS have come. */
   protected isSettled = false;
+  /** Streams that are over on the wire and hold what nobody has read yet. */
+  protected unreadStreams = 0;
   readonly #leg: Leg;
   readonly #wire: LegWire;
   /** For the peer's SETTINGS, and then for each header block that has begun. */
@@ -151,6 +153,11 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
 
   fault(stream: MessageStream, code: number): void {
     this.streamFault(stream.id, code);
+  }
+
+  unread(change: 1 | -1): void {
+    this.unreadStreams += change;
+    if (change < 0) this.changed();
   }
 
   override newReceiveWindow() {

@@ -328,6 +328,22 @@ describe('a client of requests', () => {
     assert.deepEqual([client.capacity, client.isOver], [0, true]);
   });
 
+  it('counts answers that nobody reads as under way, so that they never hold up those of others', async () => {
+    const { client, peer, changes } = connected({ streams: 3 });
+    const calls = [1, 3, 5].map(() => client.send(requestOf()));
+    await peer.until(() => peer.blocks.length === 3);
+    peer.say(response(1, '200'), data(1, 'a', FLAG.END_STREAM), response(3, '200'), data(3, 'b', FLAG.END_STREAM));
+    await peer.settled();
+    assert.deepEqual([client.active, client.capacity], [1, 0]);
+    const before = changes();
+    assert.equal((await readBody((await calls[0]?.response)?.body ?? NO_BODY, 10)).toString(), 'a');
+    assert.deepEqual([client.capacity, changes() > before], [1, true]);
+    (await calls[1]?.response)?.body.cancel();
+    assert.equal(client.capacity, 2);
+    calls[2]?.response.catch(() => {});
+    client.cut();
+  });
+
   it('knows which requests a leaving server has not processed; those may go elsewhere', async () => {
     const { client, peer } = connected();
     const calls = [1, 3, 5].map(() => client.send(requestOf({ body: new HandBody() })));

@@ -24,6 +24,8 @@ export interface Carrier {
   forget(stream: MessageStream): void;
   /** The peer broke the rules on this stream. */
   fault(stream: MessageStream, code: number): void;
+  /** So many streams more (or fewer) are over on the wire and hold what nobody has read yet. */
+  unread(change: 1 | -1): void;
   newReceiveWindow(): ReceiveWindow;
   readonly deadlines: Deadlines;
   /** 0: no limit. */
@@ -54,6 +56,7 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   /** What came before a reader was named, when it was little: most messages come whole, with their head. Before `#held`. */
   #first: Buffer | undefined;
   #held: HeldBytes | undefined;
+  #isUnread = false;
   #isPaused = false;
   #isFlushing = false;
   #isDiscarding = false;
@@ -344,6 +347,10 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   protected leaveWire(): void {
     if (this.#isOffWire) return;
     this.#isOffWire = true;
+    if (this.#isHolding) {
+      this.#isUnread = true;
+      this.carrier.unread(1);
+    }
     this.#idle?.close();
     this.carrier.forget(this);
     this.gone();
@@ -382,6 +389,7 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
       this.#consumed(piece.length);
     }
     this.#isFlushing = false;
+    if (this.#isUnread && !this.#isHolding) this.#wasRead();
     if (this.#isPaused || this.#isHolding || !this.hasPeerEnded || this.#isTold) return;
     this.#isTold = true;
     to.end(this.#trailers);
@@ -398,6 +406,12 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
     this.#first = undefined;
     this.#held = undefined;
     if (bytes > 0) this.carrier.holds(-bytes);
+    if (this.#isUnread) this.#wasRead();
+  }
+
+  #wasRead(): void {
+    this.#isUnread = false;
+    this.carrier.unread(-1);
   }
 
   #touch(): void {
