@@ -25,8 +25,6 @@ describe('a waypoint in a lab', { skip: needsRoot }, () => {
     (await world.objects(kind, ['-n', 'shop', '-l', 'gateway.networking.k8s.io/gateway-name=gate'])).map(
       ({ metadata }) => metadata.name,
     );
-  const log = () =>
-    world.kubectl(['logs', '-n', 'shop', '-l', 'gateway.networking.k8s.io/gateway-name=gate', '--tail=-1']);
 
   before(
     async () => {
@@ -62,9 +60,34 @@ describe('a waypoint in a lab', { skip: needsRoot }, () => {
   test('what a caller asks of a service goes through its waypoint from the moment the service names it', async () => {
     await world.kubectl(['label', 'service', 'cart', '-n', 'shop', 'istio.io/use-waypoint=gate']);
     await eventually('the waypoint saw a request', async () => {
-      assert.equal((await world.call(WEB, [`${CART_URL}/seen`])).code, 0);
-      return /path="\/seen".*response_code=200.*sa\/web"/.test(await log()) ? true : undefined;
+      const { code, stdout } = await world.call(WEB, [`${CART_URL}/seen`, '--include']);
+      assert.equal(code, 0);
+      return /^server: ambit$/im.test(stdout) ? true : undefined;
     });
+  });
+
+  test('nobody gets around the waypoint from the moment that policy hangs on it', async () => {
+    const { status } = await world.pod(CART);
+    const around = `http://${(status as { readonly podIP: string }).podIP}:8080/around`;
+    await world.settles(WEB, [around], true);
+    const operation = { methods: ['GET'] };
+    await world.apply(
+      JSON.stringify({
+        apiVersion: 'security.istio.io/v1',
+        kind: 'AuthorizationPolicy',
+        metadata: { name: 'get-only', namespace: 'shop' },
+        spec: { targetRefs: [{ group: '', kind: 'Service', name: 'cart' }], rules: [{ to: [{ operation }] }] },
+      }),
+    );
+    await world.settles(WEB, [around], false);
+    await world.settles(WEB, [`${CART_URL}/through`], true);
+    const required = '{.status.conditions[?(@.type=="ambit.io/WaypointRequired")].reason}';
+    await eventually('the Service says so', async () => {
+      const said = await world.kubectl(['get', 'service', 'cart', '-n', 'shop', '-o', `jsonpath=${required}`]);
+      return said.trim() === 'PolicyAttached' ? true : undefined;
+    });
+    await world.kubectl(['delete', 'authorizationpolicy', 'get-only', '-n', 'shop']);
+    await world.settles(WEB, [around], true);
   });
 
   test('an HTTPRoute of the service is carried out, and its status says so', async () => {
