@@ -30,7 +30,9 @@ export function usersAmong(objects: readonly KubeObject[]): Users {
     const own = object.kind === 'Namespace' ? name : (namespace ?? '');
     const ref = { kind: object.kind, ...(namespace !== undefined && { namespace }), name };
     for (const key of wishedGateways(waypointWish(labels ?? {}, annotations), own)) {
-      users.set(key, [...(users.get(key) ?? []), ref]);
+      const known = users.get(key);
+      if (known === undefined) users.set(key, [ref]);
+      else known.push(ref);
     }
   }
   return users;

@@ -4,6 +4,7 @@ import { WAYPOINT_BOUND } from '../derive/service-waypoint.ts';
 import { waypointWish } from '../derive/waypoint-wish.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { gatewayOfResource, type PortConfig } from '../l7/model.ts';
+import { formatRef } from './finding.ts';
 import type { World } from './world.ts';
 
 export const GATEWAY = 'gateway.networking.k8s.io/Gateway';
@@ -31,7 +32,8 @@ export type Unfulfilled = {
 export type Bindings = {
   /** By `namespace/hostname`. */
   readonly services: ReadonlyMap<string, BoundService>;
-  readonly unfulfilled: readonly Unfulfilled[];
+  /** By `Kind namespace/name` of who asks. */
+  readonly unfulfilled: ReadonlyMap<string, Unfulfilled>;
 };
 
 const known = new WeakMap<World, Bindings>();
@@ -57,7 +59,7 @@ function boundServices({ model }: World): ReadonlyMap<string, BoundService> {
   return services;
 }
 
-function unfulfilled({ model }: World): readonly Unfulfilled[] {
+function unfulfilled({ model }: World): ReadonlyMap<string, Unfulfilled> {
   const conditions = model.conditions.filter(({ type, status }) => type === WAYPOINT_BOUND && status === 'False');
   const objects = conditions.map(({ object: { kind, namespace, name }, reason, message }) => ({
     kind,
@@ -70,7 +72,7 @@ function unfulfilled({ model }: World): readonly Unfulfilled[] {
     const [namespace = '', name = ''] = key.split('/');
     return { kind: 'Pod', namespace, name, reason, message };
   });
-  return [...objects, ...pods];
+  return new Map([...objects, ...pods].map((one) => [formatRef(one), one]));
 }
 
 /** What a Service, or each host of a ServiceEntry, is bound to; empty for what has no waypoint. */

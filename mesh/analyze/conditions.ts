@@ -22,7 +22,7 @@ const GROUPS = /^(security\.istio\.io|networking\.istio\.io|telemetry\.istio\.io
 const TOLD_BY_TARGETS = new Set(['AncestorNotBound', 'TargetNotFound', 'Invalid', 'PartiallyInvalid']);
 
 export function* negativeConditions(world: World): Generator<Finding> {
-  const told = new Set(bindingsOf(world).unfulfilled.map((one) => `${one.kind} ${one.namespace}/${one.name}`));
+  const told = bindingsOf(world).unfulfilled;
   for (const object of world.all) {
     if (object.kind === 'Pod' || object['status'] === undefined || !GROUPS.test(object.apiVersion)) continue;
     for (const condition of list(fields(object['status'])['conditions'])) {

@@ -21,18 +21,28 @@ function httpShadows({ entries, actions }: HttpRouteTable): readonly Shadow[] {
   const reached = new Set<number>();
   const covered = new Map<number, number>();
   let left = MAX_COMPARISONS;
-  for (const [at, { match, action }] of entries.entries()) {
+  for (const [at, { action }] of entries.entries()) {
     left -= at;
     if (left < 0) return [];
-    const by = entries.slice(0, at).find((earlier) => earlier.action !== action && covers(earlier.match, match));
+    const by = coveringBefore(entries, at);
     if (by === undefined) reached.add(action);
-    else if (!covered.has(action)) covered.set(action, by.action);
+    else if (!covered.has(action)) covered.set(action, by);
   }
   return [...covered].map(([action, by]) => ({
     rule: actions[action]?.name ?? '',
     by: actions[by]?.name ?? '',
     isWhole: !reached.has(action),
   }));
+}
+
+/** The action of an earlier entry that takes all of this one. Alternatives of one rule do not take anything from each other. */
+function coveringBefore(entries: HttpRouteTable['entries'], at: number): number | undefined {
+  const own = entries[at];
+  for (const [index, { match, action }] of entries.entries()) {
+    if (own === undefined || index === at) return undefined;
+    if (action !== own.action && covers(match, own.match)) return action;
+  }
+  return undefined;
 }
 
 function tcpShadows({ rules }: TcpRouteTable): readonly Shadow[] {

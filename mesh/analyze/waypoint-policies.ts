@@ -30,10 +30,7 @@ function* unenforced(policy: KubeObject, { kind, name, field }: Target, world: W
       related: [refOf(object)],
     });
   }
-  const { namespace } = refOf(object);
-  const wish = bindingsOf(world).unfulfilled.find(
-    (one) => one.kind === object.kind && one.namespace === namespace && one.name === name,
-  );
+  const wish = bindingsOf(world).unfulfilled.get(formatRef(refOf(object)));
   // A waypoint that does not exist at all is told of by validation, when the policy is applied, too.
   if (wish === undefined || /does not exist/.test(wish.message)) return;
   yield finding('AMB0705', refOf(policy), {

@@ -1,6 +1,9 @@
 /** Waypoints that serve nothing, and who asks for one that does not serve it. */
+import { isReady, readGateway } from '../derive/gateway.ts';
 import { labelsOf } from '../derive/read.ts';
+import { getOrAdd } from '../derive/selector.ts';
 import { waypointWish, wishedGateways } from '../derive/waypoint-wish.ts';
+import type { KubeObject } from '../kube-object.ts';
 import { bindingsOf, GATEWAY, isWaypoint, type Unfulfilled, wisherOf } from './bindings.ts';
 import type { Code } from './codes.ts';
 import { type Finding, finding, formatRef, type ObjectRef, podField, refOf, some } from './finding.ts';
@@ -19,15 +22,17 @@ const WISHERS = [
 export function* waypointProblems(world: World): Generator<Finding> {
   const asked = askedFor(world);
   for (const gateway of world.objects(GATEWAY)) {
-    if (!isWaypoint(gateway, world)) continue;
     const ref = refOf(gateway);
     const users = asked.get(`${ref.namespace}/${ref.name}`) ?? [];
+    const found = notReady(gateway, users);
+    if (found !== undefined) yield found;
+    if (!isWaypoint(gateway, world)) continue;
     if (labelsOf(gateway.metadata.labels)[FOR] === 'none') {
       yield finding('AMB0710', ref, {
         field: `metadata.labels["${FOR}"]`,
         message: 'serves no traffic at all: who asks for it goes without a waypoint',
         fix: 'say service, workload or all, unless it is there to be tried out',
-        related: users,
+        related: users.slice(0, MOST_RELATED),
       });
     } else if (users.length === 0) {
       yield finding('AMB0704', ref, {
@@ -36,8 +41,9 @@ export function* waypointProblems(world: World): Generator<Finding> {
       });
     }
   }
-  for (const wish of bindingsOf(world).unfulfilled) {
-    const found = unfulfilledWish(wish, asked, world);
+  const owners = new Map(world.pods.map(({ object, owner }) => [object, owner]));
+  for (const wish of bindingsOf(world).unfulfilled.values()) {
+    const found = unfulfilledWish(wish, owners, world);
     if (found !== undefined) yield found;
   }
 }
@@ -49,14 +55,28 @@ function askedFor(world: World): ReadonlyMap<string, readonly ObjectRef[]> {
     const { name, namespace = '', labels, annotations } = object.metadata;
     const own = kindOf(object) === '/Namespace' ? name : namespace;
     for (const key of wishedGateways(waypointWish(labelsOf(labels), annotations), own)) {
-      asked.set(key, [...(asked.get(key) ?? []), refOf(object)]);
+      getOrAdd(asked, key, () => []).push(refOf(object));
     }
   }
   return asked;
 }
 
+/** Of those that ask for one waypoint, a finding names so many at most. */
+const MOST_RELATED = 20;
+
+/** Told of the waypoint, not of each who asks. */
+function notReady(gateway: KubeObject, users: readonly ObjectRef[]): Finding | undefined {
+  const reading = readGateway(gateway);
+  if (users.length === 0 || (reading.kind === 'facts' && isReady(reading.facts))) return undefined;
+  return finding('AMB0701', refOf(gateway), {
+    field: 'status.addresses',
+    message: `has no address yet: traffic of ${some(users.map(formatRef))} goes on without it, or is denied where L7 policies are about it`,
+    fix: `see why: ambit waypoint status ${gateway.metadata.name} -n ${gateway.metadata.namespace}`,
+    related: users.slice(0, MOST_RELATED),
+  });
+}
+
 const CODE_OF: Readonly<Record<string, Code>> = {
-  WaypointIsNotReady: 'AMB0701',
   AttachmentDenied: 'AMB0702',
   CrossNamespaceWaypointForbidden: 'AMB0702',
   UnsupportedTrafficType: 'AMB0703',
@@ -71,7 +91,7 @@ const FIXES: Readonly<Record<string, string>> = {
 
 function unfulfilledWish(
   { kind, namespace, name, reason, message }: Unfulfilled,
-  asked: ReadonlyMap<string, readonly ObjectRef[]>,
+  owners: ReadonlyMap<KubeObject, ObjectRef>,
   world: World,
 ): Finding | undefined {
   const object = WISHERS.map((known) => world.find(known, namespace, name)).find((one) => one?.kind === kind);
@@ -80,17 +100,7 @@ function unfulfilledWish(
   const code = CODE_OF[reason];
   if (wisher === undefined || wish === undefined || code === undefined) return undefined;
   const gateway = world.find(GATEWAY, wish.namespace ?? namespace, wish.name);
-  if (code === 'AMB0701') {
-    if (gateway === undefined) return undefined; // told as a name that names nothing
-    const users = asked.get(`${gateway.metadata.namespace}/${gateway.metadata.name}`) ?? [];
-    return finding(code, refOf(gateway), {
-      field: 'status.addresses',
-      message: `has no address yet: traffic of ${some(users.map(formatRef))} goes on without it, or is denied where L7 policies are about it`,
-      fix: `see why: ambit waypoint status ${gateway.metadata.name} -n ${gateway.metadata.namespace}`,
-      related: users,
-    });
-  }
-  const owner = world.pods.find((pod) => pod.object === wisher)?.owner;
+  const owner = owners.get(wisher);
   return finding(code, owner ?? refOf(wisher), {
     field: owner === undefined ? USE : podField(owner, USE),
     message,
