@@ -1,7 +1,8 @@
 /** Where a waypoint sends what it lets pass, by the routes of the port: every backend that may be chosen. */
 import type { HttpAction, HttpBackend, PortRoutes, TcpRule } from '../route/model.ts';
 import type { RequestFacts } from '../route/request-facts.ts';
-import { match, RouteTables } from '../route/table.ts';
+import { rewritePath } from '../route/rewrite.ts';
+import { compileTable, match, RouteTables } from '../route/table.ts';
 
 export type RouteOutcome =
   /** Nobody routes it: to what was called. */
@@ -16,16 +17,43 @@ export type Share = {
   readonly port: number;
   /** Of 1. */
   readonly share: number;
+  /** What its service is asked for, where the route changes that. */
+  readonly rewritten?: Rewritten;
 };
+
+export type Rewritten = { readonly path: string; readonly authority: string };
 
 export function routeHttp(routes: PortRoutes | undefined, request: RequestFacts): RouteOutcome {
   const table = new RouteTables(routes?.http ?? []).of(request.sourceNamespace);
   if (table === undefined) return { kind: 'as-it-is' };
   const action = match(table, request);
-  return action === undefined ? { kind: 'none' } : outcomeOf(action);
+  return action === undefined ? { kind: 'none' } : outcomeOf(action, request);
 }
 
-function outcomeOf(action: HttpAction): RouteOutcome {
+/** The request that the policies of the service judge: as the routes of the client's own namespace have made it. */
+export function asClientsSend<R extends RequestFacts>(routes: PortRoutes | undefined, request: R): R {
+  const table = routes?.http.find(({ clientNamespace }) => clientNamespace === request.sourceNamespace);
+  const action = table && match(compileTable(table), request);
+  const [backend] = action?.backends ?? [];
+  return action === undefined || backend === undefined
+    ? request
+    : { ...request, ...rewrittenBy(action, backend, request) };
+}
+
+function rewrittenBy(
+  { rewrite: ofRule }: HttpAction,
+  { rewrite: own }: HttpBackend,
+  request: RequestFacts,
+): Rewritten | undefined {
+  if (ofRule === undefined && own === undefined) return undefined;
+  const path = own?.path ?? ofRule?.path;
+  return {
+    path: path === undefined ? request.path : rewritePath(path, request.path),
+    authority: own?.hostname || ofRule?.hostname || request.authority,
+  };
+}
+
+function outcomeOf(action: HttpAction, request: RequestFacts): RouteOutcome {
   const { name, redirect, directResponse, backends } = action;
   if (redirect !== undefined) {
     const { scheme, hostname, status } = redirect;
@@ -38,7 +66,11 @@ function outcomeOf(action: HttpAction): RouteOutcome {
   }
   const alone = redirectOf(backends);
   if (alone !== undefined) return { kind: 'answer', name, status: alone, says: `a redirect (${alone})` };
-  const shares = sharesOf(backends, ({ service, invalidStatus }) => (invalidStatus === 0 ? service : undefined));
+  const shares = sharesOf(
+    backends,
+    ({ service, invalidStatus }) => (invalidStatus === 0 ? service : undefined),
+    (backend) => rewrittenBy(action, backend, request),
+  );
   return shares.length === 0
     ? { kind: 'answer', name, status: 500, says: '500: no backend of it has any weight' }
     : { kind: 'backends', name, backends: shares };
@@ -63,15 +95,17 @@ export function routeTcp(routes: PortRoutes | undefined, clientNamespace: string
 function sharesOf<B extends { readonly port: number; readonly weight: number }>(
   backends: readonly B[],
   serviceOf: (backend: B) => string | undefined,
+  rewrittenOf: (backend: B) => Rewritten | undefined = () => undefined,
 ): readonly Share[] {
   const weighted = backends.filter(({ weight }) => weight > 0);
   const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
   const shares = new Map<string, Share>();
   for (const backend of weighted) {
     const service = serviceOf(backend);
-    const key = `${service} ${backend.port}`;
+    const rewritten = rewrittenOf(backend);
+    const key = `${service} ${backend.port} ${rewritten?.authority} ${rewritten?.path}`;
     const share = (shares.get(key)?.share ?? 0) + backend.weight / total;
-    shares.set(key, { service, port: backend.port, share });
+    shares.set(key, { service, port: backend.port, share, ...(rewritten && { rewritten }) });
   }
   return [...shares.values()];
 }

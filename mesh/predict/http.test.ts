@@ -474,3 +474,36 @@ test('an external authorizer is named, and its answer is not predicted', () => {
   assert.match(because, /opa \(AuthorizationPolicy shop\/p, rule 0\)/);
   assert.equal(ask([config, custom], { path: '/other' }).verdict, 'allowed');
 });
+
+test('what a route leads to is judged by its own policies, too, by the path that it is asked for there', () => {
+  const filters = [
+    { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/admin' } } },
+  ];
+  const matches = [{ path: { type: 'PathPrefix', value: '/old' } }];
+  const next = { group: '', kind: 'Service', name: 'next' };
+  const objects = [
+    route([{ backendRefs: [to('next')] }, { matches, filters, backendRefs: [to('next')] }]),
+    on({ action: 'DENY', ...paths('/admin/*') }, 'shop/no-admin', next),
+  ];
+  assert.equal(ask(objects, { path: '/other' }).verdict, 'allowed');
+  for (const path of ['/admin/x', '/old/x']) {
+    const { verdict, because } = ask(objects, { path });
+    assert.equal(verdict, 'denied', path);
+    assert.match(
+      because,
+      /shop\/no-admin, rule 0, denies it .*for next\.shop\.svc\.cluster\.local, which a route leads to/,
+    );
+  }
+});
+
+test('what the routes of a client’s own namespace make of a request is what the policies of the service judge', () => {
+  const filters = [
+    { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplaceFullPath', replaceFullPath: '/admin' } } },
+  ];
+  const objects = [
+    route([{ filters, backendRefs: [to('cart')] }], 'office/r'),
+    on({ action: 'DENY', ...paths('/admin') }),
+  ];
+  assert.equal(ask(objects, { path: '/public' }, 'svc/cart.shop:80', 'pod/boss.office').verdict, 'denied');
+  assert.equal(ask(objects, { path: '/public' }).verdict, 'allowed');
+});

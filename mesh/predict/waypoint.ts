@@ -4,15 +4,16 @@
 import { ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
-import type { ChainKind } from '../http-policy/facts.ts';
+import type { ChainKind, PolicyRequest } from '../http-policy/facts.ts';
 import type { AppProtocol } from '../model.ts';
+import type { RequestFacts } from '../route/request-facts.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import { type Behalf, type Sender, type Tunnel, tunnelHops } from './arrival.ts';
 import { type Behind, behind, refusedBehind } from './behind-waypoint.ts';
 import { ended, endpointOf, hop, nameOf } from './ends.ts';
 import { type WaypointPlace, waypointPlace } from './http-place.ts';
 import { type AskedRequest, askedRequest } from './http-request.ts';
-import { type RouteOutcome, routeHttp, routeTcp } from './http-route.ts';
+import { asClientsSend, type RouteOutcome, routeHttp, routeTcp, type Share } from './http-route.ts';
 import {
   asksOfRequest,
   describeHttpMiss,
@@ -114,7 +115,7 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
     from: from ?? { ip: UNSPECIFIED[ipFamily(target.ip)], port: 0 },
     to: target,
     chain,
-    ...(request && { request: request.request }),
+    ...(request && { request: asClientsSend(place.port?.routes, request.request) }),
   });
   const because = httpBecause(http);
   if (http.verdict === 'deny') {
@@ -135,10 +136,18 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
     request === undefined
       ? routeTcp(place.port?.routes, sender.caller.workload.namespace)
       : routeHttp(place.port?.routes, request.request);
-  return routed(arrived, place, { http, because, policy: policyHop(http, because, 'passes', notes) }, outcome);
+  const passed = { http, because, policy: policyHop(http, because, 'passes', notes), chain, request: request?.request };
+  return routed(arrived, place, passed, outcome);
 }
 
-type Passed = { readonly http: HttpVerdict; readonly because: string; readonly policy: Hop };
+type Passed = {
+  readonly http: HttpVerdict;
+  readonly because: string;
+  readonly policy: Hop;
+  readonly chain: ChainKind;
+  /** Absent where the connection is not HTTP. */
+  readonly request: (RequestFacts & PolicyRequest) | undefined;
+};
 
 function routed(
   arrived: Arrived,
@@ -179,12 +188,15 @@ function routed(
     }
     case 'backends': {
       const { name, backends } = outcome;
-      return backends.flatMap(({ service, port, share }) => {
+      return backends.flatMap((to) => {
+        const { service, port, share } = to;
         const part = share === 1 ? 'all' : `${Math.round(share * 1000) / 10} percent`;
         if (service === undefined) {
           const because = `rule ${name} has a backend that can not be had: ${part} of its requests fail`;
           return [stop('denied', 'route-fails', because, name)];
         }
+        const refused = refusedByBackend(arrived, place, passed, to);
+        if (refused !== undefined) return [{ ...refused, route: { name, backend: { service, port, share } } }];
         const says = `rule ${name} sends ${part} to ${service.slice(service.indexOf('/') + 1)} port ${port}`;
         return beyond(arrived, passed, { service, port }, hop('route', says), {
           name,
@@ -195,6 +207,34 @@ function routed(
     default:
       return outcome satisfies never;
   }
+}
+
+/** What a route leads to has policies of its own, where it belongs to the same waypoint. */
+function refusedByBackend(
+  arrived: Arrived,
+  place: WaypointPlace,
+  { chain, request }: Passed,
+  { service, port, rewritten }: Share,
+): PredictedCase | undefined {
+  const { model, sender, identity, call } = arrived;
+  if (service === undefined || (place.service !== undefined && service === keyOf(place.service))) return undefined;
+  const other = model.deriver.waypoints.get(`${place.key}/service/${service}`)?.service;
+  if (other === undefined || other.policies.length === 0) return undefined;
+  const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: [] }, service: other };
+  const { http, custom } = judgeAtWaypoint(alone, {
+    source: identity,
+    from: sender.from ?? { ip: UNSPECIFIED[ipFamily(call.target.ip)], port: 0 },
+    to: { ip: UNSPECIFIED[ipFamily(call.target.ip)], port },
+    chain,
+    ...(request && { request: { ...request, ...rewritten } }),
+  });
+  if (http.verdict === 'allow' && custom.length === 0) return undefined;
+  const because =
+    http.verdict === 'deny'
+      ? `${httpBecause(http)}, for ${other.hostname}, which a route leads to`
+      : `${other.hostname}, which a route leads to, asks an external authorizer, and on that way nobody asks it`;
+  const reason = http.verdict === 'deny' && typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
+  return { ...end(arrived, 'denied', reason, because, [policyHop(http, because, 'stops', [])]), http };
 }
 
 const keyOf = ({ namespace, hostname }: { readonly namespace: string; readonly hostname: string }) =>
