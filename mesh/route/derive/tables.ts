@@ -95,7 +95,8 @@ type Ranked = HttpRouteEntry & { readonly route: RouteFacts; readonly rank: read
 function httpTable(clientNamespace: string, routes: readonly RouteFacts[], around: Surroundings): HttpRouteTable {
   const actions: HttpAction[] = [];
   const ranked: Ranked[] = [];
-  for (const route of routes) {
+  // Actions have their numbers whatever the order in which routes became known: else the same table is sent as another.
+  for (const route of [...routes].sort((a, b) => compareText(a.kind, b.kind) || byAge(a, b))) {
     for (const rule of route.rules) {
       if (rule.matches.length === 0) continue;
       const action = actions.push(actionOf(route, rule, around)) - 1;
