@@ -37,7 +37,10 @@ const PROXIES = [
     outdir: ztunnel,
     entryPoints: [join(root, 'ztunnel', 'main.ts'), join(root, 'ztunnel', 'threads', 'worker-main.ts')],
   },
-  { outdir: waypoint, entryPoints: [join(root, 'waypoint', 'main.ts')] },
+  {
+    outdir: waypoint,
+    entryPoints: [join(root, 'waypoint', 'main.ts'), join(root, 'waypoint', 'threads', 'worker-main.ts')],
+  },
 ];
 
 for (const { outdir, entryPoints } of PROXIES) {

@@ -1,16 +1,15 @@
 /** What the waypoint answers on localhost:15000. */
 import type { CertificateManager } from '../core/certificates/index.ts';
-import { type HttpReply, type Logger, loggingRoute, type Receipts, type Route } from '../core/telemetry/index.ts';
+import { type HttpReply, type Logger, loggingRoute, type Route } from '../core/telemetry/index.ts';
 import type { WaypointConfig } from './config.ts';
+import type { DataPlane } from './data-plane.ts';
 import { tapRoute } from './observe/tap-route.ts';
-import type { Taps } from './observe/taps.ts';
 import type { Told } from './told.ts';
 
 export type AdminDeps = {
   readonly config: WaypointConfig;
   readonly told: Told;
-  readonly receipts: Receipts;
-  readonly taps: Taps;
+  readonly plane: Pick<DataPlane, 'receipts' | 'receipt' | 'tap'>;
   readonly certificates: Pick<CertificateManager, 'dump'>;
   readonly log: Logger;
   readonly quit: () => void;
@@ -22,8 +21,7 @@ const MOST_RECEIPTS = 100;
 export function adminRoutes({
   config,
   told,
-  receipts,
-  taps,
+  plane,
   certificates,
   log,
   quit,
@@ -38,15 +36,15 @@ export function adminRoutes({
         workloads: [...told.view.workloads()].map(({ uid, addresses, status }) => ({ uid, addresses, status })),
         certificates: certificates.dump(),
       }),
-    '/receipts': ({ query }) => {
+    '/receipts': async ({ query }) => {
       const id = query.get('id');
-      if (id === null) return json(receipts.latest(MOST_RECEIPTS));
-      const receipt = receipts.get(id);
+      if (id === null) return json(await plane.receipts(MOST_RECEIPTS));
+      const receipt = await plane.receipt(id);
       return receipt === undefined
         ? { status: 404, body: `no receipt ${id} here: it is of another waypoint, or too old\n` }
         : json(receipt);
     },
-    '/tap': tapRoute(taps),
+    '/tap': tapRoute((filter, max, sink) => plane.tap(filter, max, sink)),
     '/logging': loggingRoute(log.filter),
     '/quitquitquit': {
       methods: ['POST'],

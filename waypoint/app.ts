@@ -25,12 +25,16 @@ import {
 import { MeshError, spiffeId } from '../mesh/index.ts';
 import { adminRoutes } from './admin.ts';
 import type { WaypointConfig } from './config.ts';
+import { type DataPlane, localDataPlane } from './data-plane.ts';
 import { ownUid } from './place.ts';
 import { startPlane } from './plane.ts';
+import { WorkerDataPlane } from './threads/workers.ts';
 
 export type AppDeps = {
   readonly config: WaypointConfig;
   readonly log: Logger;
+  /** Where lines of other threads go, which are whole. */
+  readonly write: (lines: string) => void;
   /** Somebody asked over the admin port, or what we need can't be had. */
   readonly quit: () => void;
 };
@@ -42,7 +46,7 @@ export interface Waypoint {
 }
 
 /** Resolves once readiness, metrics and admin are served; rejects, with nothing left behind, when something cannot. */
-export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Waypoint> {
+export async function startWaypoint({ config, log, write, quit }: AppDeps): Promise<Waypoint> {
   await using resources = new AsyncDisposableStack();
   const readiness = new Readiness((pending) => {
     const ready = pending.length === 0;
@@ -67,6 +71,7 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
       clock: systemClock,
       random: Math.random,
       log: log.scope('identity'),
+      onReceived: (material) => threaded?.renewed(material),
     }),
   );
   const crl = config.crlPath;
@@ -82,18 +87,20 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
           }),
         );
 
-  const plane = resources.use(
-    startPlane({
-      config,
-      log,
-      registry,
-      material: (signal) => certificates.fetch(identity, signal),
-      ...(revocations && { revocations }),
-      demand: (name) => discovery.demand(ADDRESS_TYPE, name),
-      release: (names) => discovery.release(ADDRESS_TYPE, names),
-    }),
+  const parts = {
+    config,
+    log,
+    registry,
+    material: (signal?: AbortSignal) => certificates.fetch(identity, signal),
+    demand: (name: string) => discovery.demand(ADDRESS_TYPE, name),
+    release: (names: Iterable<string>) => discovery.release(ADDRESS_TYPE, names),
+  };
+  const threaded =
+    config.threads === 1 ? undefined : await WorkerDataPlane.start({ ...parts, threads: config.threads, write });
+  const plane: DataPlane = resources.use(
+    threaded ?? localDataPlane(startPlane({ ...parts, ...(revocations && { revocations }) })),
   );
-  const { told, receipts } = plane;
+  const { told } = plane;
 
   const serve = async (port: number, host: string | undefined, routes: Readonly<Record<string, Route>>) => {
     const onError = (error: unknown, path: string) =>
@@ -102,12 +109,12 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
   };
   const wildcard = config.ipv6 ? undefined : '0.0.0.0';
   const ready = await serve(config.ports.readiness, wildcard, { '/healthz/ready': readinessRoute(readiness) });
-  const page = metricsRoute(registry);
+  const page = metricsRoute(registry, () => plane.collect());
   const stats = await serve(config.ports.stats, wildcard, { '/metrics': page, '/stats/prometheus': page });
   const admin = await serve(
     config.ports.admin,
     'localhost',
-    adminRoutes({ config, told, receipts, taps: plane.taps, certificates, log, quit }),
+    adminRoutes({ config, told, plane, certificates, log, quit }),
   );
 
   const discovery: DeltaClient = new DeltaClient({
@@ -117,7 +124,7 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
       metadata: { NAME: pod.name, NAMESPACE: pod.namespace, SERVICE_ACCOUNT: pod.serviceAccount },
     },
     types: [{ typeUrl: WAYPOINT_TYPE }, { typeUrl: ADDRESS_TYPE, onDemand: true }],
-    handlers: told,
+    handlers: plane,
     onEvent: (event) => logDiscovery(log.scope('xds'), event),
   });
   resources.use(discovery);
@@ -128,6 +135,7 @@ export async function startWaypoint({ config, log, quit }: AppDeps): Promise<Way
     .then(async () => {
       await told.addressesKnown();
       synced.ready();
+      await plane.open();
       listening.ready();
     })
     .catch((error) => {

@@ -49,6 +49,7 @@ const variables = z.object({
   RUST_LOG: envText('info'),
   AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
   AMBIT_WAYPOINT_THREADS: envInteger(undefined, { min: 1, max: 64 }),
+  ISTIO_CPU_LIMIT: envInteger(undefined, { min: 1, max: 1_024 }),
   AMBIT_WAYPOINT_ACCESS_LOG: z.enum(['off', 'text', 'json']).default('off'),
   AMBIT_WAYPOINT_PORT: envInteger(15_008, PORT),
   AMBIT_WAYPOINT_ADMIN_PORT: envInteger(15_000, PORT),
@@ -84,6 +85,8 @@ export type WaypointConfig = {
   readonly secretTtlMs: number;
   readonly crlPath: string | undefined;
   readonly ipv6: boolean;
+  /** Threads that serve; 1: the main thread does it. */
+  readonly threads: number;
   readonly hbone: HboneImplementation | 'auto';
   readonly ports: {
     readonly hbone: number;
@@ -147,6 +150,8 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
     secretTtlMs: v.SECRET_TTL,
     crlPath: v.CRL_PATH,
     ipv6: v.IPV6_ENABLED,
+    // Who says nothing of CPUs gets a small waypoint; another replica is as good as another thread.
+    threads: v.AMBIT_WAYPOINT_THREADS ?? Math.min(v.ISTIO_CPU_LIMIT ?? 1, 64),
     hbone: v.AMBIT_HBONE,
     ports: {
       hbone: v.AMBIT_WAYPOINT_PORT,

@@ -28,7 +28,7 @@ async function proxy(): Promise<void> {
     log.error('a failure that nobody handled', { error: describeError(reason) }),
   );
   using shutdown = onShutdown();
-  const waypoint = await startWaypoint({ config, log, quit: () => shutdown.request('admin') });
+  const waypoint = await startWaypoint({ config, log, write, quit: () => shutdown.request('admin') });
   const why = await shutdown.requested;
   log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
   await waypoint.drain();

@@ -56,8 +56,10 @@ export interface Plane extends AsyncDisposable {
   readonly receipts: Receipts;
   /** Who watches requests live. */
   readonly taps: Taps;
-  /** Where tunnels are accepted. */
+  /** Where tunnels are accepted; who comes before `open` waits. */
   readonly port: number;
+  /** Begins to accept. To be called when it was told what to do. */
+  open(): void;
   /** Serves one stream, however it came: through a tunnel, or made by whoever measures and tests. Never rejects. */
   serve(request: ConnectRequest): Promise<void>;
   /** No more streams; what is under way has until the deadline, and is cut then. */
@@ -71,7 +73,7 @@ const LAST_SPANS_MS = 1_000;
 /** As many sockets are accepted in one turn of the loop. */
 const ACCEPTS_PER_TURN = 64;
 
-/** Listens at once. @throws KernelError when the port is in use. */
+/** Takes the port at once. @throws KernelError when it is in use. */
 export function startPlane(o: PlaneOptions): Plane {
   const { config, log, registry, revocations } = o;
   const now = () => performance.now();
@@ -189,13 +191,17 @@ export function startPlane(o: PlaneOptions): Plane {
   });
   const fd = listenTcp({ port: config.ports.hbone, ip: config.ipv6 ? '::' : '0.0.0.0', reusePort: true });
   const port = localAddress(fd)?.port ?? config.ports.hbone;
-  const listener = new TcpListener(fd, (connection) => server.accept(connection), {
-    perTurn: ACCEPTS_PER_TURN,
-    onError: (error) => log.scope('tunnel').warn('the listener complains', { error: error.message }),
-  });
+  let listener: TcpListener | undefined;
+  const open = (): void => {
+    listener ??= new TcpListener(fd, (connection) => server.accept(connection), {
+      perTurn: ACCEPTS_PER_TURN,
+      onError: (error) => log.scope('tunnel').warn('the listener complains', { error: error.message }),
+    });
+  };
 
   const stop = async (deadlineMs: number): Promise<void> => {
-    listener.finish();
+    open(); // it owns the descriptor; who waits there is served
+    listener?.finish();
     const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     await live.drain(deadlineMs);
     if (deadlineMs > 0) await exporters.finish(LAST_SPANS_MS);
@@ -220,6 +226,7 @@ export function startPlane(o: PlaneOptions): Plane {
     receipts,
     taps: observer.taps,
     port,
+    open,
     serve: (request) => serveStream(parts, request),
     drain,
     [Symbol.asyncDispose]: () => drain(0),

@@ -74,6 +74,7 @@ const upserted = waypoints.upserted.map((r) => ({ name: r.name, version: '', byt
 const rejected = plane.told.onUpdate(WAYPOINT_TYPE, { upserted, removed: [] });
 if (rejected.length > 0) throw new Error(JSON.stringify(rejected));
 
+plane.open();
 if (mode === 'plain') {
   const peer = parseSpiffeId('spiffe://cluster.local/ns/web/sa/client');
   const authority = env['AUTHORITY'] ?? '';

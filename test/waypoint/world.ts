@@ -20,7 +20,7 @@ import {
 } from '../../core/hbone/index.ts';
 import { connectTcp, listenTcp, localAddress, type TcpConnection, TcpListener } from '../../core/net/index.ts';
 import { createLogger, Registry } from '../../core/telemetry/index.ts';
-import { ADDRESS_TYPE, encodeAddress, encodeWaypoint, WAYPOINT_TYPE } from '../../core/xds/index.ts';
+import { ADDRESS_TYPE, encodeAddress, encodeWaypoint, type Update, WAYPOINT_TYPE } from '../../core/xds/index.ts';
 import {
   type Address,
   addressKey,
@@ -66,6 +66,7 @@ export class WaypointWorld implements AsyncDisposable {
   readonly deriver: Deriver;
   readonly plane: Plane;
   readonly #gateway: string;
+  #servedBy: number | undefined;
   readonly #resources = new AsyncDisposableStack();
   readonly #clients = new Map<string, { readonly client: HboneClient; readonly material: TlsMaterial }>();
   readonly #objects = new Map<string, KubeObject>();
@@ -103,6 +104,7 @@ export class WaypointWorld implements AsyncDisposable {
     const world = new WaypointWorld(ca, await ca.material(ca.id(namespace, name)), o);
     t.after(() => world[Symbol.asyncDispose]());
     await world.apply(o.yaml);
+    world.plane.open();
     return world;
   }
 
@@ -192,7 +194,7 @@ export class WaypointWorld implements AsyncDisposable {
   async open(caller: string, authority: string, n = 200, headers: Readonly<Record<string, string>> = {}) {
     const { client, material } = await this.#client(caller);
     const [namespace = '', name = ''] = this.#gateway.split('/');
-    const to = { ip: mustParseIp('127.0.0.1'), port: this.plane.port };
+    const to = { ip: mustParseIp('127.0.0.1'), port: this.#servedBy ?? this.plane.port };
     return client.open({
       dial: to,
       source: material,
@@ -205,6 +207,32 @@ export class WaypointWorld implements AsyncDisposable {
       connect: () => connectTcp({ to, bindSource: this.ip(n) }),
       poolKey: `${caller}|${n}`,
     });
+  }
+
+  /** From now on callers go to another waypoint, on that port, which must have been given `everything`. */
+  serveBy(port: number): void {
+    this.#servedBy = port;
+  }
+
+  /** The waypoint's own key and certificate. */
+  material(): Promise<TlsMaterial> {
+    const [namespace = '', name = ''] = this.#gateway.split('/');
+    return this.ca.material(this.ca.id(namespace, name));
+  }
+
+  /** All that the waypoint was told, in the order in which discovery brings it. */
+  everything(): readonly (readonly [typeUrl: string, update: Update])[] {
+    const told = [...this.deriver.waypoints.values()].filter(({ name }) => gatewayOfResource(name) === this.#gateway);
+    const upserted = told.map((resource) => ({ name: resource.name, version: '', bytes: encodeWaypoint(resource) }));
+    const addresses = [...this.deriver.addresses.values()].map((address) => ({
+      name: addressKey(address),
+      version: '',
+      bytes: encodeAddress(address),
+    }));
+    return [
+      [WAYPOINT_TYPE, { upserted, removed: [] }],
+      [ADDRESS_TYPE, { upserted: addresses, removed: [] }],
+    ];
   }
 
   /** Resolves once a line was logged that matches. */

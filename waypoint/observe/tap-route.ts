@@ -2,6 +2,9 @@
 import type { HttpReply, Route } from '../../core/telemetry/index.ts';
 import type { TapFilter, Taps } from './taps.ts';
 
+/** Opens a tap; undefined: there are too many. */
+export type OpenTap = Taps['open'];
+
 const HELP = `usage: GET /tap[?service=SERVICE][&status=5xx][&path=/prefix][&method=GET][&max=N]
 one JSON object a line for each request that ends; {"lost":N} where the reader was too slow
 `;
@@ -10,25 +13,27 @@ const KNOWN = new Set(['service', 'status', 'path', 'method', 'max']);
 
 type Asked = { readonly filter: TapFilter; readonly max: number };
 
-export function tapRoute(taps: Taps): Route {
+export function tapRoute(open: OpenTap): Route {
   return {
     methods: ['GET'],
     handle: ({ query }) => {
       const asked = read(query);
       if (typeof asked === 'string') return { status: 400, body: `${asked}\n${HELP}` };
-      if (taps.isFull) return { status: 503, body: 'too many taps already\n' };
-      return stream(taps, asked);
+      return stream(open, asked);
     },
   };
 }
 
-function stream(taps: Taps, { filter, max }: Asked): HttpReply {
+function stream(open: OpenTap, { filter, max }: Asked): HttpReply {
   return {
     contentType: 'application/x-ndjson',
     body: '',
     stream: (to) => {
-      const tap = taps.open(filter, max, to);
-      if (tap === undefined) to.end();
+      const tap = open(filter, max, to);
+      if (tap === undefined) {
+        to.write('{"error":"too many taps already"}\n');
+        to.end();
+      }
       return () => tap?.[Symbol.dispose]();
     },
   };
