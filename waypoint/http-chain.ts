@@ -19,6 +19,7 @@ import { routeRequest } from './layers/route-request.ts';
 import { timeout } from './layers/timeout.ts';
 import { trace } from './layers/trace.ts';
 import { telemetryOf } from './observe/sight.ts';
+import { requestScope } from './policy/scope.ts';
 import { RetryBudget } from './retry/budget.ts';
 import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
@@ -48,8 +49,7 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const send = forward(parts);
   const normalised = normalise(gateway?.pathNormalization ?? 'DECODE_AND_MERGE_SLASHES');
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
-  const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
-  const scope = compileHttpPolicies(policies, 'http');
+  const scope = requestScope(gateway, service);
   const authorizers = [...(gateway?.authorizers ?? []), ...(service?.authorizers ?? [])];
   return stack(
     [

@@ -12,6 +12,7 @@ import {
 } from '../mesh/index.ts';
 import type { ChainConfig, TcpRules, TcpVerdict } from './chains.ts';
 import { connectionFacts, routedConnectionFacts } from './policy/facts.ts';
+import { policiesOf } from './policy/scope.ts';
 
 /**
  * What asks for HTTP is read to deny (waypoint.md section 4.3). An external authorizer is not asked here: where a policy wants one
@@ -21,7 +22,7 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
   const { gateway, service } = config;
   const tables = service?.ports.find(({ port }) => port === config.port)?.routes?.tcp ?? [];
   const byClients = new Map(tables.map((table) => [table.clientNamespace, table]));
-  const policies = [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
+  const policies = policiesOf(gateway, service);
   const judgesServerName = policies.some(namesServer);
   const scope = scopeOf(policies);
   const scopes = scopesOf(config);

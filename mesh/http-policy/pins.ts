@@ -13,28 +13,37 @@ export type Pin = {
   readonly place: PolicyTest;
   readonly kind: PinKind;
   readonly value: string;
+  /** The same for the same pin of another rule. */
+  readonly key: string;
 };
+
+/** For each pattern of a test what it can be found by, any of which will do; made once for each test. */
+type Options = ReadonlyMap<PolicyTest, readonly (readonly Pin[])[]>;
 
 /** Headers and claims that are looked up for each request; rules that ask for further ones are found by something else. */
 const MOST_NAMED_PLACES = 8;
 
 /** One text for each place. */
 export function placeKey({ field, header, claim }: PolicyTest): string {
-  return JSON.stringify([field, header, ...claim]);
+  return claim.length === 0 ? `${field} ${header}` : `${field} ${JSON.stringify(claim)}`;
 }
 
 /** For each rule the pins of one clause, one of which must hold; undefined: the rule has to be tried for each request. */
 export function choosePins(rules: readonly CompiledRule[]): ReadonlyMap<CompiledRule, readonly Pin[] | undefined> {
   const places = usefulPlaces(rules);
+  const options = new Map<PolicyTest, readonly (readonly Pin[])[]>();
   const sharers = new Map<string, number>();
   for (const rule of rules) {
-    const pins = rule.clauses.flat(2).flatMap(({ test }) => optionsOf(test, places).flat());
-    for (const key of new Set(pins.map(pinKey))) sharers.set(key, (sharers.get(key) ?? 0) + 1);
+    const keys = new Set<string>();
+    for (const { test } of rule.clauses.flat(2)) {
+      const found = optionsOf(test, places);
+      options.set(test, found);
+      for (const alternatives of found) for (const { key } of alternatives) keys.add(key);
+    }
+    for (const key of keys) sharers.set(key, (sharers.get(key) ?? 0) + 1);
   }
-  return new Map(rules.map((rule) => [rule, cheapest(rule, places, sharers)]));
+  return new Map(rules.map((rule) => [rule, cheapest(rule, options, sharers)]));
 }
-
-const pinKey = ({ place, kind, value }: Pin) => `${placeKey(place)} ${kind} ${value}`;
 
 function usefulPlaces(rules: readonly CompiledRule[]): ReadonlySet<string> {
   const uses = new Map<string, number>();
@@ -54,26 +63,26 @@ type Costed = { readonly pins: readonly Pin[]; readonly cost: number };
 
 function cheapest(
   rule: CompiledRule,
-  places: ReadonlySet<string>,
+  options: Options,
   sharers: ReadonlyMap<string, number>,
 ): readonly Pin[] | undefined {
-  const cost = (pin: Pin) => sharers.get(pinKey(pin)) ?? 0;
+  const cost = ({ key }: Pin) => sharers.get(key) ?? 0;
   let best: Costed | undefined;
   for (const clause of rule.clauses) {
-    const found = ofClause(clause, places, cost);
+    const found = ofClause(clause, options, cost);
     if (found !== undefined && (best === undefined || found.cost < best.cost)) best = found;
   }
   return best?.pins;
 }
 
 /** The pins of all alternatives; undefined when one of them has none. */
-function ofClause(clause: CompiledClause, places: ReadonlySet<string>, cost: (pin: Pin) => number): Costed | undefined {
+function ofClause(clause: CompiledClause, options: Options, cost: (pin: Pin) => number): Costed | undefined {
   const pins: Pin[] = [];
   let highest = 0;
   for (const match of clause) {
     let best: Costed | undefined;
     for (const { test } of match) {
-      const found = ofTest(test, places, cost);
+      const found = ofTest(options.get(test) ?? [], cost);
       if (found !== undefined && (best === undefined || found.cost < best.cost)) best = found;
     }
     if (best === undefined) return undefined;
@@ -83,8 +92,8 @@ function ofClause(clause: CompiledClause, places: ReadonlySet<string>, cost: (pi
   return { pins, cost: highest };
 }
 
-function ofTest(test: PolicyTest, places: ReadonlySet<string>, cost: (pin: Pin) => number): Costed | undefined {
-  const options = optionsOf(test, places);
+/** The best for each pattern; undefined when one of them can not be looked up. */
+function ofTest(options: readonly (readonly Pin[])[], cost: (pin: Pin) => number): Costed | undefined {
   if (options.length === 0) return undefined;
   const pins: Pin[] = [];
   let highest = 0;
@@ -98,11 +107,13 @@ function ofTest(test: PolicyTest, places: ReadonlySet<string>, cost: (pin: Pin) 
   return { pins, cost: highest };
 }
 
-/** For each pattern what it can be found by, any of which will do. */
 function optionsOf(test: PolicyTest, places: ReadonlySet<string>): readonly (readonly Pin[])[] {
   if (test.negated || test.field === 'DESTINATION_IP') return [];
-  if ((test.field === 'HEADER' || test.field === 'CLAIM') && !places.has(placeKey(test))) return [];
-  return test.patterns.map((pattern) => endsOf(pattern).map(([kind, value]) => ({ place: test, kind, value })));
+  const place = placeKey(test);
+  if ((test.field === 'HEADER' || test.field === 'CLAIM') && !places.has(place)) return [];
+  return test.patterns.map((pattern) =>
+    endsOf(pattern).map(([kind, value]) => ({ place: test, kind, value, key: `${place} ${kind} ${value}` })),
+  );
 }
 
 function endsOf({ kind, value }: Pattern): readonly (readonly [PinKind, string])[] {
