@@ -149,7 +149,11 @@ test('a trace of a caller goes on through the waypoint, which adds its span', as
 
 test('a tap shows the requests that it asked for, as they end', async (t) => {
   const world = await shop(t);
-  const server = await serveHttp({ port: 0, host: 'localhost', routes: { '/tap': tapRoute(world.plane.taps) } });
+  const server = await serveHttp({
+    port: 0,
+    host: 'localhost',
+    routes: { '/tap': tapRoute((filter, max, sink) => world.plane.taps.open(filter, max, sink)) },
+  });
   t.after(() => server[Symbol.asyncDispose]());
   const port = await world.through('web/client', `${CART}:80`);
   const lines = new Promise<string>((resolve, reject) => {
@@ -175,7 +179,11 @@ test('a tap shows the requests that it asked for, as they end', async (t) => {
 
 test('a tap that nobody understands is refused with help', async (t) => {
   const world = await shop(t);
-  const server = await serveHttp({ port: 0, host: 'localhost', routes: { '/tap': tapRoute(world.plane.taps) } });
+  const server = await serveHttp({
+    port: 0,
+    host: 'localhost',
+    routes: { '/tap': tapRoute((filter, max, sink) => world.plane.taps.open(filter, max, sink)) },
+  });
   t.after(() => server[Symbol.asyncDispose]());
   for (const [query, why] of [
     ['status=6xx', /status:/],
