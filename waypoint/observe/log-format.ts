@@ -63,18 +63,32 @@ function textFormat(format: string): Format {
   const parts = partsOf(format);
   return (entry) => {
     let line = '';
-    for (const part of parts) line += typeof part === 'string' ? part : escaped(String(part(entry) ?? '-'));
+    for (const part of parts) line += typeof part === 'string' ? part : textOf(part(entry));
     return line;
   };
 }
 
+function textOf(value: string | number | undefined): string {
+  if (value === undefined) return '-';
+  return typeof value === 'number' ? String(value) : escaped(value);
+}
+
+/** Put together field by field: an object that is made to be printed costs twice as much. */
 function jsonFormat(fields: readonly (readonly [string, string])[]): Format {
-  const compiled = fields.map(([name, format]) => [name, partsOf(format)] as const);
+  const compiled = fields.map(([name, format], i) => ({
+    key: `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`,
+    parts: partsOf(format),
+  }));
   return (entry) => {
-    const line: Record<string, string | number | null> = {};
-    for (const [name, parts] of compiled) line[name] = jsonValue(parts, entry);
-    return JSON.stringify(line);
+    let line = '';
+    for (const { key, parts } of compiled) line += key + jsonText(jsonValue(parts, entry));
+    return `${line}}`;
   };
+}
+
+function jsonText(value: string | number): string {
+  if (typeof value === 'number') return String(value);
+  return UNSAFE.test(value) ? JSON.stringify(value) : `"${value}"`;
 }
 
 type Part = string | Operator;
@@ -120,12 +134,13 @@ function fieldsOf(format: string): readonly (readonly [string, string])[] {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const UNSAFE = /["\\\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+const UNSAFE = /["\\\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/;
+const ALL_UNSAFE = new RegExp(UNSAFE.source.replace('\\ud800-\\udfff', ''), 'g');
 
 /** Peers write much of this: a line stays one line, and a quoted value ends where it ends. */
 function escaped(text: string): string {
-  if (text.search(UNSAFE) < 0) return text;
-  return text.replace(UNSAFE, (c) =>
+  if (!UNSAFE.test(text)) return text;
+  return text.replace(ALL_UNSAFE, (c) =>
     c === '"' || c === '\\' ? `\\${c}` : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -2,6 +2,9 @@
 import { formatSocketAddress, MeshError } from '../../mesh/index.ts';
 import { clusterOf, type Entry, endpointOf } from './entry.ts';
 import { namesOf } from './service-names.ts';
+import { timestamps } from './timestamp.ts';
+
+const timestamp = timestamps();
 
 /** Undefined is printed as `-`. */
 export type Operator = (entry: Entry) => string | number | undefined;
@@ -12,7 +15,7 @@ const fromText = (pick: (entry: Entry) => string | undefined): Operator => {
 
 const PLAIN: Readonly<Record<string, Operator>> = {
   // Always RFC 3339; one with a format of its own is refused.
-  START_TIME: ({ at }) => new Date(at).toISOString(),
+  START_TIME: ({ at }) => timestamp(at),
   PROTOCOL: ({ protocol }) => protocol,
   RESPONSE_CODE: ({ status }) => status,
   RESPONSE_FLAGS: fromText(({ flags }) => flags),
