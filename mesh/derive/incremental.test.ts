@@ -25,12 +25,13 @@ import {
   requestAuthentication,
   serviceEntry,
   slice,
+  telemetry,
   workloadEntry,
 } from './test-objects.ts';
 
 const KINDS = [
   ...['pod', 'pod', 'pod', 'service', 'service', 'slice', 'node', 'namespace', 'policy', 'policy', 'peer', 'peer'],
-  ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant', 'tokens'],
+  ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant', 'tokens', 'sight'],
 ];
 const NAMESPACES = ['app', 'other', 'istio-system'];
 
@@ -201,6 +202,15 @@ function randomObject(random: () => number): KubeObject {
       const tried = (random() < 0.2 ? { 'istio.io/dry-run': 'true' } : {}) as Record<string, string>;
       const spec = { ...attached, action, ...provider, rules };
       return authorizationPolicy(path('p', 'q'), spec, { annotations: tried });
+    }
+    case 'sight': {
+      const about = one({}, {}, { targetRefs: [target()] }, { selector: { matchLabels: labels() } });
+      const accessLogging = [{ ...maybe({ providers: [{ name: one('envoy', 'nobody') }] }), disabled: random() < 0.3 }];
+      return telemetry(
+        path('t', 'u'),
+        { ...about, ...maybe({ accessLogging }), metrics: [{ overrides: [{ disabled: random() < 0.5 }] }] },
+        { labels: revision(), ...maybe({ creationTimestamp: one('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z') }) },
+      );
     }
     case 'tokens':
       return requestAuthentication(path('r', 's'), {
