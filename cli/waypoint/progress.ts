@@ -62,9 +62,8 @@ async function podsMissing(cluster: Cluster, { namespace, name }: Place, gateway
   const { ready, wanted, complete } = readiness(deployment);
   if (complete) return [];
   const pods = (await cluster.list(RESOURCES.Pod, selection)).filter(isLive);
-  const said = pods.flatMap(podProblem);
-  const [first] = said.length > 0 ? said : ['no pod says why'];
-  return [`${ready} of ${wanted} pods ready; ${pods.length === 0 ? 'no pod is there yet' : first}`];
+  const [why] = pods.length === 0 ? ['no pod is there yet'] : pods.flatMap(podProblem);
+  return [`${ready} of ${wanted} pods ready${why === undefined ? '' : `; ${why}`}`];
 }
 
 /** An address that is written by hand means a waypoint that somebody else runs. */

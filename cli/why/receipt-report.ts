@@ -20,7 +20,8 @@ export function reportReceipt(id: string, found: Found): string {
     ...(miss ? [`closest: ${miss.says}`] : []),
   ];
   const { original } = src;
-  const peer = `${nameOf(src.workload) ?? 'somebody'} at ${src.ip}`;
+  const peerName = nameOf(src.workload);
+  const peer = peerName === undefined ? src.ip : `${peerName} at ${src.ip}`;
   const hops = [
     ...(original === undefined ? [{ kind: 'caller', says: peer }] : callerThrough(original, peer)),
     { kind: 'identity', says: src.identity ?? 'none: the connection came in plaintext' },

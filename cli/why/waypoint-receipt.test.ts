@@ -51,7 +51,7 @@ test('a denial of a waypoint is found at its pod, and explained by the request',
     `receipt ${ID}: DENIED
 On 2026-11-28T10:00:00.000Z, by waypoint shop/gate-2.
 
-  caller      somebody at 10.1.0.1
+  caller      10.1.0.1
   identity    spiffe://cluster.local/ns/shop/sa/web
   service     shop/cart.shop.svc.cluster.local
   waypoint    shop/gate-2, for 10.96.0.1 port 8080
