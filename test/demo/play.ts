@@ -2,20 +2,13 @@ import { type Segment, startsTlsRecord } from '../../lab/capture/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import { captured } from '../support/capture.ts';
 import { eventually } from '../support/shell.ts';
-import type { Place, World } from '../support/world.ts';
+import type { World } from '../support/world.ts';
+import { playL7 } from './l7.ts';
+import { ALL, BATCH, CART_URL, REPORTER, WEB } from './places.ts';
 import { ALLOW_WEB, DEFAULT_DENY, STRICT } from './policies.ts';
 import type { Script } from './script.ts';
 import { Stage } from './stage.ts';
 
-const WEB: Place = { namespace: 'shop', app: 'web' };
-const CART: Place = { namespace: 'shop', app: 'cart' };
-const LEDGER: Place = { namespace: 'shop', app: 'ledger' };
-const PRICE: Place = { namespace: 'shop', app: 'price' };
-const REPORTER: Place = { namespace: 'office', app: 'reporter' };
-const BATCH: Place = { namespace: 'legacy', app: 'batch' };
-const ALL = [WEB, CART, LEDGER, PRICE, REPORTER, BATCH];
-
-const CART_URL = 'http://cart.shop:8080';
 const LEDGER_CALL = ['tcp://ledger.shop:9000', 'two-apples'];
 const PRICE_CALL = ['grpc://price.shop:9090', 'apples'];
 const HBONE_PORT = 15_008;
@@ -162,6 +155,8 @@ export async function play(world: World, script: Script): Promise<void> {
     script.expect('not one call failed meanwhile', result.code === 0, `${result.stdout}${result.stderr}`);
   });
 
+  await playL7(world, script, stage);
+
   await script.step('The label is removed: the pods leave, and still talk', async () => {
     await stage.kubectl(['delete', 'peerauthentication', '-n', 'shop', 'default']);
     await stage.kubectl(['label', 'namespace', 'shop', 'office', 'istio.io/dataplane-mode-']);
@@ -192,10 +187,13 @@ function describe(segment: Segment): string {
   return `${segment.src}:${segment.srcPort} > ${segment.dst}:${segment.dstPort}  ${text.slice(0, 100)}`;
 }
 
-const MINE = new Set(['shop', 'office', 'legacy']);
+const MINE = new Set(ALL.map(({ namespace, app }) => `${namespace}/${app}`));
 
+/** The pods that are there from the beginning to the end. */
 async function samplePods(world: World): Promise<KubeObject[]> {
-  return (await world.objects('pods', ['-A'])).filter((pod) => MINE.has(pod.metadata.namespace ?? ''));
+  return (await world.objects('pods', ['-A'])).filter(({ metadata }) =>
+    MINE.has(`${metadata.namespace}/${metadata.labels?.['app']}`),
+  );
 }
 
 async function enrolledCount(world: World): Promise<number> {

@@ -13,7 +13,7 @@ export class Stage {
   }
 
   async kubectl(args: readonly string[]): Promise<string> {
-    this.#script.command(`kubectl ${args.join(' ')}`);
+    this.#script.command(`kubectl ${args.map(quoted).join(' ')}`);
     const output = await this.#world.kubectl(args);
     this.#script.evidence(output);
     return output;
@@ -25,10 +25,21 @@ export class Stage {
     this.#script.evidence(await this.#world.apply(yaml));
   }
 
-  async call(from: Place, args: readonly string[]): Promise<Result> {
-    this.#script.command(`kubectl exec -n ${from.namespace} deploy/${from.app} -- call ${args.join(' ')}`);
+  /** What it answers; what it says on the way is left out. */
+  async ambit(args: readonly string[]): Promise<string> {
+    this.#script.command(`ambit ${args.join(' ')}`);
+    const output = await this.#world.ambit(args);
+    this.#script.evidence(output);
+    return output;
+  }
+
+  /** `shown` is what a person would type, where that is something else than what the program is given. */
+  async call(from: Place, args: readonly string[], shown: string = args.map(quoted).join(' ')): Promise<Result> {
+    this.#script.command(`kubectl exec -n ${from.namespace} deploy/${from.app} -- call ${shown}`);
     const result = await this.#world.call(from, args);
     this.#script.evidence(`${result.stdout}${result.stderr}`.trim());
     return result;
   }
 }
+
+const quoted = (arg: string): string => (/\s/.test(arg) ? `'${arg}'` : arg);

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ensureKubectl } from '../../lab/api/kubectl.ts';
+import { playL7 } from '../demo/l7.ts';
+import { Script } from '../demo/script.ts';
+import { Stage } from '../demo/stage.ts';
 import { needsRoot } from '../support/netns.ts';
 import { eventually } from '../support/shell.ts';
 import { type Place, World } from '../support/world.ts';
@@ -9,6 +12,7 @@ import { type Place, World } from '../support/world.ts';
 const WEB: Place = { namespace: 'shop', app: 'web' };
 const CART: Place = { namespace: 'shop', app: 'cart' };
 const LEDGER: Place = { namespace: 'shop', app: 'ledger' };
+const PRICE: Place = { namespace: 'shop', app: 'price' };
 const CART_URL = 'http://cart.shop:8080';
 const GATEWAY = {
   apiVersion: 'gateway.networking.k8s.io/v1',
@@ -155,5 +159,12 @@ describe('a waypoint in a lab', { skip: needsRoot }, () => {
       );
     }
     await world.settles(WEB, [`${CART_URL}/after`], true);
+  });
+
+  test('what the demo shows of L7 holds: canary, retries, a denied path, tokens, gRPC, WebSocket', async () => {
+    const script = new Script(() => undefined, false);
+    await world.waitForDeployments([PRICE]);
+    await world.kubectl(['label', 'service', 'cart', '-n', 'shop', 'istio.io/use-waypoint-']);
+    await playL7(world, script, new Stage(world, script));
   });
 });
