@@ -17,6 +17,7 @@ import { Samples, table } from './report.ts';
 import { connect } from './suites/connect.ts';
 import { growth } from './suites/growth.ts';
 import { hbone } from './suites/hbone.ts';
+import { l7 } from './suites/l7.ts';
 import { latency } from './suites/latency.ts';
 import { memory } from './suites/memory.ts';
 import { mesh } from './suites/mesh.ts';
@@ -42,6 +43,7 @@ const SUITES: Readonly<Record<string, SuiteEntry>> = {
     network: true,
     run: growth,
   },
+  l7: { what: 'HTTP through a waypoint: HTTP/1.1 and HTTP/2, tunnels, routes, policies', network: false, run: l7 },
   mesh: { what: 'the pure heart: policies, outbound decisions, derivation', network: false, run: mesh },
 };
 

@@ -17,7 +17,7 @@ const DEFAULT_SVG = 'dist/bench.svg';
 export const helpText = (suites: Readonly<Record<string, string>>) => `npm run bench -- [OPTION…] [SUITE…]
 
 Measures Ambit beside the proxies that it finds on this machine, in turns, and prints medians with ratios.
-Needs root (it makes network namespaces, and removes them) and cc (for the load programs).
+Needs root (it makes network namespaces, and removes them) and cc (for the load programs); l7 needs h2load instead.
 
 Suites (all when none is named):
 ${Object.entries(suites)

