@@ -84,6 +84,7 @@ test('the mesh configuration has defaults, and unknown keys of the reference are
     discoverySelectors: [],
     serviceEntryVisibility: undefined,
     pathNormalization: 'BASE',
+    receiptHeader: false,
     authorizers: [],
     telemetry: DEFAULT_MESH_CONFIG.telemetry,
     ...surroundings,
@@ -114,8 +115,9 @@ test('which namespaces count, and who may see ServiceEntries, is read in the wor
 });
 
 test('external authorizers and the normalisation of paths are read in the words of the reference', () => {
-  const { authorizers, pathNormalization } = read(`
+  const { authorizers, pathNormalization, receiptHeader } = read(`
     pathNormalization: { normalization: MERGE_SLASHES }
+    ambit: { receiptHeader: true }
     extensionProviders:
       - { name: prometheus, prometheus: {} }
       - name: web
@@ -132,6 +134,7 @@ test('external authorizers and the normalisation of paths are read in the words 
           headersToUpstreamOnAllow: ["*-user"]
       - { name: rpc, envoyExtAuthzGrpc: { service: other/authz.example, port: 9000 } }`);
   assert.equal(pathNormalization, 'MERGE_SLASHES');
+  assert.equal(receiptHeader, true);
   assert.deepEqual(authorizers, [
     {
       name: 'web',

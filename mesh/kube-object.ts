@@ -61,6 +61,8 @@ export type MeshConfig = {
   /** Undefined: everybody sees every ServiceEntry. */
   readonly serviceEntryVisibility: VisibilityRules | undefined;
   readonly pathNormalization: PathNormalization;
+  /** Whether waypoints tell callers the receipt of a denial (`ambit.receiptHeader`). */
+  readonly receiptHeader: boolean;
   /** Whom policies of action CUSTOM can ask. */
   readonly authorizers: readonly ExternalAuthorizer[];
   readonly telemetry: MeshTelemetry;
@@ -86,6 +88,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   discoverySelectors: [],
   serviceEntryVisibility: undefined,
   pathNormalization: 'BASE',
+  receiptHeader: false,
   authorizers: [],
   telemetry: DEFAULT_MESH_TELEMETRY,
 };

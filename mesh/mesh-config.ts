@@ -60,6 +60,8 @@ const SCHEMA = z.object({
   discoverySelectors: z.array(labelSelector).default([]),
   serviceEntryVisibility: serviceEntryVisibility.optional(),
   pathNormalization,
+  /** What the reference does not know. */
+  ambit: z.strictObject({ receiptHeader: z.boolean().default(false) }).default({ receiptHeader: false }),
   extensionProviders,
 });
 
@@ -104,6 +106,7 @@ export function readMeshConfig(
     discoverySelectors,
     serviceEntryVisibility,
     pathNormalization: result.data.pathNormalization,
+    receiptHeader: result.data.ambit.receiptHeader,
     authorizers,
     telemetry: meshTelemetryOf(telemetry.data, surroundings.clusterDomain),
     network: DEFAULT_MESH_CONFIG.network, // a label of the system namespace says which network this is

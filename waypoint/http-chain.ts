@@ -62,7 +62,7 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
       ...(tracing === undefined ? [] : [trace({ share: tracing.samplingPercentage / 100, random: parts.random })]),
       askOthers(scope, authorizers, parts),
       authenticate(authentications, parts),
-      authorize(scope, parts),
+      authorize(scope, { ...parts, receiptHeader: parts.receiptHeader || gateway?.receiptHeader === true }),
       ...(ofService.length === 0 ? [] : [routeBy(new Routing(ofService), parts)]),
       ...(tables.length === 0 ? [] : judgeBackends(config, parts)),
       ...(hasMirrors ? [mirror({ ...parts, send, bodyBytes: parts.replayBytes })] : []),

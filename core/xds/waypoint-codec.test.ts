@@ -47,6 +47,7 @@ test('what a waypoint is told arrives as it was derived', () => {
         name: 'b',
         trustDomains: ['cluster.local'],
         pathNormalization: 'BASE',
+        receiptHeader: true,
         policies: random.policies(),
         authentications: [random.authentication()],
         authorizers: [random.authorizer()],

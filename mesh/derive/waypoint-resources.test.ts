@@ -18,6 +18,7 @@ test('a waypoint is told of itself and of each service that is bound to it, with
     name: 'w',
     trustDomains: ['cluster.local', 'old.example'],
     pathNormalization: 'BASE',
+    receiptHeader: false,
     policies: [],
     authentications: [],
     authorizers: [],

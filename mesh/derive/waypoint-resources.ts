@@ -61,7 +61,7 @@ export class WaypointResources {
     const gateway = this.#parts.inputs.gateways.get(key);
     if (gateway === undefined) return [];
     const { config, httpPolicies } = this.#parts;
-    const { trustDomain, trustDomainAliases, pathNormalization } = config();
+    const { trustDomain, trustDomainAliases, pathNormalization, receiptHeader } = config();
     const { namespace, name } = gateway;
     const own = httpPolicies.ofGateway(namespace, name);
     const ofClass = gateway.className === WAYPOINT_CLASS ? httpPolicies.ofClass() : NO_POLICIES;
@@ -77,6 +77,7 @@ export class WaypointResources {
           name,
           trustDomains: [trustDomain, ...trustDomainAliases],
           pathNormalization,
+          receiptHeader,
           policies,
           authentications: [...ofClass.authentications, ...own.authentications],
           authorizers,

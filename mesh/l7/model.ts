@@ -35,6 +35,8 @@ export type GatewayConfig = {
   readonly references: readonly string[];
   /** Absent: numbers, and no more. */
   readonly telemetry?: TelemetryConfig;
+  /** Denials carry the id of their receipt. */
+  readonly receiptHeader: boolean;
 };
 
 export type ServiceConfig = {
