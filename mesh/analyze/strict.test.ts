@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObservedFlow } from './finding.ts';
-import { ambient, cases, found, peers, pod, policy, service } from './test-support.ts';
+import { ambient, cases, found, object, peers, pod, policy, service } from './test-support.ts';
 
 const STRICT = { mtls: { mode: 'STRICT' } };
 const OUT = { captured: false, labels: { 'istio.io/dataplane-mode': 'none' } };
 const CART = { selector: { matchLabels: { app: 'cart' } } };
 const SHOP = [ambient('shop'), pod('shop/cart', { ip: '10.1.0.1' }), pod('shop/web', { ip: '10.1.0.2' })];
+const OF_GATE = {
+  captured: false,
+  labels: { 'istio.io/dataplane-mode': 'none', 'gateway.networking.k8s.io/gateway-name': 'gate' },
+};
+const GATE = object('gateway.networking.k8s.io/v1', 'Gateway', 'shop/gate', {
+  gatewayClassName: 'istio-waypoint',
+  listeners: [{ name: 'mesh', port: 15_008, protocol: 'HBONE' }],
+});
 const BATCH = pod('legacy/batch', { ip: '10.3.0.1', captured: false });
 
 const STATIC = cases(
@@ -16,6 +24,16 @@ const STATIC = cases(
     [
       'a pod of the namespace outside',
       [...SHOP, pod('shop/old', OUT), peers('shop/default', STRICT)],
+      ['AMB0201 PeerAuthentication shop/default'],
+    ],
+    [
+      'the pod of a waypoint is nobody outside',
+      [...SHOP, GATE, pod('shop/gate', OF_GATE), peers('shop/default', STRICT)],
+      [],
+    ],
+    [
+      'a pod that only says it is of a waypoint is outside',
+      [...SHOP, pod('shop/gate', OF_GATE), peers('shop/default', STRICT)],
       ['AMB0201 PeerAuthentication shop/default'],
     ],
     [

@@ -3,9 +3,11 @@ import { parseIp } from '../address.ts';
 import { type PeerFacts, readPeerAuthentication } from '../derive/peer-authentication.ts';
 import { fields, labelsOf, list } from '../derive/read.ts';
 import { getOrAdd } from '../derive/selector.ts';
+import { GATEWAY_NAME_LABEL } from '../derive/waypoints.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { Workload } from '../model.ts';
 import { evaluate } from '../policy/evaluate.ts';
+import { GATEWAY, isWaypoint } from './bindings.ts';
 import { whyOutside } from './enrolment.ts';
 import { type Finding, finding, formatRef, type ObjectRef, type ObservedFlow, some } from './finding.ts';
 import type { AnalyzedPod, World } from './world.ts';
@@ -64,13 +66,21 @@ function outsiders(world: World, peer: PeerFacts, pods: readonly AnalyzedPod[]):
   const namespaces = [...new Set(pods.map(({ namespace }) => namespace))];
   const outside = namespaces
     .flatMap(world.podsIn)
-    .filter(({ enrolment, namespace }) => !enrolment.enrolled && namespace !== world.config.rootNamespace);
+    .filter(({ enrolment, namespace }) => !enrolment.enrolled && namespace !== world.config.rootNamespace)
+    .filter((pod) => !isOfWaypoint(pod, world));
   if (outside.length === 0) return undefined;
   return finding('AMB0201', refOfPeer(peer), {
     message: `refuses plaintext, and beside the pods that it protects are some outside the mesh, which can not call them: ${whyOutside(outside)}`,
     fix: 'bring them into the mesh, or exempt the ports that they call with mode PERMISSIVE in portLevelMtls',
     related: distinct(outside.map(({ owner }) => owner)),
   });
+}
+
+/** Nobody enrols them, and yet they speak with an identity. */
+function isOfWaypoint({ namespace, labels }: AnalyzedPod, world: World): boolean {
+  const name = labels[GATEWAY_NAME_LABEL];
+  const gateway = name === undefined ? undefined : world.find(GATEWAY, namespace, name);
+  return gateway !== undefined && isWaypoint(gateway, world);
 }
 
 function* plaintextCallers(world: World, peer: PeerFacts, pods: readonly AnalyzedPod[]): Generator<Finding> {
