@@ -197,9 +197,9 @@ export class Told implements DeltaHandlers {
     return rejected;
   }
 
-  /** The identities that a peer may have: of our trust domain, or one of its aliases. */
+  /** Whether a peer is of our trust domain, or of one of its aliases; nobody is while we do not know them. */
   isTrusted(peer: SpiffeId): boolean {
-    return this.#gateway?.trustDomains.some((domain) => peer.startsWith(`spiffe://${domain}/`)) ?? true;
+    return this.#gateway?.trustDomains.some((domain) => peer.startsWith(`spiffe://${domain}/`)) ?? false;
   }
 }
 
