@@ -81,6 +81,8 @@ async function enrolmentByNamespace(cluster: Cluster, problems: string[]): Promi
   );
   const counts = new Map<string, Record<PodEnrolment, number>>();
   for (const pod of (await cluster.list(RESOURCES.Pod)).filter(isLive)) {
+    // A waypoint is of the mesh without being captured; its line is further down.
+    if (pod.metadata.labels?.['gateway.networking.k8s.io/gateway-name'] !== undefined) continue;
     const namespace = pod.metadata.namespace ?? '';
     const state = podEnrolment(pod, labels.get(namespace) ?? {});
     const count = counts.get(namespace) ?? { enrolled: 0, pending: 0, missing: 0, leaving: 0, outside: 0 };

@@ -74,3 +74,21 @@ for (let seed = 1; seed <= 10; seed += 1) {
     );
   });
 }
+
+test('the pod of a waypoint gets no policy, and is not told as left open', () => {
+  const waypoint: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'waypoint-1',
+      namespace: 'shop',
+      labels: { 'gateway.networking.k8s.io/gateway-name': 'waypoint', 'istio.io/dataplane-mode': 'none' },
+    },
+    spec: { serviceAccountName: 'waypoint' },
+    status: { phase: 'Running', podIP: '10.0.9.1', conditions: [{ type: 'Ready', status: 'True' }] },
+  };
+  const { open, suggestions, unlabelled } = suggestPolicies(buildModel([...pods, waypoint]), 'shop', []);
+  assert.equal(suggestions.length, 0);
+  assert.deepEqual(unlabelled, []);
+  assert.ok(!open.includes('shop/waypoint-1') && open.includes('shop/cart-1'));
+});

@@ -1,4 +1,5 @@
 /** Least-privilege policies from connections that were seen: for each kind of pod who called it, on which ports, and no more. */
+import { GATEWAY_NAME_LABEL } from '../derive/waypoints.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { identityOf, reached, type SeenFlow } from './flow.ts';
@@ -136,7 +137,11 @@ function isAllow(policy: KubeObject): boolean {
 }
 
 function podLabels({ objects }: MeshModel, namespace: string): ReadonlyMap<string, Labels> {
-  const pods = objects.filter(({ kind, metadata }) => kind === 'Pod' && metadata.namespace === namespace);
+  // Waypoints take tunnels only, from whoever is in the mesh; what they let through is for their own policies.
+  const pods = objects.filter(
+    ({ kind, metadata }) =>
+      kind === 'Pod' && metadata.namespace === namespace && metadata.labels?.[GATEWAY_NAME_LABEL] === undefined,
+  );
   return new Map(pods.map(({ metadata }) => [metadata.name, metadata.labels ?? {}]));
 }
 
