@@ -1,5 +1,6 @@
 /** Fields as HTTP/2 carries them, each judged once, when it is decoded: RFC 9113 sections 8.2 and 8.3. */
 import { type Field, HpackDecoder, staticFields } from '../../h2/index.ts';
+import { isAuthority } from '../http1/characters.ts';
 
 /** What a field is to those who put a message together; `BAD` fits into none. */
 export const KIND = {
@@ -25,29 +26,33 @@ export type HttpField = Field & {
   readonly number: number;
 };
 
+type Shape = { test(value: string): boolean };
+
 // RFC 9113 section 8.2.1 lets more pass; these are the names and values of RFC 9110 sections 5.1 and 5.5.
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const BAD_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]$/;
-const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** As over HTTP/1.1, where policies and routes see the same: no small letters (waypoint.md section 4.5), no more than 32 bytes. */
+const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*$/;
 /** Absolute path and query without a fragment; what is not ASCII has to be encoded (RFC 3986 section 3.3), or two readers differ. */
 const PATH = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/;
-/** Host and port; a user is not permitted (section 8.3.1), nor what would end a host for some readers. */
-const AUTHORITY = /^[A-Za-z0-9\-._~!$&'()*+,;=:%[\]]*$/;
+/** Host and port in the one way that HTTP/1.1 takes too; an empty one is as good as none (section 8.3.1). */
+const AUTHORITY: Shape = { test: (value) => value === '' || isAuthority(value) };
 const LENGTH = /^[0-9]{1,15}$/;
 const STATUS = /^[1-9][0-9]{2}$/;
 
-type Known = { readonly name: string; readonly kind: Kind; readonly value: RegExp | undefined };
+type Known = { readonly name: string; readonly kind: Kind; readonly value: Shape | undefined };
 const KNOWN = new Map<string, Known>();
-function know(kind: Kind, names: readonly string[], value?: RegExp): void {
+function know(kind: Kind, names: readonly string[], value?: Shape): void {
   for (const name of names) KNOWN.set(name, { name, kind, value });
 }
 know(KIND.METHOD, [':method'], METHOD);
 know(KIND.SCHEME, [':scheme'], SCHEME);
 know(KIND.PATH, [':path'], PATH);
 know(KIND.AUTHORITY, [':authority'], AUTHORITY);
-know(KIND.PROTOCOL, [':protocol'], METHOD);
+know(KIND.PROTOCOL, [':protocol'], TOKEN);
 know(KIND.STATUS, [':status'], STATUS);
 know(KIND.HOST, ['host'], AUTHORITY);
 know(KIND.COOKIE, ['cookie']);

@@ -220,6 +220,14 @@ const messages: readonly Row[] = [
   ['8.3.1', ':authority with a user', refused(PROTOCOL_ERROR), [getBut(':authority', 'me@a.b')]],
   ['8.3.1', ':authority with a path', refused(PROTOCOL_ERROR), [getBut(':authority', 'a.b/c')]],
   ['8.3.1', ':authority with a space', refused(PROTOCOL_ERROR), [getBut(':authority', 'a.b c.d')]],
+  ...['a.b,c.d', 'a.b%2ec', 'a.b:', 'a.b:80:80', "a'b", 'a.b&c', 'a.b=c', '[::1', '::1'].map(
+    (value): Row => [
+      '8.3.1',
+      `:authority ${value}, which HTTP/1.1 takes as no host`,
+      refused(PROTOCOL_ERROR),
+      [getBut(':authority', value)],
+    ],
+  ),
   ['8.3.1', ':authority of IPv6 and a port', status(200), [getBut(':authority', '[::1]:80')]],
   ['8.3.1', ':path * of GET', refused(PROTOCOL_ERROR), [getBut(':path', '*')]],
   [
@@ -235,6 +243,8 @@ const messages: readonly Row[] = [
   ['8.3.1', ':path with a line feed', refused(PROTOCOL_ERROR), [getBut(':path', '/a\n')]],
   ['8.3.1', ':path beyond ASCII', refused(PROTOCOL_ERROR), [getBut(':path', '/\xe4')]],
   ['8.3.1', ':method with a space', refused(PROTOCOL_ERROR), [getBut(':method', 'GET /')]],
+  ['8.3.1', ':method in small letters, as HTTP/1.1 refuses it', refused(PROTOCOL_ERROR), [getBut(':method', 'get')]],
+  ['8.3.1', ':method of 33 letters', refused(PROTOCOL_ERROR), [getBut(':method', 'A'.repeat(33))]],
   ['8.3.1', ':scheme with a colon', refused(PROTOCOL_ERROR), [getBut(':scheme', 'http:')]],
   ['8.5', 'CONNECT', status(403), [connect([':authority', 'a.b:80'])]],
   ['8.5', 'CONNECT with a path', refused(PROTOCOL_ERROR), [connect(...GET.slice(1))]],
