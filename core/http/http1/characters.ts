@@ -31,10 +31,10 @@ export function isToken(text: string): boolean {
   return text.length > 0;
 }
 
-const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,255})(?::[0-9]{1,5})?$/;
+const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|(?!\.|[^:]*\.\.)[A-Za-z0-9._~-]{1,255})(?::[0-9]{1,5})?$/;
 
 /**
  * Whether it names a host, with or without a port, in the one way that everybody reads alike: no user, no percent-encoding, no
- * list, no empty port.
+ * list, no empty port, no empty label (some take `a..` for `a`).
  */
 export const isAuthority = (text: string): boolean => AUTHORITY.test(text);
