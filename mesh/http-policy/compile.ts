@@ -30,7 +30,9 @@ export function compileHttpPolicy(policy: HttpPolicy, chain: ChainKind): Compile
   const rules: CompiledRule[] = [];
   for (const [index, rule] of policy.rules.entries()) {
     if (policy.action === 'ALLOW' && asksOfHidden(rule, chain)) continue;
-    const clauses = rule.clauses.map(({ matches }) => matches.map((match) => compileMatch(match, chain)));
+    const clauses = rule.clauses.map(({ matches }) =>
+      matches.map((match) => compileMatch(match, chain, policy.action === 'ALLOW')),
+    );
     rules.push({ ref: { policy: key, rule: index }, clauses });
   }
   return { key, policy, rules };
@@ -56,12 +58,20 @@ function matchHolds(match: CompiledMatch, facts: HttpFacts): boolean {
   return true;
 }
 
-function compileMatch({ tests }: PolicyMatch, chain: ChainKind): CompiledMatch {
-  return tests.filter(({ field }) => !isHidden(field, chain)).map(compileTest);
+function compileMatch({ tests }: PolicyMatch, chain: ChainKind, admits: boolean): CompiledMatch {
+  return tests.filter(({ field }) => !isHidden(field, chain)).map((test) => compileTest(test, admits));
 }
 
-function compileTest(written: PolicyTest): CompiledTest {
+/**
+ * A header that came in several lines can be read in several ways. The reference compares them joined by commas, which a caller can
+ * choose to evade a rule: here a rule that admits must hold for every reading, any other for one of them.
+ */
+function compileTest(written: PolicyTest, admits: boolean): CompiledTest {
   const test = fold(written);
+  if (test.field === 'HEADER' && admits !== test.negated) {
+    const all = allMatch(test);
+    return { test, holds: test.negated ? (facts) => !all(facts) : all };
+  }
   const any = anyMatches(test);
   return { test, holds: test.negated ? (facts) => !any(facts) : any };
 }
@@ -83,6 +93,16 @@ function anyMatches(test: PolicyTest): Holds {
     if (typeof values === 'string') return matches(values);
     for (const value of values) if (matches(value)) return true;
     return false;
+  };
+}
+
+/** False where there is no such header. */
+function allMatch(test: PolicyTest): Holds {
+  const matches = compilePatterns(test.patterns, true);
+  return (facts) => {
+    const values = valuesOf(facts, test);
+    if (values === undefined) return false;
+    return typeof values === 'string' ? matches(values) : values.every(matches);
   };
 }
 

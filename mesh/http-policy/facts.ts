@@ -1,6 +1,6 @@
 /** One request, or one connection that is not HTTP, as policies of waypoints see it. */
 import type { Subject } from '../policy/subject.ts';
-import type { RequestFacts } from '../route/request-facts.ts';
+import type { Headers, RequestFacts } from '../route/request-facts.ts';
 import type { PolicyField, PolicyTest } from './model.ts';
 
 export type HttpFacts = {
@@ -51,12 +51,20 @@ const READ: Readonly<Record<PolicyField, Read>> = {
   HOST: ({ request }) => request && hostsOf(request.authority),
   METHOD: ({ request }) => request?.method,
   PATH: ({ request }) => request && foldEscapes(request.path),
-  HEADER: ({ request }, { header }) => request?.headers.get(header),
+  HEADER: ({ request }, { header }) => request && linesOf(request.headers, header),
   REQUEST_PRINCIPAL: ({ request }) => some(request?.token?.principal),
   AUDIENCE: ({ request }) => request?.token?.audiences,
   PRESENTER: ({ request }) => some(request?.token?.presenter),
   CLAIM: ({ request }, { claim }) => request?.token && claimAt(request.token.claims, claim),
 };
+
+/** What is sent once, as it is. Of several lines what they are together, and each: applications take the first, the last, or all. */
+function linesOf(headers: Headers, name: string): Values {
+  const whole = headers.get(name);
+  if (whole === undefined || !whole.includes(',') || headers.all === undefined) return whole;
+  const lines = headers.all(name);
+  return lines.length > 1 ? [whole, ...lines] : whole;
+}
 
 export function valuesOf(facts: HttpFacts, test: Pick<PolicyTest, 'field' | 'header' | 'claim'>): Values {
   return READ[test.field](facts, test);

@@ -255,3 +255,30 @@ test('patterns and paths that would ruin a backtracking matcher take one walk', 
   ];
   for (const [tested, facts] of rows) for (let i = 0; i < 50; i++) assert.equal(allows(tested, facts), false);
 });
+
+test('a header in several lines evades no rule: what admits must hold for each line, what denies for one', async (t) => {
+  const sent = (...lines: readonly string[]): HttpFacts => {
+    const headers = { get: () => lines.join(', '), all: () => lines };
+    const facts = request();
+    return { ...facts, ...(facts.request && { request: { ...facts.request, headers } }) };
+  };
+  const verdict = (action: HttpPolicy['action'], tested: PolicyTest, facts: HttpFacts) =>
+    deciding(facts, policy('p', { action, rule: [clause(tested)] })).verdict;
+  const is = given('HEADER x-a', 'yes');
+  const isNot = given('!HEADER x-a', 'yes');
+  const rows: Readonly<
+    Record<string, readonly ['allow' | 'deny', HttpPolicy['action'], PolicyTest, readonly string[]]>
+  > = {
+    'a DENY of a value finds it in the second line': ['deny', 'DENY', is, ['no', 'yes']],
+    'a DENY of all other values finds one of them': ['deny', 'DENY', isNot, ['yes', 'no']],
+    'a DENY of all other values lets the one pass that is sent once': ['allow', 'DENY', isNot, ['yes']],
+    'an ALLOW of a value wants nothing beside it': ['deny', 'ALLOW', is, ['yes', 'no']],
+    'an ALLOW of all other values finds the one in the second line': ['deny', 'ALLOW', isNot, ['no', 'yes']],
+    'an ALLOW of all other values, none of which is it': ['allow', 'ALLOW', isNot, ['no', 'never']],
+    'one line with a comma is one value': ['allow', 'DENY', is, ['no, yes']],
+    'an ALLOW of a beginning wants it of each line': ['deny', 'ALLOW', given('HEADER x-a', 'ye*'), ['yes', 'no']],
+  };
+  for (const [name, [expected, action, tested, lines]] of Object.entries(rows)) {
+    await t.test(name, () => assert.equal(verdict(action, tested, sent(...lines)), expected));
+  }
+});

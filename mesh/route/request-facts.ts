@@ -1,7 +1,11 @@
 /** What routes ask about a request. */
 
 /** Fields by name in lower case; several of one name joined by a comma. `HeaderFields` of core/http is one. */
-export type Headers = { get(name: string): string | undefined };
+export type Headers = {
+  get(name: string): string | undefined;
+  /** The lines of that name one by one; absent where nobody has them. */
+  all?(name: string): readonly string[];
+};
 
 export type RequestFacts = {
   readonly method: string;
