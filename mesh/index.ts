@@ -203,6 +203,7 @@ export {
   type BackendLimits,
   type BackendPolicy,
   DEFAULT_OUTLIERS,
+  type HashPolicy,
   NO_LIMITS,
   type OutlierPolicy,
   type SlowStart,
@@ -262,6 +263,7 @@ export { nothingKnown, type SurroundingKind, type Surroundings, surroundingsOf }
 export { validate } from './validate/validate.ts';
 export type { Pick, PickFailure } from './view/balancer.ts';
 export type { Candidate, Choice } from './view/bucket.ts';
+export { hashOf } from './view/hash-table.ts';
 export type { PolicyStore } from './view/policy-store.ts';
 export type { Endpoint, LookupMode } from './view/ports.ts';
 export { View, type ViewOptions, type WorkloadInfo } from './view/view.ts';

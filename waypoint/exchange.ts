@@ -4,6 +4,7 @@ import type { IpAddress, Service, TokenFacts, Workload } from '../mesh/index.ts'
 import type { Choice } from './routing.ts';
 import type { Source } from './source.ts';
 import type { Trace } from './trace/span.ts';
+import type { NewCookie } from './upstream/hash-key.ts';
 
 /** What was called: fixed for a stream of the tunnel, and made once for all its requests. */
 export type Called = {
@@ -42,6 +43,8 @@ export class Exchange {
   details = '';
   /** Endpoints that this request was sent to, in order; the last one answered. */
   readonly sent: SentTo[] = [];
+  /** By which requests of this caller go to the same endpoint from now on: goes along with the answer. */
+  newCookie: NewCookie | undefined;
   /** When the request went to the last of them. */
   sentAt = 0;
   /** What a valid token says of the caller. */

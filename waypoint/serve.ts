@@ -140,7 +140,7 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
   let up: Leg;
   try {
-    to = endpoints.choose(target, []);
+    to = endpoints.choose(target, { source, sent: [] });
     up = await dial(to, source);
   } catch (error) {
     return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));

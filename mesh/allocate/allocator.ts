@@ -8,8 +8,9 @@ import { ipFamily } from '../address.ts';
 import { type Cidr, type CompiledCidr, cidrContains, compileCidr, numericIp } from '../cidr.ts';
 import { getOrAdd } from '../derive/selector.ts';
 import { isRange, readServiceEntry, type ServiceEntryFacts, wantsAllocation } from '../derive/service-entry.ts';
+import { fnv1a } from '../hash.ts';
 import type { KubeObject } from '../kube-object.ts';
-import { AddressPool, DEFAULT_POOLS, spread } from './pool.ts';
+import { AddressPool, DEFAULT_POOLS } from './pool.ts';
 
 /** An element of `status.addresses`. */
 export type AllocatedAddress = { readonly value: IpAddress; readonly host: string };
@@ -122,7 +123,7 @@ export class AddressAllocator {
   }
 
   #free(entry: ServiceEntryFacts, host: string, pool: AddressPool): IpAddress | undefined {
-    const start = spread(`${entry.key} ${host}`);
+    const start = fnv1a(`${entry.key} ${host}`);
     for (let i = 0; i < pool.size; i++) {
       const ip = pool.at(start + i);
       if (!this.#automatic.has(ip) && !this.#isChosen(ip)) return ip;

@@ -52,10 +52,3 @@ export class AddressPool {
     return ipFromBytes(bytes) ?? mustParseIp('::');
   }
 }
-
-/** FNV-1a: spreads names, so that who comes first hardly matters for which address is given. */
-export function spread(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
-  return hash;
-}

@@ -6,6 +6,7 @@ import { type ConditionTarget, conditionTarget } from '../derive/outputs.ts';
 import { type Fields, fields, isFields, list, portNumber, type Reading, text, texts } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { parseDuration } from '../validate/durations.ts';
+import { readConsistentHash } from './consistent-hash.ts';
 import { type BackendPolicy, DEFAULT_OUTLIERS, NO_LIMITS, type OutlierPolicy, type SlowStart } from './model.ts';
 
 /** A policy without the service that it is for. */
@@ -71,9 +72,14 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
   const [tcp, http] = [fields(pool['tcp']), fields(pool['http'])];
   const outliers = readOutliers(policy['outlierDetection']);
   const slowStart = readSlowStart(balancer);
-  for (const name of ['consistentHash', 'backendUtilization', 'zoneAwareLbSetting'] as const) {
+  for (const name of ['backendUtilization', 'zoneAwareLbSetting'] as const) {
     if (balancer[name] !== undefined) ignored.push(`${at}.loadBalancer.${name}: not known here, least request is used`);
   }
+  const hashed = isFields(balancer['consistentHash'])
+    ? readConsistentHash(balancer['consistentHash'], `${at}.loadBalancer.consistentHash`)
+    : undefined;
+  ignored.push(...(hashed?.ignored ?? []));
+  if (hashed?.hash && slowStart) ignored.push(`${at}.loadBalancer.warmup: goes not together with consistentHash`);
   if (fields(balancer['localityLbSetting'])['distribute'] !== undefined) {
     ignored.push(`${at}.loadBalancer.localityLbSetting.distribute: follow the traffic distribution of the Service`);
   }
@@ -104,6 +110,7 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
     },
     ...(outliers && { outliers }),
     ...(slowStart && { slowStart }),
+    ...(hashed?.hash && { hash: hashed.hash }),
   };
 }
 

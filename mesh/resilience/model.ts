@@ -10,6 +10,18 @@ export type BackendPolicy = {
   readonly limits: BackendLimits;
   readonly outliers?: OutlierPolicy;
   readonly slowStart?: SlowStart;
+  readonly hash?: HashPolicy;
+};
+
+/** Requests with the same key go to the same endpoint while it is there. */
+export type HashPolicy = {
+  readonly key: 'HEADER' | 'COOKIE' | 'SOURCE_IP' | 'QUERY_PARAMETER';
+  /** Of the header (in lower case), cookie or parameter. */
+  readonly name: string;
+  /** A request without the cookie gets one: what follows its value in Set-Cookie. */
+  readonly cookieAttributes?: string;
+  readonly table: 'RING' | 'MAGLEV';
+  readonly size: number;
 };
 
 export type BackendLimits = {

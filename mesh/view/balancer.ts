@@ -5,6 +5,7 @@
  */
 import type { Service, Workload } from '../model.ts';
 import { Bucket, type Candidate, type Choice } from './bucket.ts';
+import type { HashTableShape } from './hash-table.ts';
 import { type Place, placeOf, rankFor } from './locality.ts';
 import { type Endpoint, endpointPort, type LookupMode } from './ports.ts';
 import { put, take } from './sorted.ts';
@@ -25,6 +26,13 @@ export type PickFailure = Obstacle | 'no-endpoint';
 export type Pick =
   | { readonly kind: 'picked'; readonly candidate: Candidate }
   | { readonly kind: 'failed'; readonly reason: PickFailure };
+
+/** `isWanted` is asked until it says so; when it never does, the first is picked. */
+export type HashPick = {
+  readonly shape: HashTableShape;
+  readonly hash: number;
+  readonly isWanted: (one: Candidate) => boolean;
+};
 
 /** Distinct questions remembered; a proxy asks a few, a controller that explains may ask more. */
 const MAX_GROUPS = 64;
@@ -64,6 +72,11 @@ export class Balancer {
   /** One endpoint for a flow of `source` to `port` of the service, by capacity among those that its place prefers. */
   pick(source: Workload, port: number, mode: LookupMode, random: () => number): Pick {
     return this.#groupFor(source, port, mode).pick(random);
+  }
+
+  /** The one that a hash of 32 bits leads to, the same wherever the same endpoints are known; of those that are not wanted, the next. */
+  pickByHash(source: Workload, port: number, mode: LookupMode, how: HashPick): Pick {
+    return this.#groupFor(source, port, mode).pickByHash(how);
   }
 
   /** All that `pick` may choose for such a flow, each with a number in [0, 1) that makes it choose just that one. */
@@ -158,7 +171,14 @@ class Group {
   }
 
   pick(random: () => number): Pick {
-    const candidate = this.#best?.choose(random);
+    return this.#picked(this.#best?.choose(random));
+  }
+
+  pickByHash({ shape, hash, isWanted }: HashPick): Pick {
+    return this.#picked(this.#best?.chooseByHash(shape, hash, isWanted));
+  }
+
+  #picked(candidate: Candidate | undefined): Pick {
     if (candidate !== undefined) return { kind: 'picked', candidate };
     return { kind: 'failed', reason: OBSTACLES.findLast((o) => (this.#held.get(o) ?? 0) > 0) ?? 'no-endpoint' };
   }

@@ -1,5 +1,6 @@
 /** Endpoints that are alike for a caller; one number picks one of them, by capacity. */
 import type { Workload } from '../model.ts';
+import { type HashMember, HashTable, type HashTableShape } from './hash-table.ts';
 import { put, take } from './sorted.ts';
 
 export type Candidate = { readonly workload: Workload; readonly targetPort: number };
@@ -7,12 +8,23 @@ export type Candidate = { readonly workload: Workload; readonly targetPort: numb
 /** A candidate with a random number for which it is chosen. */
 export type Choice = { readonly candidate: Candidate; readonly at: number };
 
+type Hashed = {
+  readonly shape: HashTableShape;
+  readonly table: HashTable;
+  /** By the numbers of its members. */
+  readonly candidates: readonly Candidate[];
+  /** Nothing has changed since. */
+  isCurrent: boolean;
+};
+
 export class Bucket {
   readonly #candidates: Candidate[] = [];
   /** How many have each capacity. */
   readonly #capacities = new Map<number, number>();
   /** Running sums of capacity, made at the first pick after a change. */
   #sums: Float64Array | undefined;
+  /** Made when somebody chooses by a hash. */
+  #hashed: Hashed | undefined;
 
   get isEmpty(): boolean {
     return this.#candidates.length === 0;
@@ -37,6 +49,15 @@ export class Bucket {
     return all[firstAbove(this.#cumulative(), random())];
   }
 
+  /** The one that a hash of 32 bits leads to; of those that are not wanted, the next. When none is, as if all were. */
+  chooseByHash(shape: HashTableShape, hash: number, isWanted: (one: Candidate) => boolean): Candidate | undefined {
+    const { table, candidates } = this.#tableOf(shape);
+    const at = (member: number) => candidates[member] as Candidate;
+    if (candidates.length <= 1) return candidates[0];
+    const member = table.choose(hash, (one) => isWanted(at(one))) ?? table.choose(hash, () => true);
+    return member === undefined ? undefined : at(member);
+  }
+
   /** All that `choose` may choose, each with a number in [0, 1) that makes it choose just that one. */
   choices(): readonly Choice[] {
     const all = this.#candidates;
@@ -56,6 +77,22 @@ export class Bucket {
     if (left === 0) this.#capacities.delete(capacity);
     else this.#capacities.set(capacity, left);
     this.#sums = undefined;
+    if (this.#hashed !== undefined) this.#hashed.isCurrent = false;
+  }
+
+  /** What changed may be nothing that a table hangs on: making one costs more than looking. */
+  #tableOf(shape: HashTableShape): Hashed {
+    const held = this.#hashed;
+    const isOfShape = held?.shape.kind === shape.kind && held.shape.size === shape.size;
+    if (isOfShape && held.isCurrent) return held;
+    const some = this.#candidates.filter(({ workload }) => workload.capacity > 0);
+    const candidates = some.length === 0 ? [...this.#candidates] : some;
+    const members = candidates.map(
+      ({ workload }): HashMember => ({ name: workload.uid, weight: Math.max(1, workload.capacity) }),
+    );
+    const table = isOfShape && isSame(held.table.members, members) ? held.table : new HashTable(shape, members);
+    this.#hashed = { shape, table, candidates, isCurrent: true };
+    return this.#hashed;
   }
 
   #cumulative(): Float64Array {
@@ -70,6 +107,10 @@ export class Bucket {
     this.#sums = sums;
     return sums;
   }
+}
+
+function isSame(a: readonly HashMember[], b: readonly HashMember[]): boolean {
+  return a.length === b.length && a.every((one, i) => one.name === b[i]?.name && one.weight === b[i]?.weight);
 }
 
 /** The first of which the sum is above that share of the whole. */

@@ -72,7 +72,7 @@ async function once(
   version: HttpVersion,
   cancellable: (cancel: (error: HttpError) => void) => void,
 ): Promise<Answer> {
-  const chosen = endpoints.choose(target, []);
+  const chosen = endpoints.choose(target, { source: own(), sent: [] });
   try {
     const connection = await pool.take(chosen, own(), version);
     const sent = connection.send(request);

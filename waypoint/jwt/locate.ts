@@ -1,6 +1,7 @@
 /** Tokens where a rule looks for them, and how they are taken out of the request. */
 import type { HttpRequest } from '../../core/http/index.ts';
 import type { JwtRule } from '../../mesh/index.ts';
+import { cookiesOf, cookieValues } from '../cookies.ts';
 
 export type Located = {
   readonly token: string;
@@ -23,7 +24,7 @@ export function locate(request: HttpRequest, { fromHeaders, fromParams, fromCook
     for (const token of params(request.target, name)) found.push({ token, remove: (from) => removeParam(from, name) });
   }
   for (const name of fromCookies) {
-    for (const token of cookies(request, name)) found.push({ token, remove: (from) => removeCookie(from, name) });
+    for (const token of cookieValues(request, name)) found.push({ token, remove: (from) => removeCookie(from, name) });
   }
   return found;
 }
@@ -51,17 +52,6 @@ function removeParam(request: HttpRequest, name: string): void {
   const parts = request.target.slice(query + 1).split('&');
   const kept = parts.filter((part) => !part.startsWith(`${name}=`));
   request.target = request.target.slice(0, query) + (kept.length === 0 ? '' : `?${kept.join('&')}`);
-}
-
-function cookiesOf(request: HttpRequest): readonly string[] {
-  return request.headers.all('cookie').flatMap((line) => line.split(';').map((cookie) => cookie.trim()));
-}
-
-function cookies(request: HttpRequest, name: string): readonly string[] {
-  return cookiesOf(request)
-    .filter((cookie) => cookie.startsWith(`${name}=`))
-    .map((cookie) => cookie.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
-    .filter((token) => token !== '');
 }
 
 function removeCookie(request: HttpRequest, name: string): void {

@@ -1,18 +1,21 @@
 /**
- * Which endpoint a request goes to: by default, of two that the mesh offers by chance, the one with less to do. Those that were left
- * out for their answers are passed over while there are others, and limits of the service are kept.
+ * Which endpoint a request goes to: by default, of two that the mesh offers by chance, the one with less to do; or the one that a hash
+ * of it leads to. Those that were left out for their answers are passed over while there are others, and limits of the service are kept.
  */
 import { HttpError } from '../../core/http/index.ts';
 import {
   type BackendPolicy,
   type Candidate,
   DEFAULT_OUTLIERS,
+  hashOf,
+  type Pick,
   type Service,
   type SlowStart,
   type View,
   type Workload,
 } from '../../mesh/index.ts';
 import type { SentTo, Target } from '../exchange.ts';
+import { type Asking, hashKeyOf } from './hash-key.ts';
 import { Outliers, type TryOutcome } from './outliers.ts';
 import { Slots } from './slots.ts';
 
@@ -76,7 +79,7 @@ export class Endpoints {
    * @throws HttpError `connect-failed`: `no_healthy_upstream` when there is none, `cluster_not_found` for what does not exist,
    * `overflow` at a limit.
    */
-  choose(target: Target, tried: readonly SentTo[]): Chosen {
+  choose(target: Target, asking: Asking): Chosen {
     const { view, policy: policyOf } = this.#options;
     if (target.kind === 'workload') {
       const workload = view.workloadByUid(target.uid);
@@ -93,7 +96,7 @@ export class Endpoints {
     if (most > 0 && state.active >= most) {
       throw failed('overflow', `${service.hostname} has ${most} requests under way, which is its limit`);
     }
-    return this.#chosen(this.#pick(service, target.port, state, policy, tried), service, policy, state);
+    return this.#chosen(this.#pick(service, target.port, state, policy, asking), service, policy, state);
   }
 
   /** How a try ended, as far as the endpoint is to blame. */
@@ -154,8 +157,11 @@ export class Endpoints {
     port: number,
     state: PortState,
     policy: BackendPolicy | undefined,
-    tried: readonly SentTo[],
+    asking: Asking,
   ): Candidate {
+    const hashed = policy?.hash && this.#pickByHash(service, port, state, policy, asking);
+    if (hashed !== undefined) return hashed;
+    const tried = asking.sent;
     const balancing = policy?.balancing ?? 'LEAST_REQUEST';
     const random = balancing === 'ROUND_ROBIN' ? () => nextTurn(state) : this.#options.random;
     const ignoresOutliers = this.#isPanic(service, state, policy);
@@ -171,6 +177,27 @@ export class Endpoints {
     const other = this.#draw(service, port, random);
     if (other.workload === one.workload || !isWanted(other)) return one;
     return this.#cost(other, state, slowStart) < this.#cost(one, state, slowStart) ? other : one;
+  }
+
+  /** Undefined: it has no key. Whoever was tried is tried again: the key leads there (waypoint.md section 1.12). */
+  #pickByHash(
+    service: Service,
+    port: number,
+    state: PortState,
+    policy: BackendPolicy,
+    asking: Asking,
+  ): Candidate | undefined {
+    const { view, place, random } = this.#options;
+    const { hash } = policy;
+    const key = hash && hashKeyOf(hash, asking, random);
+    if (key === undefined || hash === undefined) return undefined;
+    const ignoresOutliers = this.#isPanic(service, state, policy);
+    const pick = view.balancer(service).pickByHash(place(), port, 'standard', {
+      shape: { kind: hash.table, size: hash.size },
+      hash: hashOf(key),
+      isWanted: (one) => ignoresOutliers || !state.outliers.isOut(keyOf(one)),
+    });
+    return picked(pick, service, port);
   }
 
   /** So many are out that leaving them out would do more harm than they do. */
@@ -192,9 +219,7 @@ export class Endpoints {
 
   #draw(service: Service, port: number, random: () => number): Candidate {
     const { view, place } = this.#options;
-    const pick = view.balancer(service).pick(place(), port, 'standard', random);
-    if (pick.kind === 'picked') return pick.candidate;
-    throw failed('no_healthy_upstream', `${service.hostname} port ${port}: ${pick.reason}`);
+    return picked(view.balancer(service).pick(place(), port, 'standard', random), service, port);
   }
 
   #cost(candidate: Candidate, state: PortState, slowStart: SlowStart | undefined): number {
@@ -227,6 +252,11 @@ export class Endpoints {
       if (this.#options.view.workloadByUid(key.slice(0, key.lastIndexOf(':'))) === undefined) since.delete(key);
     }
   }
+}
+
+function picked(pick: Pick, { hostname }: Service, port: number): Candidate {
+  if (pick.kind === 'picked') return pick.candidate;
+  throw failed('no_healthy_upstream', `${hostname} port ${port}: ${pick.reason}`);
 }
 
 function nextTurn(state: PortState): number {

@@ -22,7 +22,7 @@ export function forward(parts: ForwardParts): Next {
 
 async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Promise<HttpResponse> {
   const mine = x.begin();
-  const chosen = endpoints.choose(x.target, x.sent);
+  const chosen = endpoints.choose(x.target, x);
   const { workload, targetPort: port } = chosen.candidate;
   x.sent.push({ workload, port });
   let isDone = false;
@@ -42,6 +42,7 @@ async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Pro
     x.onAbort((error) => call.cancel(error));
     const response = await call.response;
     endpoints.report(chosen, { kind: 'answered', status: response.status });
+    if (x.newCookie !== undefined) response.headers.append('set-cookie', x.newCookie.setCookie);
     response.body = new TrackedBody(response.body, done);
     return response;
   } catch (error) {

@@ -26,7 +26,7 @@ const MOST_ANSWER = 64 * 1024;
 /** The status of the answer. Rejects with HttpError, `cancelled` when the signal fired. */
 export async function post(parts: PostParts, to: PostTo, content: string, signal: AbortSignal): Promise<number> {
   const { endpoints, pool, source } = parts;
-  const chosen = endpoints.choose({ kind: 'service', service: to.service, port: to.port }, []);
+  const chosen = endpoints.choose({ kind: 'service', service: to.service, port: to.port }, { source, sent: [] });
   const withdrawn = new HttpError('cancelled', 'it took too long');
   try {
     const taken = pool.take(chosen, source, VERSION);

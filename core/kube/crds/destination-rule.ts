@@ -19,13 +19,52 @@ const counted = () =>
 /** Whatever is in it: read by nobody here, kept as it is written. */
 const kept = () => z.object({}).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 
+const size = () => z.int().min(0);
+
+/** A duration that may be zero. */
+const ttl = () => text().meta(cel({ rule: "duration(self) >= duration('0s')", message: 'must be a valid duration' }));
+
+const consistentHash = z
+  .object({
+    httpHeaderName: text().optional().describe('By the value of this header.'),
+    httpCookie: z
+      .object({
+        name: text().describe('Of the cookie.'),
+        path: text().optional().describe('Of the cookie that is made.'),
+        ttl: ttl().optional().describe('Makes the cookie where it is missing, for so long; 0s: while the client runs.'),
+        attributes: z
+          .array(
+            z.object({
+              name: text().describe('Of the attribute.'),
+              value: text().optional().describe('Of the attribute.'),
+            }),
+          )
+          .optional()
+          .describe('Further attributes of the cookie that is made.'),
+      })
+      .optional()
+      .describe('By the value of a cookie.'),
+    useSourceIp: z.boolean().optional().describe("By the client's address."),
+    httpQueryParameterName: text().optional().describe('By the value of this parameter.'),
+    ringHash: z
+      .object({ minimumRingSize: size().optional().describe('Points; default 1024, at most 65536.') })
+      .optional()
+      .describe('With a ring; the default.'),
+    maglev: z
+      .object({ tableSize: size().optional().describe('Slots, a prime; default 65537, at most 131071.') })
+      .optional()
+      .describe('With the table of Maglev.'),
+    minimumRingSize: size().optional().describe('Older form of ringHash.minimumRingSize.'),
+  })
+  .describe('By a hash: requests with the same key go to the same endpoint.');
+
 const loadBalancer = z
   .object({
     simple: z
       .enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'])
       .optional()
       .describe('How an endpoint is chosen; the default is LEAST_REQUEST.'),
-    consistentHash: kept().optional().describe('By a hash of the request.'),
+    consistentHash: consistentHash.optional(),
     localityLbSetting: kept().optional().describe('By distance.'),
     backendUtilization: kept().optional().describe('By what endpoints report.'),
     zoneAwareLbSetting: kept().optional().describe('By zone.'),

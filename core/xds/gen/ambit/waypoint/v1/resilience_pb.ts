@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ambit/waypoint/v1/resilience.proto.
  */
 export const file_ambit_waypoint_v1_resilience: GenFile = /*@__PURE__*/
-  fileDesc("CiJhbWJpdC93YXlwb2ludC92MS9yZXNpbGllbmNlLnByb3RvEhFhbWJpdC53YXlwb2ludC52MSL5AgoNQmFja2VuZFBvbGljeRIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SPQoJYmFsYW5jaW5nGAMgASgOMiouYW1iaXQud2F5cG9pbnQudjEuQmFja2VuZFBvbGljeS5CYWxhbmNpbmcSDwoHcmVmdXNhbBgEIAEoCRIwCgZsaW1pdHMYBSABKAsyIC5hbWJpdC53YXlwb2ludC52MS5CYWNrZW5kTGltaXRzEjcKCG91dGxpZXJzGAYgASgLMiAuYW1iaXQud2F5cG9pbnQudjEuT3V0bGllclBvbGljeUgAiAEBEjUKCnNsb3dfc3RhcnQYByABKAsyHC5hbWJpdC53YXlwb2ludC52MS5TbG93U3RhcnRIAYgBASI7CglCYWxhbmNpbmcSEQoNTEVBU1RfUkVRVUVTVBAAEg8KC1JPVU5EX1JPQklOEAESCgoGUkFORE9NEAJCCwoJX291dGxpZXJzQg0KC19zbG93X3N0YXJ0Iq0BCg1CYWNrZW5kTGltaXRzEhcKD21heF9jb25uZWN0aW9ucxgBIAEoDRITCgttYXhfcGVuZGluZxgCIAEoDRIUCgxtYXhfcmVxdWVzdHMYAyABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAQgASgNEhoKEmNvbm5lY3RfdGltZW91dF9tcxgFIAEoDRIXCg9pZGxlX3RpbWVvdXRfbXMYBiABKA0iswEKDU91dGxpZXJQb2xpY3kSFgoOY29uc2VjdXRpdmU1eHgYASABKA0SGwoTY29uc2VjdXRpdmVfZ2F0ZXdheRgCIAEoDRIZChFjb25zZWN1dGl2ZV9sb2NhbBgDIAEoDRIYChBiYXNlX2VqZWN0aW9uX21zGAQgASgNEhwKFG1heF9lamVjdGlvbl9wZXJjZW50GAUgASgNEhoKEm1pbl9oZWFsdGhfcGVyY2VudBgGIAEoDSJHCglTbG93U3RhcnQSEQoJd2luZG93X21zGAEgASgNEhMKC21pbl9wZXJjZW50GAIgASgNEhIKCmFnZ3Jlc3Npb24YAyABKAJiBnByb3RvMw");
+  fileDesc("CiJhbWJpdC93YXlwb2ludC92MS9yZXNpbGllbmNlLnByb3RvEhFhbWJpdC53YXlwb2ludC52MSK0AwoNQmFja2VuZFBvbGljeRIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SPQoJYmFsYW5jaW5nGAMgASgOMiouYW1iaXQud2F5cG9pbnQudjEuQmFja2VuZFBvbGljeS5CYWxhbmNpbmcSDwoHcmVmdXNhbBgEIAEoCRIwCgZsaW1pdHMYBSABKAsyIC5hbWJpdC53YXlwb2ludC52MS5CYWNrZW5kTGltaXRzEjcKCG91dGxpZXJzGAYgASgLMiAuYW1iaXQud2F5cG9pbnQudjEuT3V0bGllclBvbGljeUgAiAEBEjUKCnNsb3dfc3RhcnQYByABKAsyHC5hbWJpdC53YXlwb2ludC52MS5TbG93U3RhcnRIAYgBARIwCgRoYXNoGAggASgLMh0uYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeUgCiAEBIjsKCUJhbGFuY2luZxIRCg1MRUFTVF9SRVFVRVNUEAASDwoLUk9VTkRfUk9CSU4QARIKCgZSQU5ET00QAkILCglfb3V0bGllcnNCDQoLX3Nsb3dfc3RhcnRCBwoFX2hhc2gipAIKCkhhc2hQb2xpY3kSLgoDa2V5GAEgASgOMiEuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5LZXkSDAoEbmFtZRgCIAEoCRIeChFjb29raWVfYXR0cmlidXRlcxgDIAEoCUgAiAEBEjIKBXRhYmxlGAQgASgOMiMuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5UYWJsZRIMCgRzaXplGAUgASgNIkEKA0tleRIKCgZIRUFERVIQABIKCgZDT09LSUUQARINCglTT1VSQ0VfSVAQAhITCg9RVUVSWV9QQVJBTUVURVIQAyIdCgVUYWJsZRIICgRSSU5HEAASCgoGTUFHTEVWEAFCFAoSX2Nvb2tpZV9hdHRyaWJ1dGVzIq0BCg1CYWNrZW5kTGltaXRzEhcKD21heF9jb25uZWN0aW9ucxgBIAEoDRITCgttYXhfcGVuZGluZxgCIAEoDRIUCgxtYXhfcmVxdWVzdHMYAyABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAQgASgNEhoKEmNvbm5lY3RfdGltZW91dF9tcxgFIAEoDRIXCg9pZGxlX3RpbWVvdXRfbXMYBiABKA0iswEKDU91dGxpZXJQb2xpY3kSFgoOY29uc2VjdXRpdmU1eHgYASABKA0SGwoTY29uc2VjdXRpdmVfZ2F0ZXdheRgCIAEoDRIZChFjb25zZWN1dGl2ZV9sb2NhbBgDIAEoDRIYChBiYXNlX2VqZWN0aW9uX21zGAQgASgNEhwKFG1heF9lamVjdGlvbl9wZXJjZW50GAUgASgNEhoKEm1pbl9oZWFsdGhfcGVyY2VudBgGIAEoDSJHCglTbG93U3RhcnQSEQoJd2luZG93X21zGAEgASgNEhMKC21pbl9wZXJjZW50GAIgASgNEhIKCmFnZ3Jlc3Npb24YAyABKAJiBnByb3RvMw");
 
 /**
  * @generated from message ambit.waypoint.v1.BackendPolicy
@@ -61,6 +61,13 @@ export type BackendPolicy = Message<"ambit.waypoint.v1.BackendPolicy"> & {
    * @generated from field: optional ambit.waypoint.v1.SlowStart slow_start = 7;
    */
   slowStart?: SlowStart | undefined;
+
+  /**
+   * Absent: every request may go to any endpoint.
+   *
+   * @generated from field: optional ambit.waypoint.v1.HashPolicy hash = 8;
+   */
+  hash?: HashPolicy | undefined;
 };
 
 /**
@@ -100,6 +107,119 @@ export type BackendPolicy_Balancing = (typeof BackendPolicy_Balancing)[keyof typ
  */
 export const BackendPolicy_BalancingSchema: GenEnum<BackendPolicy_Balancing> = /*@__PURE__*/
   enumDesc(file_ambit_waypoint_v1_resilience, 0, 0);
+
+/**
+ * Requests with the same key go to the same endpoint while it is there; those without it are balanced as if there were no hash.
+ *
+ * @generated from message ambit.waypoint.v1.HashPolicy
+ */
+export type HashPolicy = Message<"ambit.waypoint.v1.HashPolicy"> & {
+  /**
+   * @generated from field: ambit.waypoint.v1.HashPolicy.Key key = 1;
+   */
+  key: HashPolicy_Key;
+
+  /**
+   * Of the header, cookie or parameter.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * A request without the cookie gets one: what follows its value in Set-Cookie. Absent: it does not.
+   *
+   * @generated from field: optional string cookie_attributes = 3;
+   */
+  cookieAttributes?: string | undefined;
+
+  /**
+   * @generated from field: ambit.waypoint.v1.HashPolicy.Table table = 4;
+   */
+  table: HashPolicy_Table;
+
+  /**
+   * Points of the ring, or slots of the table, which then is a prime.
+   *
+   * @generated from field: uint32 size = 5;
+   */
+  size: number;
+};
+
+/**
+ * Describes the message ambit.waypoint.v1.HashPolicy.
+ * Use `create(HashPolicySchema)` to create a new message.
+ */
+export const HashPolicySchema: GenMessage<HashPolicy> = /*@__PURE__*/
+  messageDesc(file_ambit_waypoint_v1_resilience, 1);
+
+/**
+ * @generated from enum ambit.waypoint.v1.HashPolicy.Key
+ */
+export const HashPolicy_Key = {
+  /**
+   * Of the name, in lower case.
+   *
+   * @generated from enum value: HEADER = 0;
+   */
+  HEADER: 0,
+
+  /**
+   * @generated from enum value: COOKIE = 1;
+   */
+  COOKIE: 1,
+
+  /**
+   * The client's address, as the tunnel says; the only key of connections whose requests nobody reads.
+   *
+   * @generated from enum value: SOURCE_IP = 2;
+   */
+  SOURCE_IP: 2,
+
+  /**
+   * As it is written.
+   *
+   * @generated from enum value: QUERY_PARAMETER = 3;
+   */
+  QUERY_PARAMETER: 3,
+} as const;
+
+/**
+ * @generated from enum ambit.waypoint.v1.HashPolicy.Key
+ */
+export type HashPolicy_Key = (typeof HashPolicy_Key)[keyof typeof HashPolicy_Key] | UnknownEnum;
+
+/**
+ * Describes the enum ambit.waypoint.v1.HashPolicy.Key.
+ */
+export const HashPolicy_KeySchema: GenEnum<HashPolicy_Key> = /*@__PURE__*/
+  enumDesc(file_ambit_waypoint_v1_resilience, 1, 0);
+
+/**
+ * @generated from enum ambit.waypoint.v1.HashPolicy.Table
+ */
+export const HashPolicy_Table = {
+  /**
+   * @generated from enum value: RING = 0;
+   */
+  RING: 0,
+
+  /**
+   * @generated from enum value: MAGLEV = 1;
+   */
+  MAGLEV: 1,
+} as const;
+
+/**
+ * @generated from enum ambit.waypoint.v1.HashPolicy.Table
+ */
+export type HashPolicy_Table = (typeof HashPolicy_Table)[keyof typeof HashPolicy_Table] | UnknownEnum;
+
+/**
+ * Describes the enum ambit.waypoint.v1.HashPolicy.Table.
+ */
+export const HashPolicy_TableSchema: GenEnum<HashPolicy_Table> = /*@__PURE__*/
+  enumDesc(file_ambit_waypoint_v1_resilience, 1, 1);
 
 /**
  * 0: no limit.
@@ -151,7 +271,7 @@ export type BackendLimits = Message<"ambit.waypoint.v1.BackendLimits"> & {
  * Use `create(BackendLimitsSchema)` to create a new message.
  */
 export const BackendLimitsSchema: GenMessage<BackendLimits> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 1);
+  messageDesc(file_ambit_waypoint_v1_resilience, 2);
 
 /**
  * @generated from message ambit.waypoint.v1.OutlierPolicy
@@ -201,7 +321,7 @@ export type OutlierPolicy = Message<"ambit.waypoint.v1.OutlierPolicy"> & {
  * Use `create(OutlierPolicySchema)` to create a new message.
  */
 export const OutlierPolicySchema: GenMessage<OutlierPolicy> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 2);
+  messageDesc(file_ambit_waypoint_v1_resilience, 3);
 
 /**
  * A new endpoint gets its share little by little.
@@ -232,5 +352,5 @@ export type SlowStart = Message<"ambit.waypoint.v1.SlowStart"> & {
  * Use `create(SlowStartSchema)` to create a new message.
  */
 export const SlowStartSchema: GenMessage<SlowStart> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 3);
+  messageDesc(file_ambit_waypoint_v1_resilience, 4);
 
