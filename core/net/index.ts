@@ -4,6 +4,7 @@ export { closeLeftBehind } from './dead-thread.ts';
 export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
 export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
+export { HeldViews } from './held-views.ts';
 export { type DescriptorLedger, keepLedger, newLedger } from './ledger.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
 export { NetnsRef } from './netns.ts';

@@ -1,4 +1,5 @@
 /** A TCP connection that is read and written without Node: bytes arrive in a callback, a write says whether to go on. */
+import { HeldViews } from './held-views.ts';
 import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
 import type { TcpConnection } from './tcp-connection.ts';
 import { READABLE, type Watch, WRITABLE } from './watch.ts';
@@ -18,8 +19,10 @@ export type TcpLinkEvents = {
 
 /** Before every view: who forwards it in frames has room for a frame's header, and need not copy the bytes. */
 export const HEADROOM_BYTES = 16;
-/** Larger reads cost fewer calls on long streams (design.md, decision 3). */
-const READ_BYTES = 512 * 1024;
+/** Larger reads cost fewer calls on long streams (design.md, decision 3), but what is larger than a core's own cache is fetched twice. */
+const READ_BYTES = 256 * 1024;
+/** Of what follows a write: an answer, most likely, at whose first bytes its reader has to think, and to hold the rest. */
+const FIRST_READ_BYTES = 64 * 1024;
 /** One for all connections of this thread: a view is passed on before the next read. */
 const incoming = Buffer.alloc(HEADROOM_BYTES + READ_BYTES);
 const readAddress = addressOf(incoming) + BigInt(HEADROOM_BYTES);
@@ -40,8 +43,10 @@ export class TcpLink {
   #peerEnded = false;
   #ended = false;
   #isClosed = false;
+  /** For the next read. */
+  #readBytes = FIRST_READ_BYTES;
   /** What the kernel did not take, in order. */
-  #backlog: Uint8Array[] = [];
+  readonly #backlog = new HeldViews();
 
   /** @throws KernelError when the connection is closed. */
   constructor(connection: TcpConnection) {
@@ -74,8 +79,9 @@ export class TcpLink {
   /** False: keeps a copy of what did not fit; stop until `drained`. */
   write(view: Uint8Array): boolean {
     if (this.#ended || this.#isClosed) return true;
-    if (this.#backlog.length > 0) {
-      this.#backlog.push(Uint8Array.prototype.slice.call(view));
+    this.#readBytes = FIRST_READ_BYTES;
+    if (this.#backlog.bytes > 0) {
+      this.#backlog.push(view);
       return false;
     }
     const sent = sys.sendAt(this.#connection.fd, addressOf(view), view.length); // looked at again below: so it stays
@@ -84,7 +90,7 @@ export class TcpLink {
       this.#break();
       return true;
     }
-    this.#backlog.push(Uint8Array.prototype.slice.call(view, Math.max(sent, 0)));
+    this.#backlog.push(view, Math.max(sent, 0));
     this.#want();
     return false;
   }
@@ -93,14 +99,14 @@ export class TcpLink {
   end(): void {
     if (this.#ended || this.#isClosed) return;
     this.#ended = true;
-    if (this.#backlog.length === 0) this.#sayEnd();
+    if (this.#backlog.bytes === 0) this.#sayEnd();
   }
 
   /** Cuts with RST, and tells nobody. */
   reset(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#backlog = [];
+    this.#backlog.clear();
     this.#connection.reset();
   }
 
@@ -116,8 +122,9 @@ export class TcpLink {
   }
 
   #read(): void {
-    const n = sys.recvAt(this.#connection.fd, readAddress, READ_BYTES);
+    const n = sys.recvAt(this.#connection.fd, readAddress, this.#readBytes);
     if (n > 0) {
+      if (n === this.#readBytes) this.#readBytes = READ_BYTES;
       this.#events?.data(incoming.subarray(HEADROOM_BYTES, HEADROOM_BYTES + n));
     } else if (n === 0) {
       this.#peerEnded = true;
@@ -130,17 +137,14 @@ export class TcpLink {
   }
 
   #flush(): void {
-    for (let head = this.#backlog[0]; head !== undefined; head = this.#backlog[0]) {
+    for (let head = this.#backlog.take(); head !== undefined; head = this.#backlog.take()) {
       const sent = sys.sendAt(this.#connection.fd, addressOf(head), head.length); // held by the backlog
+      this.#backlog.giveBack(Math.max(sent, 0));
       if (sent < 0) {
         if (sent !== -EAGAIN && sent !== -EINTR) this.#break();
         return;
       }
-      if (sent === head.length) this.#backlog.shift();
-      else {
-        this.#backlog[0] = head.subarray(sent);
-        return;
-      }
+      if (sent < head.length) return;
     }
     this.#want();
     if (this.#ended) this.#sayEnd();
@@ -153,7 +157,7 @@ export class TcpLink {
   }
 
   #closeIfOver(): void {
-    if (!this.#peerEnded || !this.#ended || this.#backlog.length > 0 || this.#isClosed) return;
+    if (!this.#peerEnded || !this.#ended || this.#backlog.bytes > 0 || this.#isClosed) return;
     this.#isClosed = true;
     this.#connection.close();
     this.#events?.closed();
@@ -167,13 +171,13 @@ export class TcpLink {
   #gone(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#backlog = [];
+    this.#backlog.clear();
     this.#events?.broken();
   }
 
   #want(): void {
     if (this.#isClosed) return;
     const read = this.#isPaused || this.#peerEnded ? 0 : READABLE;
-    this.#watch.want(read | (this.#backlog.length > 0 ? WRITABLE : 0));
+    this.#watch.want(read | (this.#backlog.bytes > 0 ? WRITABLE : 0));
   }
 }

@@ -1,7 +1,7 @@
 /** One CONNECT stream as a leg. */
 
 import { H2, type H2Stream, HeldBytes, type ReceiveWindow } from '../../h2/index.ts';
-import type { HeaderField } from '../../net/index.ts';
+import { type HeaderField, HeldViews } from '../../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from '../leg.ts';
 import { LegGate } from '../leg-gate.ts';
 
@@ -61,7 +61,7 @@ export class PlaneStream implements Leg, H2Stream {
   readonly #resolveClosed: () => void;
   #listener: StreamListener | undefined;
   readonly #incoming = new HeldBytes();
-  #outgoing: Uint8Array[] = [];
+  readonly #outgoing = new HeldViews();
   #isPaused = false;
   #isWriterStopped = false;
   #isFlushing = false;
@@ -87,7 +87,7 @@ export class PlaneStream implements Leg, H2Stream {
   }
 
   get hasPending(): boolean {
-    return this.#outgoing.length > 0;
+    return this.#outgoing.bytes > 0;
   }
 
   listen(listener: StreamListener): void {
@@ -109,8 +109,8 @@ export class PlaneStream implements Leg, H2Stream {
       this.#settle();
       return true;
     }
-    const sent = this.#outgoing.length > 0 ? 0 : this.#carrier.sendData(this, view);
-    if (sent < view.length) this.#outgoing.push(Uint8Array.prototype.slice.call(view, sent));
+    const sent = this.#outgoing.bytes > 0 ? 0 : this.#carrier.sendData(this, view);
+    if (sent < view.length) this.#outgoing.push(view, sent);
     else if (!this.#carrier.isBlocked) return true;
     this.#isWriterStopped = true;
     this.#carrier.waitForRoom(this);
@@ -132,7 +132,7 @@ export class PlaneStream implements Leg, H2Stream {
     if (this.#ended || this.#gate.isOver) return;
     this.#ended = true;
     if (this.#isOffWire) this.#settle();
-    else if (this.#outgoing.length === 0) this.#sendEnd();
+    else if (this.#outgoing.bytes === 0) this.#sendEnd();
   }
 
   reset(code: ResetCode): void {
@@ -202,15 +202,14 @@ export class PlaneStream implements Leg, H2Stream {
   /** Sends what waits; says whether there is more. */
   pump(maxBytes: number): 'done' | 'more' {
     for (let left = maxBytes; left > 0; ) {
-      const head = this.#outgoing[0];
+      const head = this.#outgoing.take();
       if (head === undefined) break;
       const sent = this.#carrier.sendData(this, head.length > left ? head.subarray(0, left) : head);
+      this.#outgoing.giveBack(sent);
       if (sent === 0) return 'more';
       left -= sent;
-      if (sent === head.length) this.#outgoing.shift();
-      else this.#outgoing[0] = head.subarray(sent);
     }
-    if (this.#outgoing.length > 0) return 'more';
+    if (this.#outgoing.bytes > 0) return 'more';
     if (this.#ended) this.#sendEnd();
     else if (this.#isWriterStopped && !this.#carrier.isBlocked) {
       this.#isWriterStopped = false;
@@ -263,7 +262,7 @@ export class PlaneStream implements Leg, H2Stream {
 
   #peerLeft(code: number | undefined): void {
     this.#peerEnded = true;
-    this.#outgoing = [];
+    this.#outgoing.clear();
     this.#leaveWire(code);
     this.#flushIncoming();
     this.#settle(); // the end may have been told long ago
@@ -273,7 +272,7 @@ export class PlaneStream implements Leg, H2Stream {
 
   #cut(told: ResetCode, code: number | undefined): void {
     this.#dropIncoming();
-    this.#outgoing = [];
+    this.#outgoing.clear();
     this.#gate.reset(told);
     this.#leaveWire(code);
     this.#settle();

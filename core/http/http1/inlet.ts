@@ -3,6 +3,7 @@
  * wanted. It keeps a copy only of what came together with something that is not done yet.
  */
 import type { Leg } from '../../hbone/index.ts';
+import { HeldViews } from '../../net/index.ts';
 import { HttpError } from '../http-error.ts';
 import type { HttpLimits } from '../message.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -51,8 +52,7 @@ export class Inlet {
   /** Small chunks of the view that is being read. */
   #joined: Buffer | undefined;
   #joinedBytes = 0;
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  readonly #held = new HeldViews();
   /** Of the view that is being read, behind what the owner is told of. */
   #rest = 0;
   #isRunning = false;
@@ -73,7 +73,7 @@ export class Inlet {
 
   /** Whether bytes came after what was read so far. */
   get hasMore(): boolean {
-    return this.#heldBytes > 0 || this.#rest > 0;
+    return this.#held.bytes > 0 || this.#rest > 0;
   }
 
   get hasEnded(): boolean {
@@ -107,16 +107,14 @@ export class Inlet {
   discard(): void {
     this.#mode = 'discard';
     this.#dropped = 0;
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#held.clear();
     this.go();
   }
 
   /** Reads nothing any more. */
   stop(): void {
     this.#mode = 'over';
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#held.clear();
   }
 
   /** Whether what is missing of a cancelled body is worth reading. */
@@ -129,29 +127,29 @@ export class Inlet {
 
   data(view: Uint8Array): void {
     if (this.#mode === 'over') return;
-    if (this.#isRunning || this.#heldBytes > 0 || !this.#isOpen()) {
-      const isSecond = this.#heldBytes > 0;
-      this.#hold(copyOf(view, 0));
+    if (this.#isRunning || this.#held.bytes > 0 || !this.#isOpen()) {
+      const isSecond = this.#held.bytes > 0;
+      this.#hold(view, 0, false);
       if (isSecond) this.#pauseLeg();
     } else {
-      this.#run(view, false);
+      this.#hold(view, this.#run(view), true);
+      // What came while it ran waits behind it, and the end behind that.
+      if (this.#held.bytes > 0 || this.#hasEnded) this.go();
     }
   }
 
   end(): void {
     this.#hasEnded = true;
-    if (!this.#isRunning && this.#heldBytes === 0) this.#tellEnd();
+    if (!this.#isRunning && this.#held.bytes === 0) this.#tellEnd();
   }
 
   /** Goes on with what is held, then with the leg. */
   go(): void {
     if (this.#isRunning) return;
-    while (this.#heldBytes > 0 && this.#isOpen()) {
-      const next = this.#held.shift() as Uint8Array;
-      this.#heldBytes -= next.length;
-      this.#run(next, true);
+    while (this.#held.bytes > 0 && this.#isOpen()) {
+      this.#held.giveBack(this.#run(this.#held.take() as Buffer));
     }
-    if (this.#heldBytes > 0 || this.#isRunning) return;
+    if (this.#held.bytes > 0 || this.#isRunning) return;
     if (this.#isLegPaused && this.#isOpen()) {
       this.#isLegPaused = false;
       this.#leg.resume();
@@ -173,7 +171,8 @@ export class Inlet {
     }
   }
 
-  #run(view: Uint8Array, isOurs: boolean): void {
+  /** How much of the view is done with. */
+  #run(view: Uint8Array): number {
     this.#isRunning = true;
     let at = 0;
     try {
@@ -187,13 +186,11 @@ export class Inlet {
       if (!(error instanceof HttpError)) throw error; // our own bug
       this.#body?.fail(error);
       this.#owner.broken(error);
-      return;
+      return view.length;
     }
     this.#isRunning = false;
     this.#rest = 0;
-    if (at < view.length && this.#mode !== 'over') this.#holdFirst(isOurs ? view.subarray(at) : copyOf(view, at));
-    // What came while it ran waits behind it, and the end behind that.
-    if (!isOurs && (this.#heldBytes > 0 || this.#hasEnded)) this.go();
+    return this.#mode === 'over' ? view.length : at;
   }
 
   #step(view: Uint8Array, at: number): number {
@@ -296,16 +293,9 @@ export class Inlet {
     this.#owner.ended(isCut);
   }
 
-  #hold(bytes: Uint8Array): void {
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
-    if (this.#heldBytes > HELD_BYTES) this.#pauseLeg();
-  }
-
-  #holdFirst(bytes: Uint8Array): void {
-    this.#held.unshift(bytes);
-    this.#heldBytes += bytes.length;
-    if (this.#heldBytes > HELD_BYTES) this.#pauseLeg();
+  #hold(view: Uint8Array, from: number, isFirst: boolean): void {
+    this.#held.push(view, from, isFirst);
+    if (this.#held.bytes > HELD_BYTES) this.#pauseLeg();
   }
 
   #pauseLeg(): void {
@@ -313,11 +303,4 @@ export class Inlet {
     this.#isLegPaused = true;
     this.#leg.pause();
   }
-}
-
-/** `slice` of a Buffer would be the same memory. */
-function copyOf(view: Uint8Array, from: number): Uint8Array {
-  const copy = Buffer.allocUnsafe(view.length - from);
-  copy.set(view.subarray(from));
-  return copy;
 }

@@ -1,5 +1,6 @@
 /** One stream that carries a message each way: what arrives is a body, and a body is what is sent. */
 import { H2, type H2Stream, HeldBytes, type ReceiveWindow } from '../../h2/index.ts';
+import { HeldViews } from '../../net/index.ts';
 import { Deadline, type Deadlines } from '../deadlines.ts';
 import type { HeaderFields } from '../header-fields.ts';
 import { HttpError } from '../http-error.ts';
@@ -67,7 +68,7 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   #receivedBytes = 0;
   // What is sent.
   #source: Body | undefined;
-  #outgoing: Uint8Array[] | undefined;
+  #outgoing: HeldViews | undefined;
   #isSourceStopped = false;
   #announcedBytes: number | undefined;
   #sentBytes = 0;
@@ -103,7 +104,7 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
   }
 
   get hasPending(): boolean {
-    return this.#outgoing !== undefined && this.#outgoing.length > 0;
+    return this.#outgoing !== undefined && this.#outgoing.bytes > 0;
   }
 
   /** All of the message that arrives is here, and in order. */
@@ -156,8 +157,8 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
     this.#touch();
     const sent = this.hasPending ? 0 : this.carrier.sendData(this, view);
     if (sent < view.length) {
-      this.#outgoing ??= [];
-      this.#outgoing.push(Uint8Array.prototype.slice.call(view, sent));
+      this.#outgoing ??= new HeldViews();
+      this.#outgoing.push(view, sent);
     } else if (!this.carrier.isBlocked) return;
     this.#isSourceStopped = true;
     this.#source.pause();
@@ -251,16 +252,15 @@ export abstract class MessageStream implements H2Stream, Body, BodyEvents {
     const queue = this.#outgoing;
     if (queue !== undefined) {
       for (let left = maxBytes; left > 0; ) {
-        const head = queue[0];
+        const head = queue.take();
         if (head === undefined) break;
         const sent = this.carrier.sendData(this, head.length > left ? head.subarray(0, left) : head);
+        queue.giveBack(sent);
         if (sent === 0) return 'more';
         left -= sent;
-        if (sent === head.length) queue.shift();
-        else queue[0] = head.subarray(sent);
       }
       this.#touch();
-      if (queue.length > 0) return 'more';
+      if (queue.bytes > 0) return 'more';
     }
     if (this.#hasEnded) this.finishSending();
     else if (this.#isSourceStopped && !this.carrier.isBlocked) {
