@@ -1,7 +1,8 @@
 /** What is done with requests and connections, made once for each service port when its configuration changes. */
-import type { AppProtocol, GatewayConfig, ServiceConfig } from '../mesh/index.ts';
+import { type AppProtocol, type GatewayConfig, type ServiceConfig, serviceKey } from '../mesh/index.ts';
 import type { Destination } from './dispatch.ts';
-import type { Exchange, Next, Target } from './exchange.ts';
+import type { Called, Exchange, Next, Target } from './exchange.ts';
+import type { Denial } from './policy/standing.ts';
 import { reply } from './reply.ts';
 import type { Source } from './source.ts';
 import type { Told, ToldChange } from './told.ts';
@@ -18,8 +19,14 @@ export type ChainConfig = {
   readonly others: ReadonlyMap<string, ServiceConfig | 'unreadable'>;
 };
 
-/** For requests. What is in `handle` changes; a connection asks at each request. */
-export type HttpChain = { handle: Next };
+/** For requests. */
+export type HttpRules = {
+  readonly handle: Next;
+  /** Whether policies of now let a request go on that others let pass; undefined: they do. */
+  standing(x: Exchange): Denial | undefined;
+};
+/** What is in `rules` changes; a connection asks at each request. */
+export type HttpChain = { rules: HttpRules };
 
 export type TcpVerdict =
   | { readonly kind: 'allow'; readonly because: string }
@@ -42,7 +49,7 @@ export type TcpChain = { rules: TcpRules };
 export type Served = Exclude<Destination, { kind: 'none' }>;
 
 export type ChainBuilders = {
-  readonly http: (config: ChainConfig) => Next;
+  readonly http: (config: ChainConfig) => HttpRules;
   readonly tcp: (config: ChainConfig) => TcpRules;
 };
 
@@ -64,7 +71,7 @@ export class Chains {
     const held = this.#http.get(key);
     if (held !== undefined) return held.chain;
     const config = configOf(this.#told, serviceOf(served), portOf(served));
-    const chain = { handle: config === undefined ? gone : this.#builders.http(config) };
+    const chain = { rules: config === undefined ? GONE : this.#builders.http(config) };
     this.#http.set(key, { service: serviceOf(served), port: portOf(served), chain });
     return chain;
   }
@@ -77,6 +84,11 @@ export class Chains {
     const chain = { rules: config === undefined ? NOTHING : this.#builders.tcp(config) };
     this.#tcp.set(key, { service: serviceOf(served), port: portOf(served), chain });
     return chain;
+  }
+
+  /** For a request that is under way, by policies of now. */
+  standing(x: Exchange): Denial | undefined {
+    return (this.#http.get(keyOfCalled(x.called))?.chain.rules ?? GONE).standing(x);
   }
 
   /** Makes again what depends on the change. A service that is gone answers 503, also on connections that are open. */
@@ -92,7 +104,7 @@ export class Chains {
     for (const { service, port, chain } of this.#http.values()) {
       if (!concerns(service)) continue;
       const config = configOf(this.#told, service, port);
-      chain.handle = config === undefined ? gone : this.#builders.http(config);
+      chain.rules = config === undefined ? GONE : this.#builders.http(config);
     }
     for (const { service, port, chain } of this.#tcp.values()) {
       if (!concerns(service)) continue;
@@ -119,7 +131,10 @@ function configOf(told: Told, service: string | undefined, port: number): ChainC
 }
 
 /** A security decision that can not be made is a denial. */
-const gone: Next = (x: Exchange) => reply(x, { status: 503, flags: 'NC', details: 'cluster_not_found' });
+const GONE: HttpRules = {
+  handle: (x) => reply(x, { status: 503, flags: 'NC', details: 'cluster_not_found' }),
+  standing: () => ({ because: 'it is not bound to this waypoint any more', details: 'cluster_not_found' }),
+};
 const NOTHING: TcpRules = {
   admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
   target: () => undefined,
@@ -133,6 +148,10 @@ function serviceOf(served: Served): string | undefined {
 
 function portOf(served: Served): number {
   return served.kind === 'service' ? served.port : 0;
+}
+
+function keyOfCalled({ service, port }: Called): string {
+  return service === undefined ? '' : `${serviceKey(service)}:${port}`;
 }
 
 function keyOf(served: Served): string {

@@ -1,9 +1,11 @@
 /** One request on its way through the layers: what is known of it, and what they find out. */
 import type { Body, HttpError, HttpRequest, HttpResponse } from '../core/http/index.ts';
-import type { IpAddress, Service, TokenFacts, Workload } from '../mesh/index.ts';
+import type { IpAddress, JwtRule, Service, TokenFacts, Workload } from '../mesh/index.ts';
+import type { JudgedFacts } from './policy/facts.ts';
 import type { Choice } from './routing.ts';
 import type { Source } from './source.ts';
 import type { Trace } from './trace/span.ts';
+import type { TrackedBody } from './tracked-body.ts';
 import type { NewCookie } from './upstream/hash-key.ts';
 
 /** What was called: fixed for a stream of the tunnel, and made once for all its requests. */
@@ -20,6 +22,8 @@ export type Called = {
 
 /** An endpoint that a request was sent to. */
 export type SentTo = { readonly workload: Workload; readonly port: number };
+
+const NOBODY: readonly string[] = [];
 
 export class Exchange {
   readonly request: HttpRequest;
@@ -49,6 +53,21 @@ export class Exchange {
   sentAt = 0;
   /** What a valid token says of the caller. */
   token: TokenFacts | undefined;
+  /** The rule that found that token good. */
+  tokenRule: JwtRule | undefined;
+  /** Authorizers that were asked and let it pass, by name. */
+  asked: readonly string[] = NOBODY;
+  /** What policies were asked about, where routes have made another request of it since; else it is what it is now. */
+  judged: JudgedFacts | undefined;
+  /** `judging`: policies have not been asked yet. `outdated`: nor have those of now, which came in between. `passed`: they let it pass. */
+  standing: 'judging' | 'outdated' | 'passed' = 'judging';
+  /** Policies that have changed do not let it go on. */
+  denial: HttpError | undefined;
+  /** The body of its answer, as it goes to the caller. */
+  answer: TrackedBody | undefined;
+  /** Neighbours among the requests under way. */
+  older: Exchange | undefined;
+  newer: Exchange | undefined;
   /** Why policy let it through or not, in words; for log, tap and receipts. */
   because = '';
   receipt: string | undefined;

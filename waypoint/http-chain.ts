@@ -1,8 +1,8 @@
 /** The layers of requests, in the order of waypoint.md section 1.5. */
 import type { Deadlines } from '../core/http/index.ts';
-import { compileHttpPolicies, type HttpScope, serviceKey } from '../mesh/index.ts';
-import type { ChainConfig } from './chains.ts';
-import { type Layer, type Next, stack } from './exchange.ts';
+import { type HttpScope, serviceKey } from '../mesh/index.ts';
+import type { ChainConfig, HttpRules } from './chains.ts';
+import { type Layer, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
 import { type AskParts, askOthers } from './layers/ask-others.ts';
 import { type AuthenticateParts, authenticate } from './layers/authenticate.ts';
@@ -14,22 +14,29 @@ import { judgeBackend } from './layers/judge-backend.ts';
 import { mirror } from './layers/mirror.ts';
 import { normalise } from './layers/normalise.ts';
 import { observe, type RequestObserver } from './layers/observe.ts';
+import { type PassParts, pass, remember } from './layers/pass.ts';
 import { retry } from './layers/retry.ts';
 import { routeRequest } from './layers/route-request.ts';
 import { timeout } from './layers/timeout.ts';
 import { trace } from './layers/trace.ts';
+import type { LiveRequests } from './live-requests.ts';
 import { telemetryOf } from './observe/sight.ts';
-import { requestScope } from './policy/scope.ts';
+import { backendScope, requestScope } from './policy/scope.ts';
+import { standingOf } from './policy/standing.ts';
 import { RetryBudget } from './retry/budget.ts';
 import { Routing } from './routing.ts';
 import { type ForwardParts, forward } from './upstream/forward.ts';
 
 export type HttpParts = ForwardParts &
   AskParts &
-  AuthenticateParts & {
+  AuthenticateParts &
+  PassParts & {
     /** Whom the requests of a chain are told to. */
     readonly observerOf: (config: ChainConfig) => RequestObserver;
     readonly onBug: (error: unknown) => void;
+    readonly live: LiveRequests;
+    /** Policies of now of a service that routes may have led to; undefined: there are none here. */
+    readonly backendScope: (service: string) => HttpScope | 'unreadable' | undefined;
     readonly deadlines: Deadlines;
     /** In [0, 1). */
     readonly random: () => number;
@@ -39,7 +46,7 @@ export type HttpParts = ForwardParts &
     readonly replayBytes: number;
   };
 
-export function httpChain(parts: HttpParts, config: ChainConfig): Next {
+export function httpChain(parts: HttpParts, config: ChainConfig): HttpRules {
   const { gateway, service } = config;
   const { tracing } = telemetryOf(config);
   const tables = service?.ports.find(({ port }) => port === config.port)?.routes?.http ?? [];
@@ -51,26 +58,35 @@ export function httpChain(parts: HttpParts, config: ChainConfig): Next {
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   const scope = requestScope(gateway, service);
   const authorizers = [...(gateway?.authorizers ?? []), ...(service?.authorizers ?? [])];
-  return stack(
+  const deny = { ...parts, receiptHeader: parts.receiptHeader || gateway?.receiptHeader === true };
+  const handle = stack(
     [
-      observe(parts.observerOf(config), parts.now),
-      answerErrors(parts.onBug),
+      observe(parts.observerOf(config), parts.now, parts.live),
+      answerErrors(deny),
       normalised,
       // What the client's own namespace makes of a request is as if the client had sent it so: the policies of the service judge that.
       ...(ofClients.length === 0 ? [] : [routeBy(new Routing(ofClients), parts), normalised]),
       headers,
       ...(tracing === undefined ? [] : [trace({ share: tracing.samplingPercentage / 100, random: parts.random })]),
-      askOthers(scope, authorizers, parts),
+      askOthers(scope, authorizers, deny),
       authenticate(authentications, parts),
-      authorize(scope, { ...parts, receiptHeader: parts.receiptHeader || gateway?.receiptHeader === true }),
-      ...(ofService.length === 0 ? [] : [routeBy(new Routing(ofService), parts)]),
-      ...(tables.length === 0 ? [] : judgeBackends(config, parts)),
+      authorize(scope, deny),
+      ...(ofService.length === 0 ? [] : [remember(ofService), routeBy(new Routing(ofService), parts)]),
+      ...(tables.length === 0 ? [] : judgeBackends(config, deny)),
+      pass(parts),
       ...(hasMirrors ? [mirror({ ...parts, send, bodyBytes: parts.replayBytes })] : []),
       timeout(parts.deadlines),
       retry({ ...parts, budget: new RetryBudget(), bodyBytes: parts.replayBytes }),
     ],
     send,
   );
+  const standing = standingOf({
+    scope,
+    tokenRules: authentications.flatMap(({ rules }) => rules),
+    own: service && serviceKey(service),
+    backendScope: parts.backendScope,
+  });
+  return { handle, standing };
 }
 
 /** Of those services that routes may send to, by their own policies. */
@@ -78,7 +94,10 @@ function judgeBackends({ service, others }: ChainConfig, parts: HttpParts): read
   const scopes = new Map<string, HttpScope | 'unreadable'>();
   for (const [key, other] of others) {
     if (other === 'unreadable') scopes.set(key, other);
-    else if (other.policies.length > 0) scopes.set(key, compileHttpPolicies(other.policies, 'http'));
+    else {
+      const scope = backendScope(other);
+      if (scope !== undefined) scopes.set(key, scope);
+    }
   }
   return scopes.size === 0 || service === undefined ? [] : [judgeBackend(serviceKey(service), scopes, parts)];
 }

@@ -14,22 +14,26 @@ import { threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
 import { describeError, type Logger, Receipts, type Registry, standardOutput } from '../core/telemetry/index.ts';
 import { systemClock } from '../core/time/index.ts';
-import { MeshError, type Workload } from '../mesh/index.ts';
+import { MeshError, serviceKey, type Workload } from '../mesh/index.ts';
 import { type ChainConfig, Chains } from './chains.ts';
 import type { WaypointConfig } from './config.ts';
+import type { Exchange } from './exchange.ts';
 import { httpChain } from './http-chain.ts';
 import { openFetcher } from './jwks/fetch-json.ts';
 import { refusal } from './jwks/refused-addresses.ts';
 import { JwksStore } from './jwks/store.ts';
+import { LiveRequests } from './live-requests.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Observer } from './observe/observer.ts';
 import type { Taps } from './observe/taps.ts';
 import { ownPlace, ownSource, ownUid } from './place.ts';
+import { cut } from './policy/cut.ts';
+import { backendScope } from './policy/scope.ts';
 import { PolicyRecorder } from './policy/watch.ts';
 import { serveStream } from './serve.ts';
 import type { Source } from './source.ts';
 import { tcpChain } from './tcp-chain.ts';
-import { Told } from './told.ts';
+import { Told, type ToldChange } from './told.ts';
 import { SpanExporters } from './trace/exporters.ts';
 import { type DialParts, dialEndpoint } from './upstream/dial.ts';
 import { type Chosen, Endpoints } from './upstream/endpoints.ts';
@@ -83,7 +87,9 @@ export function startPlane(o: PlaneOptions): Plane {
   const nameServer = openNameServer();
   const hostnames = new Hostnames({ lookUp: nameServer.lookUp, families: config.ipv6 ? [4, 6] : [4], now });
   const live = new LiveStreams();
+  const requests = new LiveRequests();
   const receipts = new Receipts({ now: Date.now, random: Math.random });
+  const watch = new PolicyRecorder(receipts, registry);
 
   const told: Told = new Told({
     network: config.network,
@@ -93,6 +99,11 @@ export function startPlane(o: PlaneOptions): Plane {
     onChange: (change) => {
       chains.changed(change);
       live.reevaluate();
+      requests.reevaluate(
+        (x) => concerns(change, x),
+        (x) => chains.standing(x),
+        (x, denial) => cut(x, denial, watch),
+      );
     },
   });
   const uid = ownUid(config);
@@ -139,7 +150,6 @@ export function startPlane(o: PlaneOptions): Plane {
     wallClock: Date.now,
     env: (name) => process.env[name],
   });
-  const watch = new PolicyRecorder(receipts, registry);
   const fetcher = openFetcher({ refusal });
   const store = new JwksStore({
     fetchJson: fetcher.fetch,
@@ -155,6 +165,12 @@ export function startPlane(o: PlaneOptions): Plane {
     observerOf: (of: ChainConfig) => observer.requests(of),
     onBug,
     watch,
+    live: requests,
+    standing: (x: Exchange) => chains.standing(x),
+    backendScope: (key: string) => {
+      const known = told.service(key);
+      return known?.kind === 'told' ? backendScope(known.config) : known?.kind;
+    },
     receiptHeader: config.receiptHeader,
     store,
     wallClock: Date.now,
@@ -231,4 +247,10 @@ export function startPlane(o: PlaneOptions): Plane {
     drain,
     [Symbol.asyncDispose]: () => drain(0),
   };
+}
+
+/** Whether policies of that request may have changed: of what was called, or of what a route has turned it to. */
+function concerns({ gateway, services }: ToldChange, { called, target }: Exchange): boolean {
+  if (gateway || (called.service !== undefined && services.has(serviceKey(called.service)))) return true;
+  return target.kind === 'service' && services.has(target.service);
 }

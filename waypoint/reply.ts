@@ -70,6 +70,8 @@ export function replyOfError(error: HttpError): Reply {
       return replyOfNoConnection(error);
     case 'refused':
       return { ...base, status: 503, flags: 'UR', body: reset('remote refused stream reset'), details: details(error) };
+    case 'denied':
+      return { ...base, status: 403, body: 'RBAC: access denied' };
     case 'reset':
       return { ...base, status: 503, flags: 'UR', body: reset('remote reset'), details: details(error) };
     case 'closed':

@@ -89,7 +89,7 @@ function serveHttp(parts: ServeParts, source: Source, served: Served, { leg, spo
   const target = targetOf(served);
   const options = {
     limits,
-    handler: (request: Exchange['request']) => chain.handle(new Exchange(request, source, called, target, now())),
+    handler: (request: Exchange['request']) => chain.rules.handle(new Exchange(request, source, called, target, now())),
     onRefused: (refusal: Refusal) => observer.malformed(source, served, refusal),
   };
   const connection: ServerConnection =

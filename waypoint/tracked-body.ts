@@ -8,10 +8,12 @@ export type BodyEnd = {
 
 export class TrackedBody implements Body, BodyEvents {
   bytes = 0;
+  /** Nothing comes any more, or nobody wants it. */
+  isOver = false;
   readonly #body: Body;
   readonly #over: (end: BodyEnd) => void;
   #to: BodyEvents | undefined;
-  #isOver = false;
+  #brokenOff: BodyEnd | undefined;
 
   /** `over` is told once: at the end, at a failure, or when nobody wants the rest (then without an error). */
   constructor(body: Body, over: (end: BodyEnd) => void) {
@@ -25,7 +27,8 @@ export class TrackedBody implements Body, BodyEvents {
 
   deliver(to: BodyEvents): void {
     this.#to = to;
-    this.#body.deliver(this);
+    if (this.#brokenOff === undefined) this.#body.deliver(this);
+    else this.#tell(this.#brokenOff);
   }
 
   pause(): void {
@@ -39,6 +42,15 @@ export class TrackedBody implements Body, BodyEvents {
   cancel(): void {
     this.#body.cancel();
     this.#finish(undefined, undefined);
+  }
+
+  /** Ends it for its reader, whatever was still to come: as failed, or, without an error, by these trailers. */
+  breakOff(end: BodyEnd): void {
+    if (this.isOver) return;
+    this.#brokenOff = end;
+    this.#finish(end.error, end.trailers);
+    this.#body.cancel();
+    this.#tell(end);
   }
 
   data(view: Uint8Array): void {
@@ -56,9 +68,16 @@ export class TrackedBody implements Body, BodyEvents {
     this.#to?.failed(error);
   }
 
+  #tell({ error, trailers }: BodyEnd): void {
+    const to = this.#to;
+    this.#to = undefined;
+    if (error === undefined) to?.end(trailers);
+    else to?.failed(error);
+  }
+
   #finish(error: HttpError | undefined, trailers: HeaderFields | undefined): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.isOver) return;
+    this.isOver = true;
     this.#over({ error, trailers });
   }
 }

@@ -2,7 +2,7 @@
 
 /**
  * `malformed`: the other side broke the protocol. `too-large`: a limit of ours. `connect-failed`: no connection. `refused`: the
- * upstream says it did not look at the request. `reset`: the other side reset the stream. `closed`: the connection ended too
+ * upstream says it did not look at the request. `denied`: policy does not let it pass. `reset`: the other side reset the stream. `closed`: the connection ended too
  * early. `cancelled`: our side withdrew it. `timeout`: one of the limits in time; `detail` names it. `unsupported`: we do not speak that.
  */
 export type HttpErrorKind =
@@ -10,6 +10,7 @@ export type HttpErrorKind =
   | 'too-large'
   | 'connect-failed'
   | 'refused'
+  | 'denied'
   | 'reset'
   | 'closed'
   | 'cancelled'

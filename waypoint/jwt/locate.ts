@@ -12,7 +12,10 @@ export type Located = {
 /** Beyond so many a request is not taken seriously: each may cost a signature. */
 export const MOST_TOKENS = 8;
 
-export function locate(request: HttpRequest, { fromHeaders, fromParams, fromCookies }: JwtRule): readonly Located[] {
+export function locate(
+  request: Pick<HttpRequest, 'headers' | 'target'>,
+  { fromHeaders, fromParams, fromCookies }: JwtRule,
+): readonly Located[] {
   const found: Located[] = [];
   for (const { name, prefix } of fromHeaders) {
     for (const value of request.headers.all(name)) {

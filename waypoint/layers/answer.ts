@@ -1,17 +1,30 @@
 /** Makes an answer of whatever went wrong further in. */
-import { HttpError } from '../../core/http/index.ts';
-import type { Layer } from '../exchange.ts';
+import { HttpError, type HttpResponse } from '../../core/http/index.ts';
+import type { Exchange, Layer } from '../exchange.ts';
 import { reply, replyOfError } from '../reply.ts';
+import { type AuthorizeParts, denied } from './authorize.ts';
 
-/** `onBug` is told of what no layer foresaw: the caller gets 500, never the reason. */
-export function answerErrors(onBug: (error: unknown) => void): Layer {
+export type AnswerParts = Pick<AuthorizeParts, 'receiptHeader'> & {
+  /** Told of what no layer foresaw: the caller gets 500, never the reason. */
+  readonly onBug: (error: unknown) => void;
+};
+
+export function answerErrors(parts: AnswerParts): Layer {
   return (next) => async (x) => {
     try {
-      return await next(x);
+      const response = await next(x);
+      if (x.denial === undefined) return response;
+      response.body.cancel(); // it was cut while the answer was on its way through us
+      return deny(parts, x, x.denial);
     } catch (error) {
+      if (x.denial !== undefined) return deny(parts, x, x.denial);
       if (error instanceof HttpError) return reply(x, replyOfError(error));
-      onBug(error);
+      parts.onBug(error);
       return reply(x, { status: 500, details: 'internal_error' });
     }
   };
+}
+
+function deny(parts: AnswerParts, x: Exchange, { detail }: HttpError): HttpResponse {
+  return denied(x, parts, detail, x.flags);
 }

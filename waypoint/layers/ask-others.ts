@@ -51,6 +51,7 @@ async function askAll(
     edit(headers, opinion.request);
     forResponse.push(...opinion.response);
   }
+  x.asked = checks.map(({ provider }) => provider);
   const response = await next(x);
   edit(response.headers, forResponse);
   return response;

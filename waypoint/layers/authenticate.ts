@@ -95,6 +95,7 @@ function accept(
   next: Next,
 ): Answer {
   x.token = tokenFacts(claims, rule);
+  x.tokenRule = rule;
   if (!rule.forwardOriginalToken) for (const { remove } of located) remove(x.request);
   output(x.request.headers, rule, claims, payload);
   return next(x);

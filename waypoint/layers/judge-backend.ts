@@ -2,9 +2,9 @@
  * Policies of the service that a route turned the request to, where that one belongs to this waypoint, too: what its policies
  * refuse is not to be had by the way of another service. (The reference judges by the service that was called, alone.)
  */
-import { customChecks, type HttpFacts, type HttpScope } from '../../mesh/index.ts';
-import type { Exchange, Layer } from '../exchange.ts';
-import { requestFacts } from '../policy/facts.ts';
+import { customChecks, type HttpScope } from '../../mesh/index.ts';
+import type { Layer } from '../exchange.ts';
+import { factsAtTarget } from '../policy/facts.ts';
 import { type AuthorizeParts, authorize, denied } from './authorize.ts';
 
 /** Of each service that routes may send to, and that has policies; `unreadable`: nobody knows what they say. */
@@ -36,15 +36,4 @@ function judge(scope: HttpScope, parts: AuthorizeParts): Layer {
       return denied(x, parts, 'ext_authz_denied');
     };
   };
-}
-
-/** As if the other service had been called, at the port that the route names. */
-function factsAtTarget(x: Exchange): HttpFacts {
-  return requestFacts(x, {
-    kind: 'service',
-    service: undefined,
-    workload: undefined,
-    port: x.target.port,
-    ip: undefined,
-  });
 }

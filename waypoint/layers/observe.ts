@@ -1,6 +1,7 @@
 /** The outermost layer: sees every request begin and end, and tells whoever counts, logs and traces. */
 import type { HttpError } from '../../core/http/index.ts';
 import type { Exchange, Layer } from '../exchange.ts';
+import type { LiveRequests } from '../live-requests.ts';
 import { messagesIn, watched } from '../observe/grpc-messages.ts';
 import { isGrpc } from '../reply.ts';
 import type { TrackedBody } from '../tracked-body.ts';
@@ -30,31 +31,43 @@ export interface RequestObserver {
   finished(x: Exchange, outcome: Outcome): void;
 }
 
-export function observe(observer: RequestObserver, now: () => number): Layer {
+export function observe(observer: RequestObserver, now: () => number, live: LiveRequests): Layer {
   return (next) => async (x) => {
     observer.started(x);
+    live.add(x);
     const grpc = isGrpc(x.request);
-    const received = watched(x.body, grpc, () => {});
+    let sent: TrackedBody | undefined;
+    // Of a connection that was upgraded, either half may end first.
+    const received = watched(
+      x.body,
+      grpc,
+      x.request.upgrade === undefined ? ignore : () => sent?.isOver && live.remove(x),
+    );
     if (x.body.length !== 0) x.body = received;
     const response = await next(x); // answerErrors is further in: this does not reject
     const { status } = response;
     const headMs = now() - x.startedAt;
     const inHead = response.headers.first('grpc-status');
-    const sent: TrackedBody = watched(response.body, grpc, ({ error, trailers }) =>
+    const body = watched(response.body, grpc, ({ error, trailers }) => {
+      if (status !== 101 || received.isOver) live.remove(x);
       observer.finished(x, {
         status,
         bytesReceived: received.bytes,
-        bytesSent: sent.bytes,
+        bytesSent: body.bytes,
         durationMs: now() - x.startedAt,
         headMs,
         error,
         grpcStatus: trailers?.first('grpc-status') ?? inHead,
         isGrpc: grpc,
         requestMessages: messagesIn(received),
-        responseMessages: messagesIn(sent),
-      }),
-    );
-    response.body = sent;
+        responseMessages: messagesIn(body),
+      });
+    });
+    sent = body;
+    x.answer = body;
+    response.body = body;
     return response;
   };
 }
+
+const ignore = () => {};

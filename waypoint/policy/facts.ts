@@ -1,8 +1,10 @@
 /** What policies are asked about: a request, or a connection that is carried as it is. */
+import type { HeaderFields } from '../../core/http/index.ts';
 import {
   type HttpFacts,
   type IpAddress,
   mustParseIp,
+  type PolicyRequest,
   type Service,
   type SocketAddress,
   Subject,
@@ -14,12 +16,21 @@ import type { Source } from '../source.ts';
 /** One for all requests of a stream of the tunnel: `Called` is made once for each. */
 const PEERS = new WeakMap<Called, Subject>();
 
+/** Of a request. */
+export type JudgedFacts = HttpFacts & { readonly request: PolicyRequest & { readonly headers: HeaderFields } };
+
 /** `called`: another than what was called, where that is what policies are about. */
-export function requestFacts(x: Exchange, called: Called = x.called): HttpFacts {
+export function requestFacts(x: Exchange, called: Called = x.called): JudgedFacts {
   const { request, token, path } = x;
   const { method, authority, headers } = request;
   const asked = { method, path, authority, headers };
   return { peer: peerOf(x.source, called), sni: '', request: token === undefined ? asked : { ...asked, token } };
+}
+
+/** Of a request that a route has turned to another service: as if that had been called, at the port that the route names. */
+export function factsAtTarget(x: Exchange): JudgedFacts {
+  const { port } = x.target;
+  return requestFacts(x, { kind: 'service', service: undefined, workload: undefined, port, ip: undefined });
 }
 
 /** Of what is inside the tunnel, at most the name that TLS asks for is known. */

@@ -21,6 +21,19 @@ export function requestScope(gateway: Owner | undefined, service: Owner | undefi
   return scope;
 }
 
+const BACKENDS = new WeakMap<Owner, HttpScope>();
+
+/** The policies of a service that routes lead to, for requests; undefined where it has none. */
+export function backendScope(service: Owner): HttpScope | undefined {
+  if (service.policies.length === 0) return undefined;
+  let scope = BACKENDS.get(service);
+  if (scope === undefined) {
+    scope = compileHttpPolicies(service.policies, 'http');
+    BACKENDS.set(service, scope);
+  }
+  return scope;
+}
+
 export function policiesOf(gateway: Owner | undefined, service: Owner | undefined): readonly HttpPolicy[] {
   return [...(gateway?.policies ?? []), ...(service?.policies ?? [])];
 }

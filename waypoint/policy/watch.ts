@@ -42,7 +42,7 @@ export class PolicyRecorder implements PolicyWatch {
 
   denied(x: Exchange, because: string, scope?: HttpScope, facts?: HttpFacts): string {
     const explanation = scope && facts && explainHttp(scope, facts, MOST_COMPARED);
-    return this.#receipt(x, 'deny', because, explanation).id;
+    return this.#receipt(x, 'deny', because, explanation, facts).id;
   }
 
   noticed(x: Exchange, { audited = [], dryRunHits = [] }: HttpDecision): void {
@@ -62,8 +62,11 @@ export class PolicyRecorder implements PolicyWatch {
     verdict: Receipt['verdict'],
     because: string,
     explanation: Pick<Receipt, 'considered' | 'nearestMiss'> = { considered: [] },
+    facts?: HttpFacts,
   ): Receipt {
-    const { request, source, called } = x;
+    const { source, called } = x;
+    const { method, authority } = facts?.request ?? x.request;
+    const path = facts?.request?.path ?? x.path;
     const service = called.service && serviceKey(called.service);
     // What is tried out never pushes out what was enforced.
     const ring = `${verdict === 'deny' ? '' : 'dry run '}${service ?? called.workload?.uid ?? ''}`;
@@ -77,7 +80,7 @@ export class PolicyRecorder implements PolicyWatch {
         ...(service !== undefined && { service }),
         ...(called.workload && { workload: called.workload.uid }),
       },
-      request: { method: cut(request.method), path: cut(x.path), host: cut(request.authority) },
+      request: { method: cut(method), path: cut(path), host: cut(authority) },
       verdict,
       because,
       ...explanation,

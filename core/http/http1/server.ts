@@ -161,7 +161,10 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
   }
 
   cancelled(body: IncomingBody): void {
-    if (this.#body === body) this.#inlet.go();
+    if (this.#body !== body) return;
+    // Nobody takes what the client says, and it has heard all: of the connection that was upgraded nothing is left.
+    if (this.#isUpgraded && this.#isResponseSent) this.#cut(new HttpError('closed', 'the other side has gone'));
+    else this.#inlet.go();
   }
 
   inform(request: ServerRequest, status: number, headers: HeaderFields): void {

@@ -154,6 +154,8 @@ class ServerStream extends MessageStream implements HttpRequest {
 
   protected override codeFor(error: HttpError): number {
     if (error.kind === 'refused' && !error.isProcessed) return H2.REFUSED_STREAM;
+    // RFC 8441 section 5: as the RST of a connection. Of a response, CANCEL would pass for its end with some clients.
+    if (error.kind === 'denied') return this.upgrade === undefined ? H2.INTERNAL_ERROR : H2.CANCEL;
     return error.kind === 'cancelled' || error.kind === 'timeout' ? H2.CANCEL : H2.INTERNAL_ERROR;
   }
 
