@@ -38,6 +38,8 @@ export type TcpRules = {
   admit(source: Source, destination: Served, serverName: string | undefined): TcpVerdict;
   /** Whether the verdict may hang on the name that a ClientHello asks for. */
   readonly judgesServerName: boolean;
+  /** Whether policies of where a route has led it let it pass; asked when something changes. */
+  admitsTo(target: Target, source: Source, seen: { readonly serverName: string | undefined } | 'unseen'): boolean;
   /** Where it goes: what was called, unless a route says otherwise. Undefined: nowhere. */
   target(source: Source, called: Target, serverName: string | undefined): Target | undefined;
   /** Whether where it goes depends on the name that its ClientHello asks for. */
@@ -137,6 +139,7 @@ const GONE: HttpRules = {
 };
 const NOTHING: TcpRules = {
   admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
+  admitsTo: () => false,
   target: () => undefined,
   judgesServerName: false,
   needsServerName: false,

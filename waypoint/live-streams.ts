@@ -5,7 +5,7 @@ import type { ServerConnection } from '../core/http/index.ts';
 export type LiveTcp = {
   /** By the policies of now. */
   readonly isAllowed: () => boolean;
-  readonly cut: () => void;
+  readonly cut: (why: 'policy_changed' | 'drained') => void;
 };
 
 export class LiveStreams {
@@ -42,9 +42,9 @@ export class LiveStreams {
     };
   }
 
-  /** Policies have changed. (Requests are judged one by one as they come.) */
+  /** Policies have changed. (Requests under way are in another list.) */
   reevaluate(): void {
-    for (const live of [...this.#tcp]) if (!live.isAllowed()) live.cut();
+    for (const live of [...this.#tcp]) if (!live.isAllowed()) live.cut('policy_changed');
   }
 
   /** Nothing new; what is under way has until the deadline, and is cut then. */
@@ -58,7 +58,7 @@ export class LiveStreams {
     await promise;
     clearTimeout(timer);
     for (const connection of [...this.#http]) connection.cut();
-    for (const live of [...this.#tcp]) live.cut();
+    for (const live of [...this.#tcp]) live.cut('drained');
   }
 
   #looked(): void {

@@ -181,7 +181,7 @@ export function startPlane(o: PlaneOptions): Plane {
   };
   const chains: Chains = new Chains(told, {
     http: (of) => httpChain(httpParts, of),
-    tcp: (of) => tcpChain(of, Math.random),
+    tcp: (of) => tcpChain(of, Math.random, (key) => told.service(key)),
   });
   const parts = {
     told,

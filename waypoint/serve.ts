@@ -138,6 +138,12 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
   const target = chain.rules.target(source, targetOf(served), serverName);
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
+  const isAllowed = () => {
+    const { rules } = chain;
+    if (rules.judgesServerName && !looks) return false; // nobody knows any more what it asked for
+    if (rules.admit(source, served, serverName).kind === 'deny') return false;
+    return rules.admitsTo(target, source, looks ? { serverName } : 'unseen');
+  };
   let up: Leg;
   try {
     to = endpoints.choose(target, { source, sent: [] });
@@ -145,26 +151,29 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   } catch (error) {
     return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
   }
+  if (!isAllowed()) {
+    up.reset('cancel'); // policies have changed meanwhile
+    return refuse(401, 'LR', 'policy_changed');
+  }
   opened();
   const down = opening.kind === 'unanswered' ? opening.request.respond(200) : opening.detected.leg;
   if (opening.kind === 'answered' && opening.detected.first.length > 0) {
     counters.received += opening.detected.first.length;
     up.write(opening.detected.first);
   }
+  let cutFor: string | undefined;
   const entry = live.addTcp({
-    isAllowed: () => {
-      const { rules } = chain;
-      if (rules.judgesServerName && !looks) return false; // nobody knows any more what it asked for
-      return rules.admit(source, served, serverName).kind === 'allow';
-    },
-    cut: () => {
+    isAllowed,
+    cut: (why) => {
+      cutFor = why;
       down.reset('cancel');
       up.reset('cancel');
     },
   });
   const ended = await relay(down, up, counters);
   entry[Symbol.dispose]();
-  finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
+  if (cutFor !== undefined) finish('LR', cutFor);
+  else finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
 }
 
 /** Where it goes hangs on its ClientHello: the tunnel is answered, and the first bytes are read. */

@@ -8,17 +8,25 @@ import {
   type HttpPolicy,
   type HttpScope,
   pickByWeight,
+  type ServiceConfig,
+  serviceKey,
   type TcpRouteTable,
 } from '../mesh/index.ts';
 import type { ChainConfig, TcpRules, TcpVerdict } from './chains.ts';
 import { connectionFacts, routedConnectionFacts } from './policy/facts.ts';
 import { policiesOf } from './policy/scope.ts';
+import type { Source } from './source.ts';
+import type { ToldService } from './told.ts';
 
 /**
  * What asks for HTTP is read to deny (waypoint.md section 4.3). An external authorizer is not asked here: where a policy wants one
- * to be asked, the answer is no. `random` in [0, 1).
+ * to be asked, the answer is no. `random` in [0, 1). `serviceNow`: what is known of a service now, whether or not a route still leads to it.
  */
-export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
+export function tcpChain(
+  config: ChainConfig,
+  random: () => number,
+  serviceNow: (key: string) => ToldService | undefined,
+): TcpRules {
   const { gateway, service } = config;
   const tables = service?.ports.find(({ port }) => port === config.port)?.routes?.tcp ?? [];
   const byClients = new Map(tables.map((table) => [table.clientNamespace, table]));
@@ -26,10 +34,23 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
   const judgesServerName = policies.some(namesServer);
   const scope = scopeOf(policies);
   const scopes = scopesOf(config);
+  const own = service && serviceKey(service);
   return {
     admit: (source, served, serverName) => judge(scope, connectionFacts(source, served, serverName)),
+    admitsTo(target, source, seen) {
+      if (target.kind === 'workload' || target.service === own) return true;
+      const its = serviceNow(target.service);
+      if (its === undefined) return true; // it is none of ours: whoever it belongs to judges
+      if (its.kind === 'unreadable') return false;
+      const scope = backendScope(its.config);
+      if (seen === 'unseen') return scope.chain === 'tcp' && admits(scope, source, target.port, undefined);
+      return admits(scope, source, target.port, seen.serverName);
+    },
     judgesServerName,
-    needsServerName: judgesServerName || tables.some(({ rules }) => rules.some(({ sni }) => sni.length > 0)),
+    needsServerName:
+      judgesServerName ||
+      [...scopes.values()].some((its) => its !== 'unreadable' && its.chain === 'tls') ||
+      tables.some(({ rules }) => rules.some(({ sni }) => sni.length > 0)),
     target(source, called, serverName) {
       const table = byClients.get(source.parts.namespace) ?? byClients.get('');
       const rule = table && ruleFor(table, serverName);
@@ -39,9 +60,9 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
       const { service: other, port } = backend;
       const its = scopes.get(other);
       if (its === 'unreadable') return undefined;
-      const isAdmitted =
-        its === undefined || judge(its, routedConnectionFacts(source, port, serverName)).kind === 'allow';
-      return isAdmitted ? { kind: 'service', service: other, port } : undefined;
+      return its === undefined || admits(its, source, port, serverName)
+        ? { kind: 'service', service: other, port }
+        : undefined;
     },
   };
 }
@@ -49,8 +70,23 @@ export function tcpChain(config: ChainConfig, random: () => number): TcpRules {
 /** By the policies of the services that routes may lead to, where these are of this waypoint, too. */
 function scopesOf({ others }: ChainConfig): ReadonlyMap<string, HttpScope | 'unreadable'> {
   const scopes = new Map<string, HttpScope | 'unreadable'>();
-  for (const [key, other] of others) scopes.set(key, other === 'unreadable' ? other : scopeOf(other.policies));
+  for (const [key, other] of others) scopes.set(key, other === 'unreadable' ? other : backendScope(other));
   return scopes;
+}
+
+const BACKENDS = new WeakMap<ServiceConfig, HttpScope>();
+
+function backendScope(service: ServiceConfig): HttpScope {
+  let scope = BACKENDS.get(service);
+  if (scope === undefined) {
+    scope = scopeOf(service.policies);
+    BACKENDS.set(service, scope);
+  }
+  return scope;
+}
+
+function admits(scope: HttpScope, source: Source, port: number, serverName: string | undefined): boolean {
+  return judge(scope, routedConnectionFacts(source, port, serverName)).kind === 'allow';
 }
 
 function scopeOf(policies: readonly HttpPolicy[]): HttpScope {

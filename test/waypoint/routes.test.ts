@@ -275,6 +275,39 @@ spec: { targetRefs: [{ group: "", kind: Service, name: echo-v1 }], rules: [{ fro
   await assert.rejects(text(connectTcp({ host: '127.0.0.1', port })), { code: 'ECONNRESET' });
 });
 
+test('a connection that a route has led to a service is cut when that service denies it, whether or not the route still stands', async (t) => {
+  const route = (name: string) => routeYaml('TCPRoute', 'r', 'echo:9090', `[{ backendRefs: [${to(name, 9090)}] }]`);
+  const mesh = await EchoMesh.start(t);
+  for (const n of [1, 2]) await mesh.world.tcp(n, 9090, (socket) => socket.pipe(socket));
+  await mesh.world.apply(route('echo-v1'));
+  const port = await mesh.world.through('web/client', '10.0.0.100:9090');
+  const open = async () => {
+    const socket = connectTcp({ host: '127.0.0.1', port });
+    socket.on('error', () => {});
+    socket.write('x');
+    await once(socket, 'data');
+    return socket;
+  };
+  const denyWeb = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: p, namespace: mesh }
+spec: { targetRefs: [{ group: "", kind: Service, name: echo-v1 }], action: DENY, rules: [{ from: [{ source: { namespaces: [web] } }] }] }`;
+  const routed = await open();
+  await mesh.world.apply(denyWeb);
+  await eventually('it is cut', () => routed.destroyed);
+  await mesh.world.logged(/"response_flags":"LR".*"connection_termination_details":"policy_changed"/);
+  mesh.world.remove('AuthorizationPolicy', 'mesh/p');
+  const left = await open();
+  await mesh.world.apply(route('echo-v2'));
+  const elsewhere = await open();
+  await mesh.world.apply(denyWeb);
+  await eventually('so is what the route had led there before', () => left.destroyed);
+  elsewhere.write('y');
+  await once(elsewhere, 'data');
+  elsewhere.destroy();
+});
+
 test('TLSRoute: a connection goes by the name that its ClientHello asks for, and is not opened on the way', async (t) => {
   const route = (name: string, backend: string) => `
 apiVersion: gateway.networking.k8s.io/v1
