@@ -10,6 +10,7 @@ export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } f
 export { memoryLegs } from './memory-leg.ts';
 export { RevocationGate, type Standing } from './revocation-gate.ts';
 export { tcpLeg } from './tcp-leg.ts';
+export { type ClientTls, type SecuredLeg, secureLeg } from './tls-over-leg.ts';
 export {
   type ConnectRequest,
   DEFAULT_SETTINGS,
