@@ -202,6 +202,7 @@ export { type CompiledRegex, compileRegex, type Regex } from './regex/regex.ts';
 export {
   type BackendLimits,
   type BackendPolicy,
+  type BackendTls,
   DEFAULT_OUTLIERS,
   type HashPolicy,
   NO_LIMITS,

@@ -4,7 +4,7 @@ import { type HttpReply, type Logger, loggingRoute, type Route } from '../core/t
 import type { WaypointConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
 import { tapRoute } from './observe/tap-route.ts';
-import type { Told } from './told.ts';
+import type { Told, ToldService } from './told.ts';
 
 export type AdminDeps = {
   readonly config: WaypointConfig;
@@ -32,7 +32,7 @@ export function adminRoutes({
         version: config.version,
         config: { ...config, token: { kind: config.token.kind } },
         gateway: told.gateway,
-        services: Object.fromEntries(told.services()),
+        services: Object.fromEntries([...told.services()].map(([key, service]) => [key, withoutKeys(service)])),
         workloads: [...told.view.workloads()].map(({ uid, addresses, status }) => ({ uid, addresses, status })),
         certificates: certificates.dump(),
       }),
@@ -54,6 +54,15 @@ export function adminRoutes({
       },
     },
   };
+}
+
+/** Private keys stay where they are used. */
+function withoutKeys(service: ToldService): ToldService {
+  if (service.kind !== 'told') return service;
+  const backends = service.config.backends.map((policy) =>
+    policy.tls === undefined || policy.tls.key === '' ? policy : { ...policy, tls: { ...policy.tls, key: 'withheld' } },
+  );
+  return { ...service, config: { ...service.config, backends } };
 }
 
 function json(value: unknown): HttpReply {

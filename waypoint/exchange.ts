@@ -45,6 +45,8 @@ export class Exchange {
   /** One of the letters of waypoint.md section 1.13, for the log; '' when all went well. */
   flags = '';
   details = '';
+  /** Why there was no connection to an endpoint, for the log. */
+  failure = '';
   /** Endpoints that this request was sent to, in order; the last one answered. */
   readonly sent: SentTo[] = [];
   /** By which requests of this caller go to the same endpoint from now on: goes along with the answer. */

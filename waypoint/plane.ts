@@ -10,7 +10,7 @@ import {
   type TlsMaterial,
 } from '../core/hbone/index.ts';
 import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
-import { threadDeadlines } from '../core/http/index.ts';
+import { type HttpVersion, threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
 import { describeError, type Logger, Receipts, type Registry, standardOutput } from '../core/telemetry/index.ts';
 import { systemClock } from '../core/time/index.ts';
@@ -125,7 +125,8 @@ export function startPlane(o: PlaneOptions): Plane {
     baggage: () => formatBaggage(place()),
     gone: gone.signal,
   };
-  const dial = (chosen: Chosen, source: Source) => dialEndpoint(dialParts, chosen, source, source.ip);
+  const dial = (chosen: Chosen, source: Source, version: HttpVersion | undefined) =>
+    dialEndpoint(dialParts, chosen, source, { near: source.ip, version });
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
   const postParts = { endpoints, pool, source: ownSource(fallback) };

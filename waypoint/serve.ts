@@ -1,6 +1,13 @@
 /** One stream of a caller's tunnel: what it is for, what is spoken on it, and who serves it. */
 import { type ConnectRequest, type Leg, relay } from '../core/hbone/index.ts';
-import { type HttpLimits, type Refusal, type ServerConnection, serveHttp1, serveHttp2 } from '../core/http/index.ts';
+import {
+  type HttpLimits,
+  type HttpVersion,
+  type Refusal,
+  type ServerConnection,
+  serveHttp1,
+  serveHttp2,
+} from '../core/http/index.ts';
 import { serviceKey } from '../mesh/index.ts';
 import type { Chains, Served } from './chains.ts';
 import { type ServerName, serverNameIn } from './client-hello.ts';
@@ -16,7 +23,8 @@ export type ServeParts = {
   readonly told: Told;
   readonly chains: Chains;
   readonly endpoints: Endpoints;
-  readonly dial: (chosen: Chosen, source: Source) => Promise<Leg>;
+  /** `version`: what will be spoken; undefined: whatever the caller speaks. */
+  readonly dial: (chosen: Chosen, source: Source, version: HttpVersion | undefined) => Promise<Leg>;
   readonly live: LiveStreams;
   readonly limits: HttpLimits;
   readonly detectionTimeoutMs: number;
@@ -147,7 +155,7 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   let up: Leg;
   try {
     to = endpoints.choose(target, { source, sent: [] });
-    up = await dial(to, source);
+    up = await dial(to, source, undefined);
   } catch (error) {
     return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
   }

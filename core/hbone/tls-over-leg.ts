@@ -43,7 +43,6 @@ export async function secureLeg(leg: Leg, o: ClientTls, timeoutMs: number, signa
     secureContext: o.context,
     ...(isIP(o.serverName) === 0 && { servername: o.serverName }),
     ...(o.protocols.length > 0 && { ALPNProtocols: [...o.protocols] }),
-    minVersion: 'TLSv1.2',
     rejectUnauthorized: o.judge !== undefined,
     checkServerIdentity: (_host, { raw }) => {
       const problem = o.judge?.(new X509Certificate(raw));

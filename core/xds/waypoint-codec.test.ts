@@ -30,6 +30,7 @@ const service: WaypointResource = {
         limits: { ...NO_LIMITS, maxRequests: 7 },
         outliers: DEFAULT_OUTLIERS,
         slowStart: { windowMs: 1_000, minPercent: 10, aggression: 1.5 },
+        tls: { sni: 'cart', names: ['cart', 'spiffe://a/b'], unverified: true, roots: 'r', chain: 'c', key: 'k' },
       },
     ],
   },

@@ -10,11 +10,12 @@ import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-objec
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { DestinationRules } from '../resilience/destination-rules.ts';
+import { type Material, type MaterialRef, materialName, readMaterial } from '../resilience/tls-material.ts';
 import { type NotedKind, Routes } from '../route/derive/routes.ts';
 import { Telemetries } from '../telemetry/derive/telemetries.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
-import type { Collection } from './collection.ts';
+import { Collection } from './collection.ts';
 import { endpointsOf, followDependents, followEndpointPorts, type OwnerKind, usersOf } from './dependents.ts';
 import { Discovered, isDiscovered } from './discovered.ts';
 import { readSlice } from './endpoint-slice.ts';
@@ -66,6 +67,7 @@ export class Deriver {
   readonly #routes: Routes;
   readonly #httpPolicies: HttpPolicies;
   readonly #telemetries: Telemetries;
+  readonly #destinationRules: DestinationRules;
   readonly #targetStates: TargetStateParts;
   readonly #requirements: Requirements;
   /** Whose waypoint may be required now, or on other ports, beside those that are dirty themselves. */
@@ -118,10 +120,14 @@ export class Deriver {
     inputs.gatewayClasses.follow(({ key }) => this.#lookAtPolicies({ kind: 'GatewayClass', namespace: '', name: key }));
     this.#httpPolicies = httpPolicies;
     this.#targetStates = { inputs, hosts, waypoints };
+    const materials = new Collection<Material>();
+    materials.follow(() => this.#markServices()); // of those that something names
     const destinationRules = new DestinationRules({
       config: current,
+      material: (ref) => materials.get(materialName(ref)),
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
     });
+    this.#destinationRules = destinationRules;
     // Rules are few, and a wildcard may be about any service.
     destinationRules.follow(() => this.#markServices());
     const telemetries = new Telemetries({
@@ -146,6 +152,11 @@ export class Deriver {
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
     followEndpointPorts(inputs, (kind, key) => this.#toRequire[kind].add(key));
+    const noteMaterial: Note = (_, { kind, metadata: { namespace = '', name } }, object) => {
+      const reading = object && readMaterial(object);
+      const ref = { kind: kind === 'Secret' ? 'Secret' : 'ConfigMap', namespace, name } as const;
+      materials.set(materialName(ref), reading?.kind === 'facts' ? reading.facts : undefined);
+    };
     this.#notes = new Map<string, Note>([
       ['/Pod', this.#into(inputs.pods, (pod) => ({ kind: 'facts', facts: readPod(pod) }))],
       ['/Service', this.#into(inputs.services, readService)],
@@ -156,6 +167,8 @@ export class Deriver {
       ['networking.istio.io/WorkloadEntry', this.#ours(this.#into(inputs.workloadEntries, readWorkloadEntry))],
       ['gateway.networking.k8s.io/Gateway', this.#into(inputs.gateways, readGateway)],
       ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
+      ['/Secret', noteMaterial],
+      ['/ConfigMap', noteMaterial],
       ['networking.istio.io/DestinationRule', this.#ours((key, _, object) => destinationRules.note(key, object))],
       [
         'telemetry.istio.io/Telemetry',
@@ -235,6 +248,11 @@ export class Deriver {
   /** Pods that ask for a waypoint which they do not get, by `namespace/name`. */
   get unboundPods(): ReadonlyMap<string, Unbound> {
     return this.#addresses.unboundPods;
+  }
+
+  /** Secrets and ConfigMaps that waypoints need something of; it wants to be told of these, and of no others. */
+  materials(): Iterable<MaterialRef> {
+    return this.#destinationRules.materials();
   }
 
   /** What became of an AuthorizationPolicy, by `namespace/name`. */

@@ -38,8 +38,10 @@ const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 /** What is the same for all waypoints that serve it. */
 type ServedService = Omit<ServiceConfig, 'backends' | 'telemetry'>;
 
-/** What a resource of this revision asks of its reader. */
+/** What a resource asks of its reader. */
 const MIN_REVISION = 1;
+/** Of one who originates TLS: any other would send in the clear. */
+const TLS_REVISION = 2;
 
 export class WaypointResources {
   readonly #parts: WaypointResourceParts;
@@ -130,7 +132,8 @@ export class WaypointResources {
     const name = `${key}/service/${service.namespace}/${service.hostname}`;
     const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
     const config = { ...service, references, backends, ...(telemetry && { telemetry }) };
-    return { minRevision: MIN_REVISION, name, service: config };
+    const minRevision = backends.some(({ tls }) => tls !== undefined) ? TLS_REVISION : MIN_REVISION;
+    return { minRevision, name, service: config };
   }
 
   #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {

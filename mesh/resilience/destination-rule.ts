@@ -8,9 +8,10 @@ import type { KubeObject } from '../kube-object.ts';
 import { parseDuration } from '../validate/durations.ts';
 import { readConsistentHash } from './consistent-hash.ts';
 import { type BackendPolicy, DEFAULT_OUTLIERS, NO_LIMITS, type OutlierPolicy, type SlowStart } from './model.ts';
+import { readTls, type TlsReading, type TlsWish } from './tls-wish.ts';
 
-/** A policy without the service that it is for. */
-export type PolicyFacts = Omit<BackendPolicy, 'service' | 'port'>;
+/** A policy without the service that it is for, and with TLS as it is asked for. */
+export type PolicyFacts = Omit<BackendPolicy, 'service' | 'port' | 'tls'> & { readonly tls?: TlsWish };
 
 export type DestinationRuleFacts = {
   /** `namespace/name`. */
@@ -50,7 +51,7 @@ export function readDestinationRule(object: KubeObject): Reading<DestinationRule
     const port = portNumber(fields(settings['port'])['number']);
     const at = `trafficPolicy.portLevelSettings[${index}]`;
     if (port === undefined) ignored.push(`${at}.port.number: missing`);
-    else byPort.set(port, readPolicy(settings, at, ignored));
+    else byPort.set(port, readPolicy(settings, namespace, at, ignored));
   }
   const facts: DestinationRuleFacts = {
     key: `${namespace}/${name}`,
@@ -59,14 +60,15 @@ export function readDestinationRule(object: KubeObject): Reading<DestinationRule
     created: text(creationTimestamp) || NEVER_CREATED,
     host,
     exportTo: texts(spec['exportTo']),
-    policy: isFields(spec['trafficPolicy']) ? readPolicy(general, 'trafficPolicy', ignored) : undefined,
+    policy: isFields(spec['trafficPolicy']) ? readPolicy(general, namespace, 'trafficPolicy', ignored) : undefined,
     byPort,
     ignored,
   };
   return { kind: 'facts', facts };
 }
 
-function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts {
+function readPolicy(policy: Fields, namespace: string, at: string, ignored: string[]): PolicyFacts {
+  const tls = readTls(fields(policy['tls']), namespace);
   const balancer = fields(policy['loadBalancer']);
   const pool = fields(policy['connectionPool']);
   const [tcp, http] = [fields(pool['tcp']), fields(pool['http'])];
@@ -98,7 +100,7 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
   if (policy['tunnel'] !== undefined) ignored.push(`${at}.tunnel: not known here`);
   return {
     balancing: balancingOf(balancer['simple']),
-    refusal: refusalOf(policy, at),
+    refusal: refusalOf(policy, tls, at),
     limits: {
       ...NO_LIMITS,
       maxConnections: count(tcp['maxConnections']),
@@ -111,6 +113,7 @@ function readPolicy(policy: Fields, at: string, ignored: string[]): PolicyFacts 
     ...(outliers && { outliers }),
     ...(slowStart && { slowStart }),
     ...(hashed?.hash && { hash: hashed.hash }),
+    ...(tls.kind === 'wish' && { tls: tls.wish }),
   };
 }
 
@@ -118,10 +121,9 @@ function balancingOf(simple: unknown): BackendPolicy['balancing'] {
   return simple === 'ROUND_ROBIN' || simple === 'RANDOM' ? simple : 'LEAST_REQUEST';
 }
 
-/** TLS to the endpoint inside of the tunnel, and PROXY headers, are asked for by whoever could not do without. */
-function refusalOf(policy: Fields, at: string): string {
-  const mode = fields(policy['tls'])['mode'];
-  if (mode === 'SIMPLE' || mode === 'MUTUAL') return `${at}.tls.mode ${mode}: this waypoint does not originate TLS`;
+/** TLS, and PROXY headers, are asked for by whoever could not do without. */
+function refusalOf(policy: Fields, tls: TlsReading, at: string): string {
+  if (tls.kind === 'refused') return `${at}.${tls.problem}`;
   if (policy['proxyProtocol'] !== undefined) return `${at}.proxyProtocol: this waypoint writes no PROXY header`;
   return '';
 }

@@ -133,13 +133,6 @@ test('settings of a port stand alone', () => {
   );
 });
 
-test('TLS that we do not originate is refused, not left out: nothing goes in the clear that was to be protected', () => {
-  const tls = rule('shop/a', { host: 'cart', trafficPolicy: { tls: { mode: 'SIMPLE' } } });
-  assert.match(told(tls)[0]?.refusal ?? '', /does not originate TLS/);
-  const said = conditionIn(deriverOf(MESH).apply(tls), 'ambit.io/Accepted');
-  assert.match(said ?? '', /^False Unsupported: nothing is sent to this host/);
-});
-
 test('what has no effect here is said on the rule', () => {
   const hashed = rule('shop/a', {
     host: 'cart',

@@ -1,12 +1,17 @@
 /** Which DestinationRule counts for a service, as a waypoint sees it (waypoint.md section 3.2). */
 import { Collection } from '../derive/collection.ts';
 import type { Condition, ConditionTarget } from '../derive/outputs.ts';
+import { getOrAdd } from '../derive/selector.ts';
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import { type DestinationRuleFacts, type PolicyFacts, readDestinationRule } from './destination-rule.ts';
-import type { BackendPolicy } from './model.ts';
+import type { BackendPolicy, BackendTls } from './model.ts';
+import type { MaterialRef } from './tls-material.ts';
+import { type MaterialLookup, materialsOf, type TlsWish, tlsOf } from './tls-wish.ts';
 
 export type DestinationRulesParts = {
   readonly config: () => MeshConfig;
+  /** Keys and authorities, as far as they are known. */
+  readonly material: MaterialLookup;
   /** Says on the object what became of it. */
   readonly say: (target: ConditionTarget, condition: Condition | undefined) => void;
 };
@@ -16,6 +21,8 @@ export class DestinationRules {
   readonly #rules = new Collection<DestinationRuleFacts>();
   readonly #byHost = this.#rules.index((rule) => [this.#fullHost(rule)]);
   readonly #followers: (() => void)[] = [];
+  /** What can not be had for a rule now, by its key, then by the namespace of the waypoint that follows it. */
+  readonly #missing = new Map<string, Map<string, string>>();
 
   constructor(parts: DestinationRulesParts) {
     this.#parts = parts;
@@ -28,10 +35,18 @@ export class DestinationRules {
   note(key: string, object: KubeObject | undefined): void {
     const reading = object && readDestinationRule(object);
     const facts = reading?.kind === 'facts' ? reading.facts : undefined;
+    this.#missing.delete(key);
     this.#rules.set(key, facts);
     if (object === undefined) return;
     if (reading?.kind === 'invalid') this.#parts.say(object, refused(reading.problem));
-    else if (facts !== undefined) this.#parts.say(facts.target, conditionOf(facts));
+    else if (facts !== undefined) this.#parts.say(facts.target, this.#conditionOf(facts));
+  }
+
+  /** Objects that hold what rules need. */
+  *materials(): Generator<MaterialRef> {
+    for (const { policy, byPort } of this.#rules.values()) {
+      for (const one of [policy, ...byPort.values()]) if (one?.tls !== undefined) yield* materialsOf(one.tls);
+    }
   }
 
   /** Told whenever any rule is another than before. */
@@ -51,10 +66,62 @@ export class DestinationRules {
     for (const namespace of new Set([gatewayNamespace, service.namespace, rootNamespace])) {
       for (const host of spellings(service.hostname)) {
         const rule = this.#oldest(host, namespace, gatewayNamespace);
-        if (rule !== undefined) return policiesOf(rule, `${service.namespace}/${service.hostname}`);
+        if (rule !== undefined) return this.#policiesOf(rule, gatewayNamespace, service);
       }
     }
     return [];
+  }
+
+  #policiesOf(
+    rule: DestinationRuleFacts,
+    gatewayNamespace: string,
+    { namespace, hostname }: { readonly namespace: string; readonly hostname: string },
+  ): readonly BackendPolicy[] {
+    const missing = new Set<string>();
+    const of = (port: number, { tls: wish, ...facts }: PolicyFacts): BackendPolicy => {
+      const policy = { service: `${namespace}/${hostname}`, port, ...facts };
+      if (wish === undefined || policy.refusal !== '') return policy;
+      const tls = this.#tlsOf(wish, rule, gatewayNamespace, hostname);
+      if (typeof tls !== 'string') return { ...policy, tls };
+      missing.add(tls);
+      return { ...policy, refusal: `DestinationRule ${rule.key}: ${tls}` };
+    };
+    const { policy, byPort } = rule;
+    const policies = [
+      ...(policy === undefined ? [] : [of(0, policy)]),
+      ...[...byPort].map(([port, facts]) => of(port, facts)),
+    ];
+    this.#note(rule, gatewayNamespace, [...missing].join('; '));
+    return policies;
+  }
+
+  /** Who may write rules in a namespace may have its waypoints use its Secrets, and nobody else's. */
+  #tlsOf(wish: TlsWish, rule: DestinationRuleFacts, gatewayNamespace: string, hostname: string): BackendTls | string {
+    if (rule.namespace !== gatewayNamespace && materialsOf(wish).some(({ kind }) => kind === 'Secret')) {
+      return `a waypoint of namespace ${gatewayNamespace} uses Secrets for rules of its own namespace only, and this rule is of ${rule.namespace}`;
+    }
+    return tlsOf(wish, hostname, this.#parts.material);
+  }
+
+  #note(rule: DestinationRuleFacts, gatewayNamespace: string, problem: string): void {
+    const held = this.#missing.get(rule.key)?.get(gatewayNamespace) ?? '';
+    if (held === problem) return;
+    const missing = getOrAdd(this.#missing, rule.key, () => new Map<string, string>());
+    if (problem === '') missing.delete(gatewayNamespace);
+    else missing.set(gatewayNamespace, problem);
+    this.#parts.say(rule.target, this.#conditionOf(rule));
+  }
+
+  /** Undefined where everything is done as written. */
+  #conditionOf({ key, policy, byPort, ignored }: DestinationRuleFacts): Condition | undefined {
+    const refusals = [policy, ...byPort.values()].flatMap((one) => (one?.refusal ? [one.refusal] : []));
+    const missing = [...new Set(this.#missing.get(key)?.values())];
+    if (refusals.length + missing.length > 0) {
+      const message = `nothing is sent to this host: ${[...refusals, ...missing].join('; ')}`;
+      return { status: 'False', reason: refusals.length > 0 ? 'Unsupported' : 'InvalidReference', message };
+    }
+    if (ignored.length === 0) return undefined;
+    return { status: 'True', reason: 'PartiallyUnsupported', message: `without effect: ${ignored.join('; ')}` };
   }
 
   #oldest(host: string, namespace: string, gatewayNamespace: string): DestinationRuleFacts | undefined {
@@ -90,21 +157,6 @@ function isOlder(a: DestinationRuleFacts, b: DestinationRuleFacts): boolean {
   return a.created === b.created ? a.key < b.key : a.created < b.created;
 }
 
-function policiesOf({ policy, byPort }: DestinationRuleFacts, service: string): readonly BackendPolicy[] {
-  const of = (port: number, facts: PolicyFacts): BackendPolicy => ({ service, port, ...facts });
-  return [...(policy === undefined ? [] : [of(0, policy)]), ...[...byPort].map(([port, facts]) => of(port, facts))];
-}
-
 function refused(problem: string): Condition {
   return { status: 'False', reason: 'Invalid', message: problem };
-}
-
-/** Undefined where everything is done as written. */
-function conditionOf({ policy, byPort, ignored }: DestinationRuleFacts): Condition | undefined {
-  const refusals = [policy, ...byPort.values()].flatMap((one) => (one?.refusal ? [one.refusal] : []));
-  if (refusals.length > 0) {
-    return { status: 'False', reason: 'Unsupported', message: `nothing is sent to this host: ${refusals.join('; ')}` };
-  }
-  if (ignored.length === 0) return undefined;
-  return { status: 'True', reason: 'PartiallyUnsupported', message: `without effect: ${ignored.join('; ')}` };
 }

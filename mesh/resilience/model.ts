@@ -11,6 +11,7 @@ export type BackendPolicy = {
   readonly outliers?: OutlierPolicy;
   readonly slowStart?: SlowStart;
   readonly hash?: HashPolicy;
+  readonly tls?: BackendTls;
 };
 
 /** Requests with the same key go to the same endpoint while it is there. */
@@ -22,6 +23,16 @@ export type HashPolicy = {
   readonly cookieAttributes?: string;
   readonly table: 'RING' | 'MAGLEV';
   readonly size: number;
+};
+
+/** Holds a private key: nobody but the waypoint may see it. */
+export type BackendTls = {
+  readonly sni: string;
+  readonly names: readonly string[];
+  readonly unverified: boolean;
+  readonly roots: string;
+  readonly chain: string;
+  readonly key: string;
 };
 
 export type BackendLimits = {

@@ -5,7 +5,7 @@
 
 import { createServer, type Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
-import { createServer as createNetServer, type Socket } from 'node:net';
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import {
@@ -157,12 +157,16 @@ export class WaypointWorld implements AsyncDisposable {
 
   /** Whatever speaks TCP. */
   async tcp(n: number, port: number, handler: (socket: Socket) => void): Promise<void> {
+    await this.serve(n, port, createNetServer({ allowHalfOpen: true }, handler));
+  }
+
+  /** Any server of connections, which are cut at the end. */
+  async serve(n: number, port: number, server: NetServer): Promise<void> {
     const sockets = new Set<Socket>();
-    const server = createNetServer({ allowHalfOpen: true }, (socket) => {
+    server.on('connection', (socket) => {
       sockets.add(socket);
       socket.on('error', () => {});
       socket.on('close', () => sockets.delete(socket));
-      handler(socket);
     });
     await this.#listen(server, n, port);
     this.#resources.defer(() => {
@@ -304,7 +308,7 @@ export class WaypointWorld implements AsyncDisposable {
     }
   }
 
-  async #listen(server: Server | Http2Server | ReturnType<typeof createNetServer>, n: number, port: number) {
+  async #listen(server: Server | Http2Server | NetServer, n: number, port: number) {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, this.ip(n), resolve);

@@ -18,7 +18,10 @@ export function answerErrors(parts: AnswerParts): Layer {
       return deny(parts, x, x.denial);
     } catch (error) {
       if (x.denial !== undefined) return deny(parts, x, x.denial);
-      if (error instanceof HttpError) return reply(x, replyOfError(error));
+      if (error instanceof HttpError) {
+        if (error.kind === 'connect-failed') x.failure = error.message;
+        return reply(x, replyOfError(error));
+      }
       parts.onBug(error);
       return reply(x, { status: 500, details: 'internal_error' });
     }

@@ -21,6 +21,8 @@ export type Entry = {
   readonly status: number;
   readonly flags: string;
   readonly details: string;
+  /** Why no endpoint could be connected to. */
+  readonly unreached?: string | undefined;
   /** Why the connection was cut, or what broke it. */
   readonly terminated?: string | undefined;
   readonly bytesReceived: number;
@@ -79,6 +81,7 @@ export function entryOfRequest(x: Exchange, o: Outcome, at: number): Entry {
     status: statusOf(x, o),
     flags: x.flags,
     details: x.details,
+    unreached: x.failure || undefined,
     bytesReceived: o.bytesReceived,
     bytesSent: o.bytesSent,
     durationMs: o.durationMs,
@@ -108,6 +111,7 @@ export function entryOfConnection(source: Source, served: Served, o: TcpOutcome,
     flags: o.flags,
     details: '',
     terminated: o.details || undefined,
+    unreached: o.flags === 'UF' ? o.details : undefined,
     bytesReceived: o.bytesReceived,
     bytesSent: o.bytesSent,
     durationMs: o.durationMs,

@@ -110,6 +110,7 @@ test('a connection has no method, and says how it ended', () => {
     flags: 'UF',
     details: '',
     terminated: 'nobody there',
+    unreached: 'nobody there',
     header: () => undefined,
   });
   assert.match(line, /^\[.*\] "- - -" 0 UF - nobody there "nobody there" 3 1024/);

@@ -21,7 +21,7 @@ const PLAIN: Readonly<Record<string, Operator>> = {
   RESPONSE_FLAGS: fromText(({ flags }) => flags),
   RESPONSE_CODE_DETAILS: fromText(({ details }) => details),
   CONNECTION_TERMINATION_DETAILS: fromText(({ terminated }) => terminated),
-  UPSTREAM_TRANSPORT_FAILURE_REASON: ({ flags, terminated }) => (flags === 'UF' ? terminated : undefined),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: ({ unreached }) => unreached,
   BYTES_RECEIVED: ({ bytesReceived }) => bytesReceived,
   BYTES_SENT: ({ bytesSent }) => bytesSent,
   DURATION: ({ durationMs }) => Math.round(durationMs),

@@ -1,4 +1,4 @@
-/** Byte pipes to endpoints: a stream of a tunnel to what is in the mesh, plain TCP to what is not. */
+/** Byte pipes to endpoints: a stream of a tunnel to what is in the mesh, TCP to what is not, and inside of either TLS where it is asked for. */
 import {
   formatForwarded,
   formatTraceparent,
@@ -8,7 +8,7 @@ import {
   type TlsMaterial,
   tcpLeg,
 } from '../../core/hbone/index.ts';
-import { HttpError } from '../../core/http/index.ts';
+import { HttpError, type HttpVersion } from '../../core/http/index.ts';
 import { connectTcp } from '../../core/net/index.ts';
 import {
   formatReason,
@@ -22,6 +22,7 @@ import {
 } from '../../mesh/index.ts';
 import type { Source } from '../source.ts';
 import type { Chosen } from './endpoints.ts';
+import { originate } from './origination.ts';
 
 export type DialParts = {
   readonly client: HboneClient;
@@ -37,32 +38,54 @@ export type DialParts = {
   readonly gone: AbortSignal;
 };
 
+export type Wish = {
+  /** An address whose family is preferred. */
+  readonly near: IpAddress;
+  /** What will be spoken; undefined: whatever the caller speaks. */
+  readonly version: HttpVersion | undefined;
+};
+
 /**
- * Opens a pipe to an endpoint in the name of a caller. `wish`: an address whose family is preferred.
+ * Opens a pipe to an endpoint in the name of a caller.
  * @throws HttpError `connect-failed`.
  */
 export async function dialEndpoint(
   parts: DialParts,
-  { candidate, service, policy }: Chosen,
+  chosen: Chosen,
   source: Source,
-  wish: IpAddress,
+  { near, version }: Wish,
   signal: AbortSignal = parts.gone,
 ): Promise<Leg> {
+  const { policy, service } = chosen;
+  const timeoutMs = policy?.limits.connectTimeoutMs || parts.connectTimeoutMs;
   try {
-    const timeoutMs = policy?.limits.connectTimeoutMs || parts.connectTimeoutMs;
-    let way: OutboundDecision = reachEndpoint(candidate, service, wish);
-    if (way.kind === 'resolve') way = resolved(way, await parts.resolve(way.hostname, signal), parts.random);
-    switch (way.kind) {
-      case 'hbone':
-        return await openTunnel(parts, way, source, { signal, timeoutMs });
-      case 'tcp':
-      case 'passthrough':
-        return tcpLeg(await connect(way.dial, signal, timeoutMs));
-      default:
-        throw new Error(formatReason(way.because));
-    }
+    const leg = await reachLeg(parts, chosen, source, near, { signal, timeoutMs });
+    if (policy?.tls === undefined) return leg;
+    return await originate(leg, { tls: policy.tls, service, version, timeoutMs, signal });
   } catch (error) {
     throw new HttpError('connect-failed', messageOf(error), { cause: error, isProcessed: false });
+  }
+}
+
+type Until = { readonly signal: AbortSignal; readonly timeoutMs: number };
+
+async function reachLeg(
+  parts: DialParts,
+  { candidate, service }: Chosen,
+  source: Source,
+  near: IpAddress,
+  until: Until,
+): Promise<Leg> {
+  let way: OutboundDecision = reachEndpoint(candidate, service, near);
+  if (way.kind === 'resolve') way = resolved(way, await parts.resolve(way.hostname, until.signal), parts.random);
+  switch (way.kind) {
+    case 'hbone':
+      return openTunnel(parts, way, source, until);
+    case 'tcp':
+    case 'passthrough':
+      return tcpLeg(await connect(way.dial, until.signal, until.timeoutMs));
+    default:
+      throw new Error(formatReason(way.because));
   }
 }
 
@@ -72,7 +95,7 @@ async function openTunnel(
   parts: DialParts,
   way: Tunnelled,
   source: Source,
-  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  { signal, timeoutMs }: Until,
 ): Promise<Leg> {
   const material = await parts.material(signal);
   const { leg } = await parts.client.open({

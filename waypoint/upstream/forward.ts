@@ -37,7 +37,7 @@ async function attempt({ endpoints, pool, now }: ForwardParts, x: Exchange): Pro
     if (x.aborted !== undefined) throw new HttpError('cancelled', 'the caller has gone', { cause: x.aborted });
     if (!x.isCurrent(mine)) throw new HttpError('cancelled', 'the attempt was withdrawn', { isProcessed: false });
     x.sentAt = now();
-    const call = connection.send(requestOf(x), (status, headers) => x.request.inform(status, headers));
+    const call = connection.send(requestOf(x, chosen), (status, headers) => x.request.inform(status, headers));
     pool.used(connection, chosen);
     x.onAbort((error) => call.cancel(error));
     const response = await call.response;
@@ -69,8 +69,9 @@ function outcomeOf(error: unknown): TryOutcome | undefined {
   }
 }
 
-function requestOf({ request, body }: Exchange): ClientRequest {
-  const { method, target, authority, scheme, headers, upgrade } = request;
+function requestOf({ request, body }: Exchange, { policy }: Chosen): ClientRequest {
+  const { method, target, authority, headers, upgrade } = request;
+  const scheme = policy?.tls === undefined ? request.scheme : 'https';
   return { method, target, authority, scheme, headers, body, upgrade };
 }
 

@@ -13,9 +13,10 @@ import {
 } from '../../core/http/index.ts';
 import type { Source } from '../source.ts';
 import type { Chosen, PortState } from './endpoints.ts';
+import { tlsId } from './origination.ts';
 
 export type PoolOptions = {
-  readonly dial: (chosen: Chosen, source: Source) => Promise<Leg>;
+  readonly dial: (chosen: Chosen, source: Source, version: HttpVersion) => Promise<Leg>;
   readonly limits: HttpLimits;
 };
 
@@ -58,7 +59,7 @@ export class Pool {
   /** A connection that takes a request now. Rejects with HttpError `connect-failed`. */
   take(chosen: Chosen, source: Source, version: HttpVersion): ClientConnection | Promise<ClientConnection> {
     const { workload, targetPort } = chosen.candidate;
-    const key = `${workload.uid}|${targetPort}|${version}|${source.header}`;
+    const key = `${workload.uid}|${targetPort}|${version}|${source.header}|${tlsId(chosen.policy?.tls)}`;
     const shelf = this.#shelves.get(key);
     if (shelf !== undefined) {
       for (const connection of shelf.connections) if (connection.capacity > 0) return connection;
@@ -121,7 +122,7 @@ export class Pool {
     await this.#takeSlot(chosen);
     let leg: Leg;
     try {
-      leg = await this.#options.dial(chosen, source);
+      leg = await this.#options.dial(chosen, source, version);
     } catch (error) {
       chosen.port.connections.release();
       throw error;

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ambit/waypoint/v1/resilience.proto.
  */
 export const file_ambit_waypoint_v1_resilience: GenFile = /*@__PURE__*/
-  fileDesc("CiJhbWJpdC93YXlwb2ludC92MS9yZXNpbGllbmNlLnByb3RvEhFhbWJpdC53YXlwb2ludC52MSK0AwoNQmFja2VuZFBvbGljeRIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SPQoJYmFsYW5jaW5nGAMgASgOMiouYW1iaXQud2F5cG9pbnQudjEuQmFja2VuZFBvbGljeS5CYWxhbmNpbmcSDwoHcmVmdXNhbBgEIAEoCRIwCgZsaW1pdHMYBSABKAsyIC5hbWJpdC53YXlwb2ludC52MS5CYWNrZW5kTGltaXRzEjcKCG91dGxpZXJzGAYgASgLMiAuYW1iaXQud2F5cG9pbnQudjEuT3V0bGllclBvbGljeUgAiAEBEjUKCnNsb3dfc3RhcnQYByABKAsyHC5hbWJpdC53YXlwb2ludC52MS5TbG93U3RhcnRIAYgBARIwCgRoYXNoGAggASgLMh0uYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeUgCiAEBIjsKCUJhbGFuY2luZxIRCg1MRUFTVF9SRVFVRVNUEAASDwoLUk9VTkRfUk9CSU4QARIKCgZSQU5ET00QAkILCglfb3V0bGllcnNCDQoLX3Nsb3dfc3RhcnRCBwoFX2hhc2gipAIKCkhhc2hQb2xpY3kSLgoDa2V5GAEgASgOMiEuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5LZXkSDAoEbmFtZRgCIAEoCRIeChFjb29raWVfYXR0cmlidXRlcxgDIAEoCUgAiAEBEjIKBXRhYmxlGAQgASgOMiMuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5UYWJsZRIMCgRzaXplGAUgASgNIkEKA0tleRIKCgZIRUFERVIQABIKCgZDT09LSUUQARINCglTT1VSQ0VfSVAQAhITCg9RVUVSWV9QQVJBTUVURVIQAyIdCgVUYWJsZRIICgRSSU5HEAASCgoGTUFHTEVWEAFCFAoSX2Nvb2tpZV9hdHRyaWJ1dGVzIq0BCg1CYWNrZW5kTGltaXRzEhcKD21heF9jb25uZWN0aW9ucxgBIAEoDRITCgttYXhfcGVuZGluZxgCIAEoDRIUCgxtYXhfcmVxdWVzdHMYAyABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAQgASgNEhoKEmNvbm5lY3RfdGltZW91dF9tcxgFIAEoDRIXCg9pZGxlX3RpbWVvdXRfbXMYBiABKA0iswEKDU91dGxpZXJQb2xpY3kSFgoOY29uc2VjdXRpdmU1eHgYASABKA0SGwoTY29uc2VjdXRpdmVfZ2F0ZXdheRgCIAEoDRIZChFjb25zZWN1dGl2ZV9sb2NhbBgDIAEoDRIYChBiYXNlX2VqZWN0aW9uX21zGAQgASgNEhwKFG1heF9lamVjdGlvbl9wZXJjZW50GAUgASgNEhoKEm1pbl9oZWFsdGhfcGVyY2VudBgGIAEoDSJHCglTbG93U3RhcnQSEQoJd2luZG93X21zGAEgASgNEhMKC21pbl9wZXJjZW50GAIgASgNEhIKCmFnZ3Jlc3Npb24YAyABKAJiBnByb3RvMw");
+  fileDesc("CiJhbWJpdC93YXlwb2ludC92MS9yZXNpbGllbmNlLnByb3RvEhFhbWJpdC53YXlwb2ludC52MSLtAwoNQmFja2VuZFBvbGljeRIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SPQoJYmFsYW5jaW5nGAMgASgOMiouYW1iaXQud2F5cG9pbnQudjEuQmFja2VuZFBvbGljeS5CYWxhbmNpbmcSDwoHcmVmdXNhbBgEIAEoCRIwCgZsaW1pdHMYBSABKAsyIC5hbWJpdC53YXlwb2ludC52MS5CYWNrZW5kTGltaXRzEjcKCG91dGxpZXJzGAYgASgLMiAuYW1iaXQud2F5cG9pbnQudjEuT3V0bGllclBvbGljeUgAiAEBEjUKCnNsb3dfc3RhcnQYByABKAsyHC5hbWJpdC53YXlwb2ludC52MS5TbG93U3RhcnRIAYgBARIwCgRoYXNoGAggASgLMh0uYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeUgCiAEBEi8KA3RscxgJIAEoCzIdLmFtYml0LndheXBvaW50LnYxLkJhY2tlbmRUbHNIA4gBASI7CglCYWxhbmNpbmcSEQoNTEVBU1RfUkVRVUVTVBAAEg8KC1JPVU5EX1JPQklOEAESCgoGUkFORE9NEAJCCwoJX291dGxpZXJzQg0KC19zbG93X3N0YXJ0QgcKBV9oYXNoQgYKBF90bHMipAIKCkhhc2hQb2xpY3kSLgoDa2V5GAEgASgOMiEuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5LZXkSDAoEbmFtZRgCIAEoCRIeChFjb29raWVfYXR0cmlidXRlcxgDIAEoCUgAiAEBEjIKBXRhYmxlGAQgASgOMiMuYW1iaXQud2F5cG9pbnQudjEuSGFzaFBvbGljeS5UYWJsZRIMCgRzaXplGAUgASgNIkEKA0tleRIKCgZIRUFERVIQABIKCgZDT09LSUUQARINCglTT1VSQ0VfSVAQAhITCg9RVUVSWV9QQVJBTUVURVIQAyIdCgVUYWJsZRIICgRSSU5HEAASCgoGTUFHTEVWEAFCFAoSX2Nvb2tpZV9hdHRyaWJ1dGVzImcKCkJhY2tlbmRUbHMSCwoDc25pGAEgASgJEg0KBW5hbWVzGAIgAygJEhIKCnVudmVyaWZpZWQYAyABKAgSDQoFcm9vdHMYBCABKAkSDQoFY2hhaW4YBSABKAkSCwoDa2V5GAYgASgJIq0BCg1CYWNrZW5kTGltaXRzEhcKD21heF9jb25uZWN0aW9ucxgBIAEoDRITCgttYXhfcGVuZGluZxgCIAEoDRIUCgxtYXhfcmVxdWVzdHMYAyABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAQgASgNEhoKEmNvbm5lY3RfdGltZW91dF9tcxgFIAEoDRIXCg9pZGxlX3RpbWVvdXRfbXMYBiABKA0iswEKDU91dGxpZXJQb2xpY3kSFgoOY29uc2VjdXRpdmU1eHgYASABKA0SGwoTY29uc2VjdXRpdmVfZ2F0ZXdheRgCIAEoDRIZChFjb25zZWN1dGl2ZV9sb2NhbBgDIAEoDRIYChBiYXNlX2VqZWN0aW9uX21zGAQgASgNEhwKFG1heF9lamVjdGlvbl9wZXJjZW50GAUgASgNEhoKEm1pbl9oZWFsdGhfcGVyY2VudBgGIAEoDSJHCglTbG93U3RhcnQSEQoJd2luZG93X21zGAEgASgNEhMKC21pbl9wZXJjZW50GAIgASgNEhIKCmFnZ3Jlc3Npb24YAyABKAJiBnByb3RvMw");
 
 /**
  * @generated from message ambit.waypoint.v1.BackendPolicy
@@ -68,6 +68,13 @@ export type BackendPolicy = Message<"ambit.waypoint.v1.BackendPolicy"> & {
    * @generated from field: optional ambit.waypoint.v1.HashPolicy hash = 8;
    */
   hash?: HashPolicy | undefined;
+
+  /**
+   * TLS that is spoken with the endpoint, inside of the tunnel where there is one. Comes with revision 2.
+   *
+   * @generated from field: optional ambit.waypoint.v1.BackendTls tls = 9;
+   */
+  tls?: BackendTls | undefined;
 };
 
 /**
@@ -222,6 +229,58 @@ export const HashPolicy_TableSchema: GenEnum<HashPolicy_Table> = /*@__PURE__*/
   enumDesc(file_ambit_waypoint_v1_resilience, 1, 1);
 
 /**
+ * @generated from message ambit.waypoint.v1.BackendTls
+ */
+export type BackendTls = Message<"ambit.waypoint.v1.BackendTls"> & {
+  /**
+   * The name that is asked for. Empty: the one that the request is for.
+   *
+   * @generated from field: string sni = 1;
+   */
+  sni: string;
+
+  /**
+   * The certificate must have one of them: DNS names, also with `*.`, or URIs. Empty: the name that is asked for.
+   *
+   * @generated from field: repeated string names = 2;
+   */
+  names: string[];
+
+  /**
+   * Anybody may answer.
+   *
+   * @generated from field: bool unverified = 3;
+   */
+  unverified: boolean;
+
+  /**
+   * PEM. Empty: whoever the web trusts.
+   *
+   * @generated from field: string roots = 4;
+   */
+  roots: string;
+
+  /**
+   * PEM; empty where we show no certificate.
+   *
+   * @generated from field: string chain = 5;
+   */
+  chain: string;
+
+  /**
+   * @generated from field: string key = 6;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message ambit.waypoint.v1.BackendTls.
+ * Use `create(BackendTlsSchema)` to create a new message.
+ */
+export const BackendTlsSchema: GenMessage<BackendTls> = /*@__PURE__*/
+  messageDesc(file_ambit_waypoint_v1_resilience, 2);
+
+/**
  * 0: no limit.
  *
  * @generated from message ambit.waypoint.v1.BackendLimits
@@ -271,7 +330,7 @@ export type BackendLimits = Message<"ambit.waypoint.v1.BackendLimits"> & {
  * Use `create(BackendLimitsSchema)` to create a new message.
  */
 export const BackendLimitsSchema: GenMessage<BackendLimits> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 2);
+  messageDesc(file_ambit_waypoint_v1_resilience, 3);
 
 /**
  * @generated from message ambit.waypoint.v1.OutlierPolicy
@@ -321,7 +380,7 @@ export type OutlierPolicy = Message<"ambit.waypoint.v1.OutlierPolicy"> & {
  * Use `create(OutlierPolicySchema)` to create a new message.
  */
 export const OutlierPolicySchema: GenMessage<OutlierPolicy> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 3);
+  messageDesc(file_ambit_waypoint_v1_resilience, 4);
 
 /**
  * A new endpoint gets its share little by little.
@@ -352,5 +411,5 @@ export type SlowStart = Message<"ambit.waypoint.v1.SlowStart"> & {
  * Use `create(SlowStartSchema)` to create a new message.
  */
 export const SlowStartSchema: GenMessage<SlowStart> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_resilience, 4);
+  messageDesc(file_ambit_waypoint_v1_resilience, 5);
 
