@@ -1,5 +1,6 @@
 /** All that is open, so that it can be judged again, drained and cut. */
 import type { ServerConnection } from '../core/http/index.ts';
+import type { SpiffeId } from '../mesh/index.ts';
 
 /** A connection that is carried as it is. */
 export type LiveTcp = {
@@ -9,7 +10,8 @@ export type LiveTcp = {
 };
 
 export class LiveStreams {
-  readonly #http = new Set<ServerConnection>();
+  /** And who calls. */
+  readonly #http = new Map<ServerConnection, SpiffeId>();
   readonly #tcp = new Set<LiveTcp>();
   #isDraining = false;
   #emptied: (() => void) | undefined;
@@ -22,8 +24,8 @@ export class LiveStreams {
     return this.#http.size + this.#tcp.size;
   }
 
-  add(connection: ServerConnection): void {
-    this.#http.add(connection);
+  add(connection: ServerConnection, caller: SpiffeId): void {
+    this.#http.set(connection, caller);
     if (this.#isDraining) connection.drain();
     void connection.closed.then(() => {
       this.#http.delete(connection);
@@ -42,22 +44,23 @@ export class LiveStreams {
     };
   }
 
-  /** Policies have changed. (Requests under way are in another list.) */
-  reevaluate(): void {
+  /** Policies have changed, or the trust domains that callers may be of. (Requests under way are in another list.) */
+  reevaluate(isTrusted: (caller: SpiffeId) => boolean): void {
+    for (const [connection, caller] of [...this.#http]) if (!isTrusted(caller)) connection.cut();
     for (const live of [...this.#tcp]) if (!live.isAllowed()) live.cut('policy_changed');
   }
 
   /** Nothing new; what is under way has until the deadline, and is cut then. */
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
-    for (const connection of [...this.#http]) connection.drain();
+    for (const connection of [...this.#http.keys()]) connection.drain();
     if (this.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#emptied = resolve;
     const timer = setTimeout(resolve, deadlineMs);
     await promise;
     clearTimeout(timer);
-    for (const connection of [...this.#http]) connection.cut();
+    for (const connection of [...this.#http.keys()]) connection.cut();
     for (const live of [...this.#tcp]) live.cut('drained');
   }
 

@@ -98,7 +98,7 @@ export function startPlane(o: PlaneOptions): Plane {
     release: o.release,
     onChange: (change) => {
       chains.changed(change);
-      live.reevaluate();
+      live.reevaluate((caller) => told.gateway === undefined || told.isTrusted(caller));
       requests.reevaluate(
         (x) => concerns(change, x),
         (x) => chains.standing(x),
@@ -119,6 +119,7 @@ export function startPlane(o: PlaneOptions): Plane {
   const dialParts: DialParts = {
     client,
     material: o.material,
+    alternatives: (identity) => told.alternatives(identity),
     resolve: (hostname, signal) => hostnames.resolve(hostname, signal),
     random: Math.random,
     connectTimeoutMs: config.connectTimeoutMs,
@@ -200,6 +201,7 @@ export function startPlane(o: PlaneOptions): Plane {
     ...(revocations && { revocations }),
     settings: { maxConcurrentStreams: config.limits.streams },
     material: () => o.material(),
+    trustDomains: () => told.gateway?.trustDomains ?? [config.trustDomain],
     onConnect: (request) => serveStream(parts, request),
     onHandshakeError: (error, from) => {
       if (error.code !== 'NOTHING_SAID')

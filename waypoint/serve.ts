@@ -102,7 +102,7 @@ function serveHttp(parts: ServeParts, source: Source, served: Served, { leg, spo
   };
   const connection: ServerConnection =
     spoken === 'HTTP/2' ? serveHttp2(leg, options, first) : serveHttp1(leg, options, first);
-  live.add(connection);
+  live.add(connection, source.identity);
 }
 
 type Opening =
@@ -111,7 +111,7 @@ type Opening =
   | { readonly kind: 'answered'; readonly detected: Detected };
 
 async function serveTcp(parts: ServeParts, source: Source, served: Served, first: Opening): Promise<void> {
-  const { chains, endpoints, observer, now, dial, live } = parts;
+  const { told, chains, endpoints, observer, now, dial, live } = parts;
   let opening = first;
   const startedAt = now();
   const counters = { sent: 0, received: 0 };
@@ -148,6 +148,7 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
   const isAllowed = () => {
     const { rules } = chain;
+    if (!told.isTrusted(source.identity)) return false;
     if (rules.judgesServerName && !looks) return false; // nobody knows any more what it asked for
     if (rules.admit(source, served, serverName).kind === 'deny') return false;
     return rules.admitsTo(target, source, looks ? { serverName } : 'unseen');

@@ -19,6 +19,8 @@ import {
   type ServiceConfig,
   type SpiffeId,
   serviceKey,
+  spiffeId,
+  spiffeParts,
   View,
   type ViewOptions,
   type WaypointResource,
@@ -200,6 +202,14 @@ export class Told implements DeltaHandlers {
   /** Whether a peer is of our trust domain, or of one of its aliases; nobody is while we do not know them. */
   isTrusted(peer: SpiffeId): boolean {
     return this.#gateway?.trustDomains.some((domain) => peer.startsWith(`spiffe://${domain}/`)) ?? false;
+  }
+
+  /** What certificates may call that identity while a trust domain is being renamed: the same account under each of its names. */
+  alternatives(identity: SpiffeId): readonly SpiffeId[] {
+    const domains = this.#gateway?.trustDomains ?? [];
+    if (domains.length < 2 || !this.isTrusted(identity)) return [identity];
+    const { namespace, serviceAccount } = spiffeParts(identity);
+    return domains.map((domain) => spiffeId(domain, namespace, serviceAccount));
   }
 }
 

@@ -30,6 +30,7 @@ export type Implementation = {
 /** An authority that signs what it is told to, good or bad (test/support/certificates.ts has one). */
 export type ContractCa = {
   readonly authority: { readonly rootPem: string };
+  readonly trustDomain: string;
   id(namespace: string, serviceAccount: string): SpiffeId;
   material(
     identity: SpiffeId,
@@ -53,6 +54,7 @@ export type StandOptions = {
   readonly client?: ClientOptions;
   readonly onConnect?: (request: ConnectRequest) => void | Promise<void>;
   readonly material?: () => Promise<TlsMaterial>;
+  readonly trustDomains?: () => readonly string[];
   /** What the server knows of clients. */
   readonly revocations?: Revocations;
 };
@@ -80,6 +82,7 @@ export class Stand implements AsyncDisposable {
         this.requests.push(request);
         return (o.onConnect ?? echo)(request);
       },
+      ...(o.trustDomains ? { trustDomains: o.trustDomains } : {}),
       ...(o.revocations ? { revocations: o.revocations } : {}),
       ...(o.serverSettings ? { settings: o.serverSettings } : {}),
     });

@@ -204,6 +204,20 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       ['for servers only', 'WRONG_USAGE', () => ca.odd(web, { only: 'server' })],
       ['of an authority', 'WRONG_USAGE', () => ca.odd(web, { isCa: true })],
     ];
+    it('a client of another trust domain gets in from when the server knows that domain until it does no more', async () => {
+      let domains: readonly string[] = [ca.trustDomain];
+      await using stand = await Stand.create(ca, impl, { trustDomains: () => domains });
+      const source = await ca.material(other.id('shop', 'web'));
+      await rejection(stand.open({ source, poolKey: 'before' }));
+      domains = [ca.trustDomain, other.trustDomain];
+      await stand.talk({ source, poolKey: 'now' });
+      assert.equal(stand.requests.at(-1)?.peer, other.id('shop', 'web'));
+      domains = [ca.trustDomain];
+      await rejection(stand.open({ source, poolKey: 'after' }));
+      await eventually('the server says why', () => stand.refused.length === 2);
+      for (const { code } of stand.refused) assert.equal(code, 'WRONG_TRUST_DOMAIN');
+    });
+
     for (const [what, code, material] of refusals) {
       it(`a client with a certificate ${what} is refused (${code})`, async () => {
         await using stand = await Stand.create(ca, impl);

@@ -7,7 +7,7 @@ import {
   type ServerStreamResponseOptions,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
+import type { SpiffeId } from '../../mesh/index.ts';
 import type { TcpConnection } from '../net/index.ts';
 import { HboneError } from './errors.ts';
 import { type Ends, Handshake } from './handshake.ts';
@@ -25,7 +25,7 @@ import {
   type HboneSettings,
   type TlsMaterial,
 } from './types.ts';
-import { chainOf, verifyPeer } from './verify-peer.ts';
+import { acceptedBy, chainOf, verifyPeer } from './verify-peer.ts';
 
 export function createHttp2Server(options: HboneServerOptions): HboneServer {
   return new Http2HboneServer(options);
@@ -125,7 +125,7 @@ class Http2HboneServer implements HboneServer {
     let peer: SpiffeId;
     let standing: Standing;
     try {
-      peer = verifyPeer(tls, { kind: 'trust-domain', trustDomain: spiffeParts(material.identity).trustDomain });
+      peer = verifyPeer(tls, acceptedBy(material.identity, this.#options.trustDomains));
       standing = this.#gate.admit(() => chainOf(tls, material.roots));
     } catch (error) {
       handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));

@@ -91,6 +91,8 @@ export type HboneServerOptions = {
   readonly implementation: HboneImplementation;
   /** Asked once per handshake, so that a renewed certificate needs no restart. */
   readonly material: () => Promise<TlsMaterial>;
+  /** Of clients; asked once per handshake. Default: that of our own certificate. */
+  readonly trustDomains?: () => readonly string[];
   readonly onConnect: (request: ConnectRequest) => void | Promise<void>;
   readonly onHandshakeError: (error: HboneError, from: SocketAddress, to: SocketAddress) => void;
   /** A peer that was authenticated hit one of the limits; for counting. Must not throw. */

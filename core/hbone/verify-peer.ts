@@ -5,10 +5,15 @@ import { type SpiffeId, spiffeParts } from '../../mesh/index.ts';
 import { certificatesOf, spiffeIdsOf } from '../identity/index.ts';
 import { chainFault, HboneError } from './errors.ts';
 
-/** Whom a side accepts: a server anybody of its trust domain, a client only whom it meant to reach. */
+/** Whom a side accepts: a server anybody of its trust domains, a client only whom it meant to reach. */
 export type Expectation =
-  | { readonly kind: 'trust-domain'; readonly trustDomain: string }
+  | { readonly kind: 'trust-domains'; readonly trustDomains: readonly string[] }
   | { readonly kind: 'identities'; readonly expected: readonly SpiffeId[] };
+
+/** Without other ones, a server accepts the domain of its own certificate. */
+export function acceptedBy(own: SpiffeId, trustDomains: (() => readonly string[]) | undefined): Expectation {
+  return { kind: 'trust-domains', trustDomains: trustDomains?.() ?? [spiffeParts(own).trustDomain] };
+}
 
 /** The peer's one identity. Throws HboneError when there is any doubt about it. */
 export function verifyPeer(socket: TLSSocket, expectation: Expectation): SpiffeId {
@@ -54,8 +59,9 @@ function judge(peer: SpiffeId, expectation: Expectation): void {
     throw new HboneError('IDENTITY_MISMATCH', `the peer is ${peer}, expected ${wanted}`);
   }
   const { trustDomain } = spiffeParts(peer);
-  if (trustDomain === expectation.trustDomain) return;
-  throw new HboneError('WRONG_TRUST_DOMAIN', `the peer ${peer} is not of trust domain ${expectation.trustDomain}`);
+  if (expectation.trustDomains.includes(trustDomain)) return;
+  const wanted = expectation.trustDomains.join(' or ') || 'that we know';
+  throw new HboneError('WRONG_TRUST_DOMAIN', `the peer ${peer} is not of trust domain ${wanted}`);
 }
 
 // Typed as an Error, in truth the name of OpenSSL's verdict.

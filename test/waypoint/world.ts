@@ -33,7 +33,9 @@ import {
   type MeshConfig,
   mustParseIp,
   parseAuthority,
+  parseSpiffeId,
   type SpiffeId,
+  spiffeId,
 } from '../../mesh/index.ts';
 import { parseConfig } from '../../waypoint/config.ts';
 import { type Plane, startPlane } from '../../waypoint/plane.ts';
@@ -47,6 +49,8 @@ export type WorldOptions = {
   readonly config?: Partial<MeshConfig>;
   /** `namespace/name`; default `shop/waypoint`. */
   readonly gateway?: string;
+  /** Of the certificates of pods; default: that of the mesh. */
+  readonly podTrustDomain?: string;
 };
 
 /** A stream as it arrived at an endpoint's node. */
@@ -66,6 +70,7 @@ export class WaypointWorld implements AsyncDisposable {
   readonly deriver: Deriver;
   readonly plane: Plane;
   readonly #gateway: string;
+  readonly #podTrustDomain: string;
   #servedBy: number | undefined;
   readonly #resources = new AsyncDisposableStack();
   readonly #clients = new Map<string, { readonly client: HboneClient; readonly material: TlsMaterial }>();
@@ -75,6 +80,7 @@ export class WaypointWorld implements AsyncDisposable {
   private constructor(ca: TestCa, material: TlsMaterial, o: WorldOptions) {
     this.ca = ca;
     this.#gateway = o.gateway ?? 'shop/waypoint';
+    this.#podTrustDomain = o.podTrustDomain ?? ca.trustDomain;
     this.deriver = new Deriver({ ...DEFAULT_MESH_CONFIG, ...o.config });
     const [namespace = '', name = ''] = this.#gateway.split('/');
     const env = {
@@ -117,6 +123,12 @@ export class WaypointWorld implements AsyncDisposable {
     const objects = documents.filter((object) => object !== null);
     for (const object of objects) this.#objects.set(nameOf(object), object);
     this.#tell(this.deriver.applyAll(objects));
+    await this.#serveNodes();
+  }
+
+  /** The mesh configuration changes. */
+  async reconfigure(config: Partial<MeshConfig>): Promise<void> {
+    this.#tell(this.deriver.reconfigure({ ...DEFAULT_MESH_CONFIG, ...config }));
     await this.#serveNodes();
   }
 
@@ -194,7 +206,7 @@ export class WaypointWorld implements AsyncDisposable {
     return port;
   }
 
-  /** One CONNECT of a caller; rejects as the tunnel's client does. */
+  /** One CONNECT of a caller (`namespace/account`, or a whole identity); rejects as the tunnel's client does. */
   async open(caller: string, authority: string, n = 200, headers: Readonly<Record<string, string>> = {}) {
     const { client, material } = await this.#client(caller);
     const [namespace = '', name = ''] = this.#gateway.split('/');
@@ -292,7 +304,8 @@ export class WaypointWorld implements AsyncDisposable {
     let known = this.#clients.get(caller);
     if (known === undefined) {
       const [namespace = '', account = ''] = caller.split('/');
-      const material = await this.ca.material(this.ca.id(namespace, account));
+      const identity = caller.startsWith('spiffe://') ? parseSpiffeId(caller) : this.ca.id(namespace, account);
+      const material = await this.ca.material(identity);
       known = { client: createHboneClient({ implementation: 'plane' }), material };
       this.#clients.set(caller, known);
     }
@@ -323,10 +336,12 @@ export class WaypointWorld implements AsyncDisposable {
       const { workload } = address;
       const [ip] = workload.addresses;
       if (ip === undefined || this.#nodes.has(ip)) continue;
-      const material = await this.ca.material(this.ca.id(workload.namespace, workload.serviceAccount));
+      const identity = spiffeId(this.#podTrustDomain, workload.namespace, workload.serviceAccount);
+      const material = await this.ca.material(identity);
       const server = createHboneServer({
         implementation: 'plane',
         material: async () => material,
+        trustDomains: () => [this.ca.trustDomain, this.#podTrustDomain],
         onHandshakeError: () => {},
         onConnect: (request) => this.#arrive(`${workload.namespace}/${workload.name}`, request),
       });

@@ -19,6 +19,7 @@ import {
   reachEndpoint,
   resolved,
   type SocketAddress,
+  type SpiffeId,
 } from '../../mesh/index.ts';
 import type { Source } from '../source.ts';
 import type { Chosen } from './endpoints.ts';
@@ -28,6 +29,8 @@ export type DialParts = {
   readonly client: HboneClient;
   /** Our own key and certificate, as they are now. */
   readonly material: (signal?: AbortSignal) => Promise<TlsMaterial>;
+  /** By which names the certificate of that identity may call it. */
+  readonly alternatives: (identity: SpiffeId) => readonly SpiffeId[];
   /** What a host name means, for endpoints that have no address of their own. */
   readonly resolve: (hostname: string, signal: AbortSignal) => Promise<Resolution>;
   readonly random: () => number;
@@ -98,10 +101,11 @@ async function openTunnel(
   { signal, timeoutMs }: Until,
 ): Promise<Leg> {
   const material = await parts.material(signal);
+  const expected = way.expectedIdentities.flatMap(parts.alternatives);
   const { leg } = await parts.client.open({
     dial: way.dial,
     source: material,
-    expected: way.expectedIdentities,
+    expected,
     authority: way.authority,
     headers: {
       baggage: parts.baggage(),
@@ -110,7 +114,7 @@ async function openTunnel(
       'ambit-source': source.header,
     },
     connect: () => connect(way.dial, parts.gone, timeoutMs), // others share it: it does not end with the one who came first
-    poolKey: `${way.expectedIdentities.join(',')}|${formatSocketAddress(way.dial)}`,
+    poolKey: `${expected.join(',')}|${formatSocketAddress(way.dial)}`,
     signal,
   });
   return leg;

@@ -1,5 +1,5 @@
 /** Accepts tunnels on the plane. */
-import { type SpiffeId, spiffeParts } from '../../../mesh/index.ts';
+import type { SpiffeId } from '../../../mesh/index.ts';
 import { DEFAULT_H2_LIMITS } from '../../h2/index.ts';
 import { type HeaderField, KernelError, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
@@ -14,6 +14,7 @@ import {
   type HboneSettings,
   type TlsMaterial,
 } from '../types.ts';
+import { acceptedBy } from '../verify-peer.ts';
 import { PlaneConnection } from './connection.ts';
 import { plainFields, pseudo } from './fields.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
@@ -118,8 +119,7 @@ class PlaneServer implements HboneServer {
       secured: () => {
         if (handshake.isOver) return; // it is being reset
         try {
-          const { trustDomain } = spiffeParts(material.identity);
-          const peer = peerOf(link, { kind: 'trust-domain', trustDomain });
+          const peer = peerOf(link, acceptedBy(material.identity, this.#options.trustDomains));
           const standing = this.#gate.admit(() => link.verifiedChain());
           connection = this.#connect(link, handshake, peer, standing);
         } catch (error) {
