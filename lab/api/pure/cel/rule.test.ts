@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CelError } from '../../../../mesh/index.ts';
 import type { Json } from '../types.ts';
-import { CelError } from './ast.ts';
 import { compileRule } from './rule.ts';
 
 const self: Json = {
@@ -60,6 +60,7 @@ const truths = [
   'true || self.missing == 1',
   'self.missing == 1 || true',
   '!(self.missing == 1 && false)',
+  "'a-b'.replace('-', '+') == 'a+b' && 'ab'.replace('', '-') == '-a-b-'",
   '[1, "x", 3].exists(v, v > 2)',
   'self.flags.all(f, self.flags.exists(g, g == f)) // with a comment',
 ];
@@ -74,6 +75,7 @@ const failures: readonly (readonly [rule: string, message: RegExp])[] = [
   ['self.port', /failed rule/],
   ['self.port < "x"', /no order/],
   ['1 / 0 == 1', /division by zero/],
+  [`'${'a'.repeat(2000)}'.replace('a', '${'b'.repeat(2000)}') == ''`, /a text that is too long/],
   ["self.name.matches('(')", /not a regular expression/],
   ["int('x') == 1", /type conversion error/],
   ['[1, 2].all(a, a.all(b, true))', /needs a list or a map/],

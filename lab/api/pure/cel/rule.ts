@@ -1,9 +1,22 @@
 /** One entry of `x-kubernetes-validations`, compiled. */
+import {
+  CelError,
+  type CelExpression,
+  type CelValue,
+  celParts,
+  evaluateCel,
+  hasCelCall,
+  parseCel,
+} from '../../../../mesh/index.ts';
 import { isObject, type Json } from '../types.ts';
-import { CelError, type Expression } from './ast.ts';
-import { evaluate, type Variables } from './evaluate.ts';
-import { isKnownCall } from './functions.ts';
-import { parseCel } from './parser.ts';
+import { KUBERNETES } from './library.ts';
+import { Formats } from './values.ts';
+
+/** Steps that one rule may take on one value; the API server of Kubernetes has a limit of like size. */
+const MAX_STEPS = 1_000_000;
+const FORMATS = new Formats();
+
+export type Variables = Readonly<Record<string, CelValue>>;
 
 export type Rule = {
   readonly text: string;
@@ -55,7 +68,7 @@ export function compileCondition(text: string): Condition {
 }
 
 /** A message that cannot be computed must not hide that the rule failed. */
-function said(expression: Expression, variables: Variables, otherwise: string): string {
+function said(expression: CelExpression, variables: Variables, otherwise: string): string {
   try {
     const value = evaluate(expression, variables);
     return typeof value === 'string' && value.trim() !== '' ? value : otherwise;
@@ -65,24 +78,23 @@ function said(expression: Expression, variables: Variables, otherwise: string): 
   }
 }
 
-function* parts(e: Expression): Generator<Expression> {
-  yield e;
-  for (const value of Object.values(e)) {
-    for (const part of Array.isArray(value) ? value.flat() : [value]) {
-      if (typeof part === 'object' && part !== null && 'kind' in part) yield* parts(part as Expression);
-    }
-  }
+function evaluate(expression: CelExpression, variables: Variables): CelValue {
+  return evaluateCel(expression, {
+    library: KUBERNETES,
+    maxSteps: MAX_STEPS,
+    lookup: (name) => (Object.hasOwn(variables, name) ? variables[name] : name === 'format' ? FORMATS : undefined),
+  });
 }
 
-function checked(expression: Expression): Expression {
-  for (const part of parts(expression)) {
-    if (part.kind === 'call' && !isKnownCall(part.name, part.args.length, part.on !== undefined)) {
+function checked(expression: CelExpression): CelExpression {
+  for (const part of celParts(expression)) {
+    if (part.kind === 'call' && !hasCelCall(KUBERNETES, part)) {
       throw new CelError(`undeclared reference to ${part.name} with ${part.args.length} arguments`);
     }
   }
   return expression;
 }
 
-function mentions(expression: Expression, name: string): boolean {
-  return parts(expression).some((part) => part.kind === 'name' && part.name === name);
+function mentions(expression: CelExpression, name: string): boolean {
+  return celParts(expression).some((part) => part.kind === 'name' && part.name === name);
 }

@@ -1,108 +1,65 @@
-/** What a CEL expression can evaluate to: JSON, and a few types of the Kubernetes libraries. */
+/** Values of the Kubernetes libraries, beside those of CEL. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
-import { CelError } from './ast.ts';
+import { type CelValue, Foreign } from '../../../../mesh/index.ts';
 
-export type CelValue = null | boolean | number | string | readonly CelValue[] | CelMap | Special;
-export type CelMap = { readonly [key: string]: CelValue };
-
-/** Values that are not JSON; classes, so that a map is never mistaken for one. */
-export type Special = Duration | Timestamp | Url | Ip | Cidr | NamedFormat | Optional;
-
-export class Duration {
-  readonly seconds: number;
-  constructor(seconds: number) {
-    this.seconds = seconds;
-  }
-}
-export class Timestamp {
-  readonly ms: number;
-  constructor(ms: number) {
-    this.ms = ms;
-  }
-}
-export class Url {
+export class Url extends Foreign {
   readonly url: URL;
   constructor(url: URL) {
+    super();
     this.url = url;
   }
-}
-export class Ip {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
+  override equals(other: Foreign): boolean {
+    return other instanceof Url && other.url.href === this.url.href;
   }
 }
-export class Cidr {
+export class Ip extends Foreign {
+  readonly text: string;
+  constructor(text: string) {
+    super();
+    this.text = text;
+  }
+  override equals(other: Foreign): boolean {
+    return other instanceof Ip && other.text === this.text;
+  }
+}
+export class Cidr extends Foreign {
   readonly ip: string;
   readonly prefix: number;
   constructor(ip: string, prefix: number) {
+    super();
     this.ip = ip;
     this.prefix = prefix;
   }
+  override equals(other: Foreign): boolean {
+    return other instanceof Cidr && other.ip === this.ip && other.prefix === this.prefix;
+  }
+}
+/** What the name `format` stands for. */
+export class Formats extends Foreign {
+  override equals(other: Foreign): boolean {
+    return other instanceof Formats;
+  }
 }
 /** What `format.dns1123Label()` gives; it finds the problems of a text. */
-export class NamedFormat {
+export class NamedFormat extends Foreign {
   readonly problems: (text: string) => readonly string[];
   constructor(problems: (text: string) => readonly string[]) {
+    super();
     this.problems = problems;
   }
+  override equals(other: Foreign): boolean {
+    return other === this;
+  }
 }
-export class Optional {
+export class Optional extends Foreign {
   readonly value: CelValue | undefined;
   constructor(value: CelValue | undefined) {
+    super();
     this.value = value;
   }
-}
-
-const SPECIALS = [Duration, Timestamp, Url, Ip, Cidr, NamedFormat, Optional] as const;
-
-const isSpecial = (value: CelValue): value is Special => SPECIALS.some((type) => value instanceof type);
-export const isList = (value: CelValue): value is readonly CelValue[] => Array.isArray(value);
-export const isMap = (value: CelValue): value is CelMap =>
-  typeof value === 'object' && value !== null && !isList(value) && !isSpecial(value);
-
-export function sameValue(a: CelValue, b: CelValue): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
-  if (a instanceof Url && b instanceof Url) return a.url.href === b.url.href;
-  return isDeepStrictEqual(a, b);
-}
-
-/** Below, at or above zero as `a` is before, equal to or after `b`; throws CelError for what has no order. */
-export function compareValues(a: CelValue, b: CelValue): number {
-  const [left, right] = [orderable(a), orderable(b)];
-  if (typeof left !== typeof right || left === undefined || right === undefined) {
-    throw new CelError('no such overload: these values have no order');
+  override equals(other: Foreign): boolean {
+    return other === this || (other instanceof Optional && other.value === undefined && this.value === undefined);
   }
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
-function orderable(value: CelValue): number | string | undefined {
-  if (typeof value === 'number' || typeof value === 'string') return value;
-  if (typeof value === 'boolean') return Number(value);
-  if (value instanceof Duration) return value.seconds;
-  return value instanceof Timestamp ? value.ms : undefined;
-}
-
-const DURATION = /^[-+]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$|^0$/;
-const UNIT_SECONDS: Readonly<Record<string, number>> = {
-  ns: 1e-9,
-  us: 1e-6,
-  µs: 1e-6,
-  ms: 1e-3,
-  s: 1,
-  m: 60,
-  h: 3600,
-};
-
-/** Go's notation, `1h30m`; undefined for what is none. */
-export function parseDuration(text: string): Duration | undefined {
-  if (!DURATION.test(text)) return undefined;
-  let seconds = 0;
-  for (const [, count, unit = 's'] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)) {
-    seconds += Number(count) * (UNIT_SECONDS[unit] ?? 0);
-  }
-  return new Duration(text.startsWith('-') ? -seconds : seconds);
 }
 
 /** An address as the Kubernetes library takes it: no zone, no IPv4 inside IPv6, no leading zeros. */

@@ -1,6 +1,7 @@
 /** The `format` words that are checked; all others are documentation. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { parseCidrText, parseDuration } from '../cel/index.ts';
+import { parseCelDuration } from '../../../../mesh/index.ts';
+import { parseCidrText } from '../cel/index.ts';
 
 const MAX_INT32 = 2 ** 31;
 const DATE_TIME =
@@ -22,7 +23,7 @@ const TEXT_FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   hostname: (text) => HOSTNAME.test(text),
   email: (text) => /^[^@\s]+@[^@\s]+$/.test(text),
   mac: (text) => /^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(text),
-  duration: (text) => parseDuration(text) !== undefined,
+  duration: (text) => parseCelDuration(text) !== undefined,
 };
 
 /** True when the value has the format, or the format is not one that is checked for this type. */

@@ -1,28 +1,37 @@
-/** Runs a parsed rule against values, with a bound on work. */
+/** Runs a parsed expression against values, with a bound on work. */
 import { type BinaryOperator, CelError, type Expression } from './ast.ts';
-import { callFunction, callMethod, namedFormat } from './functions.ts';
+import { type CelLibrary, callOf } from './library.ts';
 import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
 
-/** Steps that one rule may take on one value; the API server of Kubernetes has a limit of like size. */
-const MAX_STEPS = 1_000_000;
+/** What a name stands for; undefined: nothing. */
+export type Lookup = (name: string) => CelValue | undefined;
 
-export type Variables = Readonly<Record<string, CelValue>>;
+export type EvaluateOptions = {
+  readonly library: CelLibrary;
+  readonly lookup: Lookup;
+  /** About one for each part of the expression that is looked at; long values cost more. */
+  readonly maxSteps: number;
+};
 
-/** The value of the expression. Throws CelError for a missing field, wrong types, or too much work. */
-export function evaluate(expression: Expression, variables: Variables): CelValue {
-  return new Evaluation(variables).value(expression);
+/** The value of the expression. @throws CelError for a missing field, wrong types, or too much work. */
+export function evaluate(expression: Expression, options: EvaluateOptions): CelValue {
+  return new Evaluation(options).value(expression);
 }
 
 class Evaluation {
-  #variables: Variables;
+  readonly #library: CelLibrary;
+  readonly #maxSteps: number;
+  #lookup: Lookup;
   #steps = 0;
 
-  constructor(variables: Variables) {
-    this.#variables = variables;
+  constructor({ library, lookup, maxSteps }: EvaluateOptions) {
+    this.#library = library;
+    this.#lookup = lookup;
+    this.#maxSteps = maxSteps;
   }
 
   value(e: Expression): CelValue {
-    if (++this.#steps > MAX_STEPS) throw new CelError('the rule takes too many steps');
+    if (++this.#steps > this.#maxSteps) throw new CelError('it takes too many steps');
     switch (e.kind) {
       case 'literal':
         return e.value;
@@ -60,19 +69,16 @@ class Evaluation {
   }
 
   #variable(name: string): CelValue {
-    const value = Object.hasOwn(this.#variables, name) ? this.#variables[name] : undefined;
+    const value = this.#lookup(name);
     if (value === undefined) throw new CelError(`undeclared reference to ${name}`);
     return value;
   }
 
   #call(e: Extract<Expression, { kind: 'call' }>): CelValue {
-    if (e.on?.kind === 'name' && e.on.name === 'format' && !Object.hasOwn(this.#variables, 'format')) {
-      const format = namedFormat(e.name);
-      if (format !== undefined && e.args.length === 0) return format;
-    }
-    const on = e.on === undefined ? undefined : this.value(e.on);
-    const args = e.args.map((arg) => this.value(arg));
-    return this.#charged(on === undefined ? callFunction(e.name, args) : callMethod(on, e.name, args));
+    const call = callOf(this.#library, e.name, e.args.length, e.on !== undefined);
+    if (call === undefined) throw new CelError(`undeclared reference to ${e.name} with ${e.args.length} arguments`);
+    const all = e.on === undefined ? e.args : [e.on, ...e.args];
+    return this.#charged(call(all.map((arg) => this.value(arg))));
   }
 
   /** Long values cost as many steps as they are long, so that no rule can build an endless one cheaply. */
@@ -95,7 +101,7 @@ class Evaluation {
       try {
         if (this.#truth(side) === decides) return decides;
       } catch (error) {
-        if (!(error instanceof CelError) || this.#steps > MAX_STEPS) throw error;
+        if (!(error instanceof CelError) || this.#steps > this.#maxSteps) throw error;
         failed = error;
       }
     }
@@ -159,7 +165,7 @@ class Evaluation {
       try {
         if (check(item) === decides) return decides;
       } catch (error) {
-        if (!(error instanceof CelError) || this.#steps > MAX_STEPS) throw error;
+        if (!(error instanceof CelError) || this.#steps > this.#maxSteps) throw error;
         failed = error;
       }
     }
@@ -168,12 +174,12 @@ class Evaluation {
   }
 
   #within(name: string, value: CelValue, body: Expression): CelValue {
-    const outer = this.#variables;
-    this.#variables = { ...outer, [name]: value };
+    const outer = this.#lookup;
+    this.#lookup = (asked) => (asked === name ? value : outer(asked));
     try {
       return this.value(body);
     } finally {
-      this.#variables = outer;
+      this.#lookup = outer;
     }
   }
 }

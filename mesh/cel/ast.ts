@@ -1,4 +1,4 @@
-/** The syntax tree of the CEL subset that the rules of Kubernetes CRDs use. */
+/** The syntax tree of CEL, less what nobody here needs: messages, bytes and optional values. */
 export type Expression =
   | { readonly kind: 'literal'; readonly value: null | boolean | number | string }
   | { readonly kind: 'name'; readonly name: string }
@@ -34,7 +34,17 @@ export type BinaryOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | '+' 
 
 export type Macro = 'all' | 'exists' | 'exists_one' | 'filter' | 'map';
 
-/** A rule that cannot be read, or that fails while it runs; the message is for the author of the rule. */
+/** An expression that cannot be read, or that fails while it runs; the message is for its author. */
 export class CelError extends Error {
   override readonly name = 'CelError';
+}
+
+/** The expression and all that is in it. */
+export function* parts(e: Expression): Generator<Expression> {
+  yield e;
+  for (const value of Object.values(e)) {
+    for (const part of Array.isArray(value) ? value.flat() : [value]) {
+      if (typeof part === 'object' && part !== null && 'kind' in part) yield* parts(part as Expression);
+    }
+  }
 }

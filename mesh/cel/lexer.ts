@@ -13,7 +13,7 @@ const STRING = /([rRbB]{0,2})("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\n]|\\.)*"|
 const RAW_STRING = /[rR]("""[\s\S]*?"""|'''[\s\S]*?'''|"[^"\n]*"|'[^'\n]*')/y;
 const SYMBOL = /&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()[\]{}]/y;
 
-/** Cuts a rule into tokens; the last one is `end`. Throws CelError. */
+/** Cuts an expression into tokens; the last one is `end`. @throws CelError */
 export function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;

@@ -2,12 +2,12 @@
 import { type BinaryOperator, CelError, type Expression, type Macro } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
 
-/** Rules nest a few levels; this bounds the stack. */
+/** Expressions nest a few levels; this bounds the stack. */
 const MAX_DEPTH = 100;
 const MACROS: ReadonlySet<string> = new Set<Macro>(['all', 'exists', 'exists_one', 'filter', 'map']);
 const RELATIONS: readonly BinaryOperator[] = ['==', '!=', '<', '<=', '>', '>=', 'in'];
 
-/** Parses one rule; throws CelError. */
+/** Reads one expression. @throws CelError */
 export function parseCel(text: string): Expression {
   const parser = new Parser(tokenize(text));
   return parser.whole();

@@ -1,0 +1,97 @@
+/** What a CEL expression can evaluate to: JSON, times, and what a library adds. */
+import { CelError } from './ast.ts';
+
+export type CelValue = null | boolean | number | string | readonly CelValue[] | CelMap | Special;
+export type CelMap = { readonly [key: string]: CelValue };
+
+/** Values that are not JSON; classes, so that a map is never mistaken for one. */
+export type Special = Duration | Timestamp | Foreign;
+
+export class Duration {
+  readonly seconds: number;
+  constructor(seconds: number) {
+    this.seconds = seconds;
+  }
+}
+export class Timestamp {
+  /** Since 1970. */
+  readonly ms: number;
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+}
+/** A value that only the functions of the library which made it look into. */
+export abstract class Foreign {
+  abstract equals(other: Foreign): boolean;
+}
+
+const isSpecial = (value: CelValue): value is Special =>
+  value instanceof Duration || value instanceof Timestamp || value instanceof Foreign;
+export const isList = (value: CelValue): value is readonly CelValue[] => Array.isArray(value);
+export const isMap = (value: CelValue): value is CelMap =>
+  typeof value === 'object' && value !== null && !isList(value) && !isSpecial(value);
+
+export function sameValue(a: CelValue, b: CelValue): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (a instanceof Duration) return b instanceof Duration && a.seconds === b.seconds;
+  if (a instanceof Timestamp) return b instanceof Timestamp && a.ms === b.ms;
+  if (a instanceof Foreign) return b instanceof Foreign && a.equals(b);
+  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i] ?? null));
+  if (!isMap(b)) return false;
+  const keys = Object.keys(a);
+  const isAlike = (key: string) => Object.hasOwn(b, key) && sameValue(a[key] ?? null, b[key] ?? null);
+  return keys.length === Object.keys(b).length && keys.every(isAlike);
+}
+
+/** Below, at or above zero as `a` is before, equal to or after `b`. @throws CelError for what has no order. */
+export function compareValues(a: CelValue, b: CelValue): number {
+  const [left, right] = [orderable(a), orderable(b)];
+  if (typeof left !== typeof right || left === undefined || right === undefined) {
+    throw new CelError('no such overload: these values have no order');
+  }
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function orderable(value: CelValue): number | string | undefined {
+  if (typeof value === 'number' || typeof value === 'string') return value;
+  if (typeof value === 'boolean') return Number(value);
+  if (value instanceof Duration) return value.seconds;
+  return value instanceof Timestamp ? value.ms : undefined;
+}
+
+/** As CEL calls its type; for messages. */
+export function typeName(value: CelValue | undefined): string {
+  if (value === null || value === undefined) return 'null_type';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'double';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'string') return 'string';
+  if (isList(value)) return 'list';
+  return isMap(value) ? 'map' : value.constructor.name.toLowerCase();
+}
+
+const DURATION = /^[-+]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$|^0$/;
+const UNIT_SECONDS: Readonly<Record<string, number>> = {
+  ns: 1e-9,
+  us: 1e-6,
+  µs: 1e-6,
+  ms: 1e-3,
+  s: 1,
+  m: 60,
+  h: 3600,
+};
+
+/** Go's notation, `1h30m`; undefined for what is none. */
+export function parseDuration(text: string): Duration | undefined {
+  if (!DURATION.test(text)) return undefined;
+  let seconds = 0;
+  for (const [, count, unit = 's'] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)) {
+    seconds += Number(count) * (UNIT_SECONDS[unit] ?? 0);
+  }
+  return new Duration(text.startsWith('-') ? -seconds : seconds);
+}
+
+/** RFC 3339; undefined for what is none. */
+export function parseTimestamp(value: string): Timestamp | undefined {
+  const ms = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : new Timestamp(ms);
+}
