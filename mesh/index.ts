@@ -117,7 +117,15 @@ export type {
 } from './http-policy/model.ts';
 export { type NormalisedPath, normalisePath } from './http-policy/normalise-path.ts';
 export { matchesName } from './http-policy/patterns.ts';
-export { claimHeader, refusalOf, TOKEN_REFUSALS, type TokenRefusal, tokenFacts } from './http-policy/tokens.ts';
+export {
+  claimHeader,
+  decidingRules,
+  needsToken,
+  refusalOf,
+  TOKEN_REFUSALS,
+  type TokenRefusal,
+  tokenFacts,
+} from './http-policy/tokens.ts';
 export {
   type ConditionChange,
   DEFAULT_MESH_CONFIG,

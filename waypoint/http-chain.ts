@@ -1,6 +1,6 @@
 /** The layers of requests, in the order of waypoint.md section 1.5. */
 import type { Deadlines } from '../core/http/index.ts';
-import { type HttpScope, serviceKey } from '../mesh/index.ts';
+import { decidingRules, type HttpScope, serviceKey } from '../mesh/index.ts';
 import type { ChainConfig, HttpRules } from './chains.ts';
 import { type Layer, stack } from './exchange.ts';
 import { answerErrors } from './layers/answer.ts';
@@ -82,7 +82,7 @@ export function httpChain(parts: HttpParts, config: ChainConfig): HttpRules {
   );
   const standing = standingOf({
     scope,
-    tokenRules: authentications.flatMap(({ rules }) => rules),
+    tokenRules: decidingRules(authentications),
     own: service && serviceKey(service),
     backendScope: parts.backendScope,
   });

@@ -7,6 +7,7 @@ import {
   type HttpFacts,
   type HttpPolicy,
   type HttpScope,
+  needsToken,
   pickByWeight,
   type ServiceConfig,
   serviceKey,
@@ -34,9 +35,13 @@ export function tcpChain(
   const judgesServerName = policies.some(namesServer);
   const scope = scopeOf(policies);
   const scopes = scopesOf(config);
+  const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
+  // Where requests are looked for, whoever speaks something else does not get around the token that requests must have.
+  const mustBeRequest = config.protocol === 'UNKNOWN' && needsToken(authentications);
   const own = service && serviceKey(service);
   return {
-    admit: (source, served, serverName) => judge(scope, connectionFacts(source, served, serverName)),
+    admit: (source, served, serverName) =>
+      mustBeRequest ? TOKEN_MISSING : judge(scope, connectionFacts(source, served, serverName)),
     admitsTo(target, source, seen) {
       if (target.kind === 'workload' || target.service === own) return true;
       const its = serviceNow(target.service);
@@ -66,6 +71,11 @@ export function tcpChain(
     },
   };
 }
+
+const TOKEN_MISSING: TcpVerdict = {
+  kind: 'deny',
+  because: 'a RequestAuthentication requires a token, and this is no request that could have one',
+};
 
 /** By the policies of the services that routes may lead to, where these are of this waypoint, too. */
 function scopesOf({ others }: ChainConfig): ReadonlyMap<string, HttpScope | 'unreadable'> {

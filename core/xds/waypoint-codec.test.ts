@@ -31,6 +31,7 @@ const service: WaypointResource = {
         outliers: DEFAULT_OUTLIERS,
         slowStart: { windowMs: 1_000, minPercent: 10, aggression: 1.5 },
         tls: { sni: 'cart', names: ['cart', 'spiffe://a/b'], unverified: true, roots: 'r', chain: 'c', key: 'k' },
+        hash: { key: 'COOKIE', name: 'user', cookieAttributes: '; HttpOnly', table: 'MAGLEV', size: 251 },
       },
     ],
   },

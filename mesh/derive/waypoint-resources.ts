@@ -1,10 +1,12 @@
 /** From gateways, and from what is bound to them, to what each waypoint is told. */
 import type { AttachedPolicies, HttpPolicies } from '../http-policy/derive/http-policies.ts';
 import { WAYPOINT_CLASS } from '../http-policy/derive/targets.ts';
-import type { ExternalAuthorizer } from '../http-policy/model.ts';
+import type { ExternalAuthorizer, JwtAuthentication } from '../http-policy/model.ts';
+import { needsToken } from '../http-policy/tokens.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
 import type { DestinationRules } from '../resilience/destination-rules.ts';
+import type { BackendPolicy } from '../resilience/model.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
 import type { RoutedService } from '../route/derive/resolve.ts';
 import type { Routes } from '../route/derive/routes.ts';
@@ -38,10 +40,17 @@ const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 /** What is the same for all waypoints that serve it. */
 type ServedService = Omit<ServiceConfig, 'backends' | 'telemetry'>;
 
-/** What a resource asks of its reader. */
+/** What a resource asks of its reader (`min_revision` in the schema). */
 const MIN_REVISION = 1;
 /** Of one who originates TLS: any other would send in the clear. */
 const TLS_REVISION = 2;
+/** Of one who requires tokens: any other would let everybody through. */
+const TOKEN_REVISION = 3;
+
+function revisionFor(authentications: readonly JwtAuthentication[], backends: readonly BackendPolicy[]): number {
+  if (needsToken(authentications)) return TOKEN_REVISION;
+  return backends.some(({ tls }) => tls !== undefined) ? TLS_REVISION : MIN_REVISION;
+}
 
 export class WaypointResources {
   readonly #parts: WaypointResourceParts;
@@ -68,11 +77,12 @@ export class WaypointResources {
     const own = httpPolicies.ofGateway(namespace, name);
     const ofClass = gateway.className === WAYPOINT_CLASS ? httpPolicies.ofClass() : NO_POLICIES;
     const policies = [...ofClass.policies, ...own.policies];
+    const authentications = [...ofClass.authentications, ...own.authentications];
     const authorizers = this.#authorizers({ policies });
     const telemetry = this.#parts.telemetries.of(gateway, undefined);
     return [
       {
-        minRevision: MIN_REVISION,
+        minRevision: revisionFor(authentications, []),
         name: key,
         gateway: {
           namespace,
@@ -81,7 +91,7 @@ export class WaypointResources {
           pathNormalization,
           receiptHeader,
           policies,
-          authentications: [...ofClass.authentications, ...own.authentications],
+          authentications,
           authorizers,
           references: [...new Set([...authorizers.map(({ service }) => service), ...collectorOf(telemetry)])],
           ...(telemetry && { telemetry }),
@@ -132,8 +142,7 @@ export class WaypointResources {
     const name = `${key}/service/${service.namespace}/${service.hostname}`;
     const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
     const config = { ...service, references, backends, ...(telemetry && { telemetry }) };
-    const minRevision = backends.some(({ tls }) => tls !== undefined) ? TLS_REVISION : MIN_REVISION;
-    return { minRevision, name, service: config };
+    return { minRevision: revisionFor(service.authentications, backends), name, service: config };
   }
 
   #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {

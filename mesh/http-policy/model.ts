@@ -74,6 +74,8 @@ export type JwtRule = {
   readonly outputClaimToHeaders: readonly ClaimHeader[];
   readonly timeoutMs: number;
   readonly spaceDelimitedClaims: readonly string[];
+  /** Only requests with a token that is good for such a rule pass. */
+  readonly isRequired: boolean;
 };
 
 /** `name` in lower case. */

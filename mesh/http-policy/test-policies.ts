@@ -178,6 +178,7 @@ export class RandomPolicies {
         outputClaimToHeaders: words().map((header) => ({ header, claim: words() })),
         timeoutMs: this.#one([0, 5_000]),
         spaceDelimitedClaims: words(),
+        isRequired: this.#random() < 0.2,
       })),
     };
   }

@@ -1,6 +1,6 @@
 /** What a token says, beside its signature: whether it is good for a rule now, and what policies are then told of it. */
 import { scalar, type TokenFacts } from './facts.ts';
-import type { JwtRule } from './model.ts';
+import type { JwtAuthentication, JwtRule } from './model.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -20,8 +20,21 @@ export const TOKEN_REFUSALS = {
   early: refused('Jwt not yet valid'),
   audience: refused('Audiences in Jwt are not allowed', 403),
   signature: refused('Jwt verification fails'),
+  missing: refused('Jwt is missing'),
   noKeys: refused('Jwks remote fetch is failed'),
 } as const;
+
+/** The rules that decide about a request: of those without a required one all, else only these. */
+export function decidingRules(authentications: readonly JwtAuthentication[]): readonly JwtRule[] {
+  const rules = authentications.flatMap((one) => one.rules);
+  const required = rules.filter(({ isRequired }) => isRequired);
+  return required.length === 0 ? rules : required;
+}
+
+/** Whether nobody passes without a token, which only requests can have. */
+export function needsToken(authentications: readonly JwtAuthentication[]): boolean {
+  return authentications.some(({ rules }) => rules.some(({ isRequired }) => isRequired));
+}
 
 /** Undefined: what it says is good, if the signature is. */
 export function refusalOf(

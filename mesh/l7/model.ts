@@ -9,7 +9,7 @@ import type { PortRoutes } from '../route/model.ts';
 import type { TelemetryConfig } from '../telemetry/model.ts';
 
 /** What this code can read; see `min_revision` in the schema. */
-export const WAYPOINT_REVISION = 2;
+export const WAYPOINT_REVISION = 3;
 
 export type WaypointResource = {
   readonly minRevision: number;

@@ -2,13 +2,19 @@
 import type { PolicyRequest, TokenFacts } from '../http-policy/facts.ts';
 import type { JwtAuthentication, JwtRule, PathNormalization } from '../http-policy/model.ts';
 import { normalisePath } from '../http-policy/normalise-path.ts';
+import { decidingRules, TOKEN_REFUSALS } from '../http-policy/tokens.ts';
 import { type RequestFacts, splitTarget } from '../route/request-facts.ts';
 import type { HttpQuestion } from './question.ts';
 
 export type AskedRequest =
   | { readonly kind: 'request'; readonly request: RequestFacts & PolicyRequest; readonly notes: readonly string[] }
   /** The waypoint answers with this status, before any policy is asked. */
-  | { readonly kind: 'refused'; readonly status: 400 | 401 | 403; readonly because: string };
+  | {
+      readonly kind: 'refused';
+      readonly status: 400 | 401 | 403;
+      readonly because: string;
+      readonly next?: readonly string[];
+    };
 
 export type Asking = {
   readonly http: HttpQuestion;
@@ -59,15 +65,21 @@ export function askedRequest({
 
 type Token =
   | { readonly kind: 'token'; readonly facts?: TokenFacts; readonly notes: readonly string[] }
-  | { readonly kind: 'refused'; readonly status: 401 | 403; readonly because: string };
+  | Extract<AskedRequest, { readonly kind: 'refused' }>;
 
 /**
  * A token with these claims, taken to be signed as it should be and in time. Without `iss` it is one of the only issuer there is.
  * Where nobody authenticates, nobody looks at it.
  */
 function tokenOf(claims: HttpQuestion['claims'], authentications: readonly JwtAuthentication[]): Token {
-  if (claims === undefined) return { kind: 'token', notes: [] };
-  const rules = authentications.flatMap((one) => one.rules);
+  const { status, message } = TOKEN_REFUSALS.missing;
+  const rules = decidingRules(authentications);
+  if (claims === undefined) {
+    if (!rules.some(({ isRequired }) => isRequired)) return { kind: 'token', notes: [] };
+    const issuers = [...new Set(rules.map(({ issuer }) => issuer || 'any issuer'))].join(' or ');
+    const because = `a RequestAuthentication requires a token of ${issuers}, and the request has none (${message})`;
+    return { kind: 'refused', status, because, next: ['ask with a token: --claim, as in --claim sub=alice'] };
+  }
   if (rules.length === 0) {
     return { kind: 'token', notes: ['no RequestAuthentication is about this: nobody looks at the token'] };
   }

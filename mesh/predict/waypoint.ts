@@ -5,6 +5,8 @@ import { ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { ChainKind, PolicyRequest } from '../http-policy/facts.ts';
+import type { JwtAuthentication } from '../http-policy/model.ts';
+import { needsToken } from '../http-policy/tokens.ts';
 import type { AppProtocol } from '../model.ts';
 import type { RequestFacts } from '../route/request-facts.ts';
 import type { SpiffeId } from '../spiffe.ts';
@@ -107,7 +109,8 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
   const request = chain === 'http' ? requestOf(arrived, place) : undefined;
   if (request?.kind === 'refused') {
     const because = `waypoint ${place.key} answers ${request.status}: ${request.because}`;
-    return [end(arrived, 'denied', request.status === 400 ? 'request-refused' : 'token-refused', because)];
+    const refused = end(arrived, 'denied', request.status === 400 ? 'request-refused' : 'token-refused', because);
+    return [{ ...refused, ...(request.next && { next: request.next }) }];
   }
   const notes = request?.notes ?? [];
   const { http, custom } = judgeAtWaypoint(place, {
@@ -314,17 +317,22 @@ function chainOf(place: WaypointPlace, { http }: Asked): ChainKind | 'open' {
   if (protocol === 'TCP' || protocol === 'TLS') return protocol === 'TCP' ? 'tcp' : 'tls';
   if (http !== undefined) return 'http';
   if (asksOfRequest(policiesAt(place)) || (place.port?.routes?.http.length ?? 0) > 0) return 'open';
-  return protocol === 'UNKNOWN' ? 'tcp' : 'http';
+  if (protocol !== 'UNKNOWN') return 'http';
+  return needsToken(authenticationsAt(place)) ? 'open' : 'tcp';
 }
 
-function requestOf({ sender, call }: Arrived, { gateway, service }: WaypointPlace): AskedRequest {
+function authenticationsAt({ gateway, service }: WaypointPlace): readonly JwtAuthentication[] {
+  return [...gateway.authentications, ...(service?.authentications ?? [])];
+}
+
+function requestOf({ sender, call }: Arrived, place: WaypointPlace): AskedRequest {
   const { http = {}, authority } = call.asked;
   return askedRequest({
     http,
     authority,
     sourceNamespace: sender.caller.workload.namespace,
-    normalization: gateway.pathNormalization,
-    authentications: [...gateway.authentications, ...(service?.authentications ?? [])],
+    normalization: place.gateway.pathNormalization,
+    authentications: authenticationsAt(place),
   });
 }
 

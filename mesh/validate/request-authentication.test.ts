@@ -71,6 +71,7 @@ table('RequestAuthentication', [
     [],
     [`${AT}.outputClaimToHeaders[0].header: no name of a header that can be set: tokens for this rule are refused`],
   ],
-  ['presence', rule({ presence: 'REQUIRED' }), [], [`${AT}.presence: has no effect`]],
+  ['a token that is required', rule({ presence: 'REQUIRED' }), [], []],
+  ['a presence that there is not', rule({ presence: 'ALWAYS' }), [`${AT}.presence`], []],
   ['nothing that a waypoint obeys', ra({ jwtRules: [{ issuer: 'me' }] }), [], ['spec: ztunnel can not see tokens']],
 ] satisfies readonly Row[]);

@@ -1,5 +1,5 @@
 /** RequestAuthentication (crds.md section 4): tokens of requests, which waypoints check. */
-import { fields, list as listOf, text as textOf } from '../derive/read.ts';
+import { fields, text as textOf } from '../derive/read.ts';
 import { readRequestAuthentication } from '../http-policy/derive/request-authentication.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { attachmentFields, onlyOneAttachment, targetsIn, warnOfSelector, warnOfTargets } from './attachment.ts';
@@ -82,15 +82,6 @@ export function validateRequestAuthentication(policy: KubeObject, around: Surrou
   for (const problem of readRequestAuthentication(policy, around.config)?.ruleProblems ?? []) {
     const end = problem.indexOf(': ');
     found.warn('never-matches', problem.slice(0, end), `${problem.slice(end + 2)}: tokens for this rule are refused`);
-  }
-  for (const [index, rule] of listOf(written['jwtRules']).entries()) {
-    if (isSet(fields(rule)['presence'])) {
-      found.warn(
-        'ignored',
-        `spec.jwtRules[${index}].presence`,
-        'has no effect: an AuthorizationPolicy can ask for a token',
-      );
-    }
   }
 }
 

@@ -128,3 +128,42 @@ test('keys are fetched from no address that only the waypoint or its node may ca
   await world.apply(authentication(`{ issuer: me, audiences: [shop], jwks: '${jwks}' }`));
   assert.equal(await raw(port, '/', bearer(token)), 200, 'the same keys, written out');
 });
+
+const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
+
+/** All that comes back until the connection ends, in whatever way. */
+async function answered(port: number, sent: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let all = '';
+  socket.on('data', (piece) => {
+    all += piece;
+  });
+  socket.on('error', () => {});
+  socket.once('close', () => resolve());
+  socket.end(sent);
+  await promise;
+  return all;
+}
+
+test('where a token is required, nobody gets around it by speaking something else', async (t) => {
+  const keys = await rsa();
+  const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'one' }] });
+  const yaml = `${SHOP}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: tokens, namespace: shop }
+spec:
+  targetRefs: [{ kind: Service, name: cart }]
+  jwtRules: [{ issuer: me, jwks: '${jwks}', presence: REQUIRED }]`;
+  const world = await WaypointWorld.start(t, { yaml });
+  for (const n of [1, 2]) await world.tcp(n, 8080, (socket) => socket.once('data', () => socket.end(OK)));
+  for (const authority of ['10.0.0.100:80', '10.0.0.100:95']) {
+    const port = await world.through('web/client', authority);
+    assert.equal(await raw(port, '/'), 401, `${authority} without`);
+    assert.equal(await raw(port, '/', bearer(await sign(keys))), 200, `${authority} with`);
+    const something = await answered(port, '\0GET / HTTP/1.1\r\nHost: shop\r\n\r\n');
+    assert.doesNotMatch(something, /200 OK/, `${authority} with something else`);
+  }
+});

@@ -36,6 +36,7 @@ const rule = (fields: Partial<JwtRule> = {}): JwtRule => ({
   outputClaimToHeaders: [],
   timeoutMs: 1_000,
   spaceDelimitedClaims: [],
+  isRequired: false,
   ...fields,
 });
 
@@ -79,6 +80,29 @@ test('no token passes: only a policy can ask for one', async () => {
   const { x, wasSent } = await ask([rule()], { headers: { authorization: 'Basic am9lOmpvZQ==' } });
   assert.deepEqual([wasSent, x.token], [true, undefined]);
   assert.equal(x.request.headers.get('authorization'), 'Basic am9lOmpvZQ==');
+});
+
+test('where a token is required, only one that is good for a rule which requires it passes', async () => {
+  const required = rule({ isRequired: true });
+  const other = rule({ issuer: 'https://other.example' });
+  const cookie = rule({
+    issuer: 'https://third.example',
+    fromHeaders: [],
+    fromParams: [],
+    fromCookies: ['t'],
+    isRequired: true,
+  });
+  const missing = await ask([other, required], {});
+  assert.equal(`${missing.response.status} ${missing.body} ${missing.wasSent}`, '401 Jwt is missing false');
+  const challenge = missing.response.headers.first('www-authenticate') ?? '';
+  assert.match(challenge, /^Bearer realm="http:\/\/cart\.shop\/"$/);
+  const optional = bearer(await sign({ iss: 'https://other.example' }));
+  assert.equal((await ask([other, required], optional)).body, 'Jwt issuer is not configured');
+  assert.equal((await ask([other, required], bearer(await sign()))).wasSent, true);
+  assert.equal((await ask([cookie, required], bearer(await sign()))).wasSent, true);
+  assert.equal((await ask([cookie, required], bearer('x'))).response.status, 401);
+  const third = await sign({ iss: 'https://third.example' });
+  assert.equal((await ask([cookie, required], { headers: { cookie: `t=${third}` } })).wasSent, true);
 });
 
 test('each way in which a token can be bad is refused with its status and body', async () => {

@@ -1,10 +1,11 @@
 /**
- * RequestAuthentications (waypoint.md section 4.6): no token passes, since only policies can ask for one; a token that is good for
- * some rule passes, whatever others make of theirs; else one that is bad does not.
+ * RequestAuthentications (waypoint.md section 4.6): a token that is good for some rule passes, whatever others make of theirs; else
+ * one that is bad does not. No token passes, unless there are rules that require one: then these alone decide.
  */
 import type { HeaderFields, HttpResponse } from '../../core/http/index.ts';
 import {
   claimHeader,
+  decidingRules,
   type JwtAuthentication,
   type JwtRule,
   TOKEN_REFUSALS,
@@ -16,6 +17,7 @@ import { type Located, locate, MOST_TOKENS } from '../jwt/locate.ts';
 import type { ParsedToken } from '../jwt/parse.ts';
 import { type Verified, type VerifyParts, verifyToken } from '../jwt/verify.ts';
 import type { PolicyWatch } from '../policy/watch.ts';
+import { isPreflight } from '../preflight.ts';
 import { reply } from '../reply.ts';
 
 export type AuthenticateParts = VerifyParts & { readonly watch: PolicyWatch };
@@ -24,23 +26,18 @@ export function authenticate(authentications: readonly JwtAuthentication[], part
   const rules = authentications.flatMap((authentication) => authentication.rules);
   if (rules.length === 0) return (next) => next;
   const outputs = [...new Set(rules.flatMap(outputsOf))];
-  for (const rule of rules) parts.store.prepare(rule);
+  const deciding = decidingRules(authentications);
+  for (const rule of deciding) parts.store.prepare(rule);
   return (next) => (x) => {
     for (const name of outputs) x.request.headers.remove(name); // nobody but us says what a token says
     if (isPreflight(x)) return next(x);
-    return judge(parts, rules, 0, undefined, x, next);
+    return judge(parts, deciding, 0, undefined, x, next);
   };
 }
 
 function outputsOf({ outputPayloadToHeader, outputClaimToHeaders }: JwtRule): readonly string[] {
   const claims = outputClaimToHeaders.map(({ header }) => header);
   return outputPayloadToHeader === '' ? claims : [outputPayloadToHeader, ...claims];
-}
-
-/** A browser asks without a token whether it may send one. */
-function isPreflight({ request }: Exchange): boolean {
-  const { method, headers } = request;
-  return method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method');
 }
 
 type Answer = HttpResponse | Promise<HttpResponse>;
@@ -69,7 +66,8 @@ function judge(
     if (verified.kind === 'good') return accept(rule, located, verified.token, x, next);
     worst = worseOf(worst, verified.refusal);
   }
-  return worst === undefined ? next(x) : refuse(parts, worst, x);
+  if (worst !== undefined) return refuse(parts, worst, x);
+  return rules.some(({ isRequired }) => isRequired) ? refuse(parts, TOKEN_REFUSALS.missing, x) : next(x);
 }
 
 /** That a token is somebody else's says less than what is wrong with one that is meant. */
@@ -112,14 +110,17 @@ function output(headers: HeaderFields, rule: JwtRule, claims: ParsedToken['claim
 /** What was asked for goes back to the caller, not all of it. */
 const MOST_REALM = 512;
 
-function refuse({ watch }: AuthenticateParts, { status, message }: TokenRefusal, x: Exchange): HttpResponse {
+function refuse({ watch }: AuthenticateParts, refusal: TokenRefusal, x: Exchange): HttpResponse {
+  const { status, message } = refusal;
   x.because = message;
   x.receipt = watch.denied(x, message);
   const realm = `${x.request.scheme}://${x.request.authority}${x.path}`.replace(/["\\]/g, '').slice(0, MOST_REALM);
+  // RFC 6750 section 3.1: who has shown nothing is not told what is wrong with it.
+  const error = refusal === TOKEN_REFUSALS.missing ? '' : ', error="invalid_token"';
   return reply(x, {
     status,
     body: message,
     details: `jwt_authn_access_denied{${message.replaceAll(' ', '_')}}`,
-    headers: status === 401 ? { 'www-authenticate': `Bearer realm="${realm}", error="invalid_token"` } : {},
+    headers: status === 401 ? { 'www-authenticate': `Bearer realm="${realm}"${error}` } : {},
   });
 }

@@ -20,6 +20,7 @@ const rule = (issuer: string): JwtRule => ({
   outputClaimToHeaders: [],
   timeoutMs: 0,
   spaceDelimitedClaims: [],
+  isRequired: false,
 });
 
 const scopeOf = (policies: readonly HttpPolicy[]) => compileHttpPolicies(policies, 'http');
@@ -98,6 +99,20 @@ const ROWS: Readonly<Record<string, Row>> = {
     asked: { headers: { authorization: 'Bearer x' } },
     tokenRules: [rule('me')],
     expect: /rules that tokens/,
+  },
+  'a rule that requires a token, without one': {
+    tokenRules: [{ ...rule('me'), isRequired: true }],
+    expect: /a token is required now/,
+  },
+  'a rule that requires a token now, which it had': {
+    meanwhile: withToken,
+    tokenRules: [{ ...rule('me'), isRequired: true }],
+    expect: 'goes on',
+  },
+  'a rule that requires a token, as a preflight': {
+    asked: { method: 'OPTIONS', headers: { origin: 'http://a', 'access-control-request-method': 'GET' } },
+    tokenRules: [{ ...rule('me'), isRequired: true }],
+    expect: 'goes on',
   },
   'a token that a route has added': {
     meanwhile: (x) => {

@@ -14,6 +14,7 @@ import {
 } from '../../mesh/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { locate } from '../jwt/locate.ts';
+import { isPreflight } from '../preflight.ts';
 import { factsAtTarget, type JudgedFacts, requestFacts } from './facts.ts';
 
 export type Denial = {
@@ -26,6 +27,7 @@ export type Denial = {
 
 export type StandingParts = {
   readonly scope: HttpScope;
+  /** Those that decide. */
   readonly tokenRules: readonly JwtRule[];
   /** `namespace/hostname` of what was called; undefined for workloads. */
   readonly own: string | undefined;
@@ -39,6 +41,8 @@ export function standingOf({ scope, tokenRules, own, backendScope }: StandingPar
   const ofToken = (x: Exchange, { request }: JudgedFacts): Denial | undefined => {
     if (tokenRules.length === 0) return undefined;
     if (x.tokenRule !== undefined) return known.has(textOf(x.tokenRule)) ? undefined : TOKEN_UNVERIFIED;
+    if (isPreflight(x)) return undefined;
+    if (tokenRules.some(({ isRequired }) => isRequired)) return TOKEN_REQUIRED;
     const asItCame = { headers: request.headers, target: x.request.target };
     return tokenRules.some((rule) => locate(asItCame, rule).length > 0) ? TOKEN_UNVERIFIED : undefined;
   };
@@ -67,6 +71,11 @@ const TOKEN_UNVERIFIED: Denial = {
   details: 'jwt_authn_access_denied{rules_changed}',
 };
 
+const TOKEN_REQUIRED: Denial = {
+  because: 'a token is required now, and it came without one',
+  details: 'jwt_authn_access_denied{Jwt_is_missing}',
+};
+
 function asked(scope: HttpScope, facts: HttpFacts, already: readonly string[]): Denial | undefined {
   const custom = customChecks(scope, facts).find(({ provider }) => !already.includes(provider));
   if (custom === undefined) return undefined;
@@ -88,11 +97,11 @@ function withoutToken(facts: HttpFacts): HttpFacts {
 
 const TEXTS = new WeakMap<JwtRule, string>();
 
-/** Rules are told anew with all that changes: what they say tells whether they are the same. */
+/** Rules are told anew with all that changes: what they say tells whether they are the same. One that is required now is. */
 function textOf(rule: JwtRule): string {
   let text = TEXTS.get(rule);
   if (text === undefined) {
-    text = JSON.stringify(rule);
+    text = JSON.stringify({ ...rule, isRequired: false });
     TEXTS.set(rule, text);
   }
   return text;

@@ -66,7 +66,10 @@ const jwtRule = z
       .max(MAX_CLAIMS)
       .optional()
       .describe('Claims whose text is a list with blanks between, besides scope and permission.'),
-    presence: z.enum(['OPTIONAL', 'REQUIRED']).optional().describe('Taken and without effect.'),
+    presence: z
+      .enum(['OPTIONAL', 'REQUIRED'])
+      .optional()
+      .describe('REQUIRED: only requests with a token that is good for such a rule pass; others have 401.'),
   })
   .describe('One issuer: how its tokens are found and checked.')
   .meta(

@@ -28,6 +28,7 @@ test('a rule without more says where tokens are looked for, and how long keys ma
       outputClaimToHeaders: [],
       timeoutMs: 5_000,
       spaceDelimitedClaims: [],
+      isRequired: false,
     },
   ]);
 });
@@ -44,6 +45,7 @@ test('all that can be written arrives, and places that are named replace the usu
     forwardOriginalToken: true,
     timeout: '1m',
     spaceDelimitedClaims: ['roles'],
+    presence: 'REQUIRED',
   }).authentication.rules;
   assert.deepEqual(rule, {
     issuer: 'me',
@@ -61,6 +63,7 @@ test('all that can be written arrives, and places that are named replace the usu
     outputClaimToHeaders: [{ header: 'x-group', claim: ['realm', 'group'] }],
     timeoutMs: 60_000,
     spaceDelimitedClaims: ['roles'],
+    isRequired: true,
   });
 });
 

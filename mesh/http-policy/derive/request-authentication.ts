@@ -106,6 +106,7 @@ function readRule(rule: Fields, path: string, problems: string[]): JwtRule {
     outputClaimToHeaders: readOutputs(rule['outputClaimToHeaders'], problem),
     timeoutMs: readTimeout(rule['timeout'], problem),
     spaceDelimitedClaims: words('spaceDelimitedClaims'),
+    isRequired: readPresence(rule['presence'], problem),
   };
 }
 
@@ -131,6 +132,13 @@ function readOutputs(value: unknown, problem: Problem): readonly ClaimHeader[] {
     if (text(claim) === '') problem(`outputClaimToHeaders[${index}].claim`, 'names no claim');
     return { header: text(header).toLowerCase(), claim: text(claim).split('.') };
   });
+}
+
+/** Nobody passes without a token where it can not be read who may. */
+function readPresence(value: unknown, problem: Problem): boolean {
+  if (value === undefined || value === null || value === 'OPTIONAL') return false;
+  if (value !== 'REQUIRED') problem('presence', `${JSON.stringify(value)} is neither OPTIONAL nor REQUIRED`);
+  return true;
 }
 
 function readTimeout(value: unknown, problem: Problem): number {

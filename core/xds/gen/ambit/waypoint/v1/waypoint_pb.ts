@@ -34,7 +34,7 @@ export const file_ambit_waypoint_v1_waypoint: GenFile = /*@__PURE__*/
  */
 export type Waypoint = Message<"ambit.waypoint.v1.Waypoint"> & {
   /**
-   * The lowest revision of a reader that enforces all of this. 1 is the first.
+   * The lowest revision of a reader that enforces all of this. 1 is the first; what came with a later one says so.
    *
    * @generated from field: uint32 min_revision = 1;
    */
