@@ -17,6 +17,7 @@ import type { ControllerConfig } from './config.ts';
 import { SYSTEM_TIMERS } from './discovery/debounce.ts';
 import { Derivation } from './discovery/derivation.ts';
 import { serveGrpc } from './discovery/grpc.ts';
+import { Materials } from './discovery/materials.ts';
 import { controlPlaneServices } from './discovery/services.ts';
 import { createInformers } from './informers.ts';
 import { Leaders } from './kube/leaders.ts';
@@ -45,6 +46,8 @@ export interface Controller extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
+/** Keys that waypoints had from the controller before us are known to us, too, before anybody asks. */
+const MATERIAL_WAIT_MS = 5_000;
 /** How often files and our own certificate are looked at. */
 const CERTIFICATE_CHECK_MS = 60_000;
 
@@ -100,8 +103,17 @@ export async function startController(config: ControllerConfig, deps: Controller
       maxMs: config.debounceMaxMs,
       timers: SYSTEM_TIMERS,
       metrics,
+      onMaterials: (refs) => materials.want(refs),
       onConditions: (changes) => writers.setConditions(changes),
       onRouteStatuses: (statuses) => writers.setRouteStatuses(statuses),
+    }),
+  );
+  const materials = stack.use(
+    new Materials({
+      client,
+      log: log.scope('kube'),
+      onSet: (object) => derivation.set(object),
+      onGone: (object) => derivation.gone(object),
     }),
   );
   const everything = Object.values(informers);
@@ -127,6 +139,8 @@ export async function startController(config: ControllerConfig, deps: Controller
     deployed?.lookAtAll();
   });
   derivation.begin();
+  await materials.settled(MATERIAL_WAIT_MS);
+  derivation.flush();
   await writers.start();
   caches.ready();
   log.info('caches are synced', {

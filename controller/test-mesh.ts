@@ -55,6 +55,8 @@ export type XdsClient = {
   readonly client: DeltaClient;
   /** `+name` and `-name`, by type, in the order of arrival. */
   readonly seen: string[];
+  /** The first value of each resource, by name. */
+  readonly first: ReadonlyMap<string, Uint8Array>;
   /** The gRPC status that ended the last attempt. */
   refused(): Promise<number>;
 };
@@ -141,6 +143,7 @@ export async function startMesh(
       id = 'ztunnel~10.0.0.9~z.istio-system~istio-system.svc.cluster.local',
     }) {
       const seen: string[] = [];
+      const first = new Map<string, Uint8Array>();
       const refusal = Promise.withResolvers<number>();
       const xds = new DeltaClient({
         ...plane(token, 'Kubernetes'),
@@ -149,7 +152,10 @@ export async function startMesh(
         handlers: {
           onUpdate(typeUrl, update) {
             const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
-            for (const { name } of update.upserted) seen.push(`+${type} ${name}`);
+            for (const { name, bytes } of update.upserted) {
+              seen.push(`+${type} ${name}`);
+              if (!first.has(name)) first.set(name, bytes);
+            }
             for (const name of update.removed) seen.push(`-${type} ${name}`);
             return [];
           },
@@ -162,7 +168,7 @@ export async function startMesh(
       });
       xds.start();
       clients.push(xds);
-      return { client: xds, seen, refused: () => refusal.promise };
+      return { client: xds, seen, first, refused: () => refusal.promise };
     },
     async logged(text) {
       const deadline = Date.now() + 15_000;

@@ -224,6 +224,7 @@ export {
   type OutlierPolicy,
   type SlowStart,
 } from './resilience/model.ts';
+export { type MaterialRef, materialName } from './resilience/tls-material.ts';
 export { addPermission, type CorsCheck, type CorsDecision, compileCors } from './route/cors.ts';
 export type { RouteKind, ServiceRef } from './route/derive/facts.ts';
 export type { RoutedBinding, RoutedService, Surroundings as RouteSurroundings } from './route/derive/resolve.ts';

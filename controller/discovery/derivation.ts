@@ -6,6 +6,7 @@ import {
   type Delta,
   Deriver,
   type KubeObject,
+  type MaterialRef,
   type MeshConfig,
   type RouteStatus,
 } from '../../mesh/index.ts';
@@ -21,6 +22,8 @@ export type DerivationOptions = {
   readonly maxMs: number;
   readonly timers: Timers;
   readonly metrics: Pick<ControllerMetrics, 'inbound' | 'triggered' | 'pushed' | 'debounce'>;
+  /** The Secrets and ConfigMaps that rules name now; told whenever anything has changed. */
+  readonly onMaterials: (refs: Iterable<MaterialRef>) => void;
   readonly onConditions: (changes: readonly ConditionChange[]) => void;
   readonly onRouteStatuses: (statuses: readonly RouteStatus[]) => void;
 };
@@ -47,7 +50,7 @@ export class Derivation implements Disposable {
       timers: options.timers,
       act: (waitedMs) => {
         options.metrics.debounce.observe(waitedMs / 1000);
-        this.#flush();
+        this.flush();
       },
     });
   }
@@ -62,14 +65,23 @@ export class Derivation implements Disposable {
   }
 
   follow(informer: Informer<KubeObject>): void {
-    informer.on('set', (object) => this.#note({ kind: 'set', object }));
-    informer.on('delete', (object) => this.#note({ kind: 'gone', object }));
+    informer.on('set', (object) => this.set(object));
+    informer.on('delete', (object) => this.gone(object));
+  }
+
+  /** An object is new or changed. */
+  set(object: KubeObject): void {
+    this.#note({ kind: 'set', object });
+  }
+
+  gone(object: KubeObject): void {
+    this.#note({ kind: 'gone', object });
   }
 
   /** All informers have their first list: derive everything at once. Until now nothing was. */
   begin(): void {
     this.#started = true;
-    this.#flush();
+    this.flush();
   }
 
   /** The mesh configuration changed: everything is derived again, what differs is published. */
@@ -89,7 +101,8 @@ export class Derivation implements Disposable {
     if (this.#started) this.#debounce.touch();
   }
 
-  #flush(): void {
+  /** What has changed until now is derived now. */
+  flush(): void {
     const changes = [...this.#pending.values()];
     this.#pending.clear();
     for (const kind of new Set(changes.map((change) => change.object.kind))) this.#options.metrics.triggered(kind);
@@ -97,6 +110,7 @@ export class Derivation implements Disposable {
     const set = changes.filter((change) => change.kind === 'set').map((change) => change.object);
     this.#publish(this.#deriver.applyAll(set));
     for (const change of changes) if (change.kind === 'gone') this.#publish(this.#deriver.remove(change.object));
+    this.#options.onMaterials(this.#deriver.materials());
   }
 
   /** All within one turn of the loop: the discovery service sends what changed in it together, policies first. */
