@@ -14,9 +14,11 @@ import { type ServerName, serverNameIn } from './client-hello.ts';
 import { type Detected, detect, peek, type Seen } from './detect.ts';
 import { dispatch } from './dispatch.ts';
 import { type Called, Exchange, type Target } from './exchange.ts';
+import { RECEIPT_HEADER } from './layers/authorize.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { type Source, sourceOf } from './source.ts';
 import type { Told } from './told.ts';
+import { EndpointDenial } from './upstream/endpoint-denial.ts';
 import type { Chosen, Endpoints } from './upstream/endpoints.ts';
 
 export type ServeParts = {
@@ -128,8 +130,9 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     const outcome = { bytesReceived, bytesSent, durationMs: now() - startedAt, flags, details, to };
     observer.tcpClosed(source, served, outcome);
   };
-  const refuse = (status: 401 | 503, flags: string, details: string) => {
-    if (opening.kind === 'unanswered') opening.request.refuse(status);
+  const refuse = (status: 401 | 503, flags: string, details: string, receipt?: string) => {
+    if (opening.kind === 'unanswered')
+      opening.request.refuse(status, receipt === undefined ? {} : { [RECEIPT_HEADER]: receipt });
     else opening.detected.leg.reset('connect-error');
     finish(flags, details);
   };
@@ -158,6 +161,7 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     to = endpoints.choose(target, { source, sent: [] });
     up = await dial(to, source, undefined);
   } catch (error) {
+    if (error instanceof EndpointDenial) return refuse(401, '', error.message, error.receipt);
     return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
   }
   if (!isAllowed()) {

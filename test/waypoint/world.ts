@@ -66,6 +66,8 @@ export class WaypointWorld implements AsyncDisposable {
   readonly logs: string[] = [];
   readonly registry = new Registry();
   readonly arrivals: Arrival[] = [];
+  /** What nodes answer to tunnels of whom their policies deny, by pod; absent: they let them in. */
+  readonly denials = new Map<string, { readonly status: 401 | 503; readonly receipt?: string }>();
   readonly conditions = new Map<string, ConditionChange>();
   readonly deriver: Deriver;
   readonly plane: Plane;
@@ -360,6 +362,11 @@ export class WaypointWorld implements AsyncDisposable {
     this.arrivals.push({ pod, peer, headers, authority });
     const asked = parseAuthority(authority);
     if (asked?.kind !== 'address') return request.refuse(400);
+    const denial = this.denials.get(pod);
+    if (denial !== undefined) {
+      const { status, receipt } = denial;
+      return request.refuse(status, receipt === undefined ? {} : { 'ambit-receipt': receipt });
+    }
     try {
       const up = await connectTcp({ to: { ip: request.to.ip, port: asked.address.port } });
       await relay(request.respond(200), tcpLeg(up));

@@ -22,6 +22,7 @@ import {
   type SpiffeId,
 } from '../../mesh/index.ts';
 import type { Source } from '../source.ts';
+import { endpointDenial } from './endpoint-denial.ts';
 import type { Chosen } from './endpoints.ts';
 import { originate } from './origination.ts';
 
@@ -50,7 +51,7 @@ export type Wish = {
 
 /**
  * Opens a pipe to an endpoint in the name of a caller.
- * @throws HttpError `connect-failed`.
+ * @throws HttpError `connect-failed`; {@link EndpointDenial} where policies at the other end do not let the caller in.
  */
 export async function dialEndpoint(
   parts: DialParts,
@@ -66,7 +67,9 @@ export async function dialEndpoint(
     if (policy?.tls === undefined) return leg;
     return await originate(leg, { tls: policy.tls, service, version, timeoutMs, signal });
   } catch (error) {
-    throw new HttpError('connect-failed', messageOf(error), { cause: error, isProcessed: false });
+    throw (
+      endpointDenial(error) ?? new HttpError('connect-failed', messageOf(error), { cause: error, isProcessed: false })
+    );
   }
 }
 
@@ -125,9 +128,7 @@ function connect(to: SocketAddress, signal: AbortSignal, timeoutMs: number) {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof HboneError && error.code === 'CONNECT_REFUSED') {
-    const receipt = error.headers?.get('ambit-receipt');
-    return `the endpoint refused with ${error.status}${receipt === undefined ? '' : ` (receipt ${receipt.slice(0, 64)})`}`;
-  }
+  if (error instanceof HboneError && error.code === 'CONNECT_REFUSED')
+    return `the endpoint refused with ${error.status}`;
   return error instanceof Error ? error.message : String(error);
 }
