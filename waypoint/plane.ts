@@ -20,6 +20,7 @@ import type { WaypointConfig } from './config.ts';
 import type { Exchange } from './exchange.ts';
 import { httpChain } from './http-chain.ts';
 import { openFetcher } from './jwks/fetch-json.ts';
+import { meshFetch } from './jwks/mesh-fetch.ts';
 import { refusal } from './jwks/refused-addresses.ts';
 import { JwksStore } from './jwks/store.ts';
 import { LiveRequests } from './live-requests.ts';
@@ -130,7 +131,8 @@ export function startPlane(o: PlaneOptions): Plane {
     dialEndpoint(dialParts, chosen, source, { near: source.ip, version });
   const pool = new Pool({ dial, limits: config.limits });
   const onBug = (error: unknown) => log.error('a bug of the waypoint', { error: describeError(error) });
-  const postParts = { endpoints, pool, source: ownSource(fallback) };
+  const own = ownSource(fallback);
+  const postParts = { endpoints, pool, source: own };
   const exporters = new SpanExporters({
     resource: { 'service.name': `${config.pod.serviceAccount}.${config.pod.namespace}` },
     clock: systemClock,
@@ -154,11 +156,15 @@ export function startPlane(o: PlaneOptions): Plane {
   });
   const fetcher = openFetcher({ refusal });
   const store = new JwksStore({
-    fetchJson: fetcher.fetch,
+    fetchJson: meshFetch({
+      ...{ endpoints, pool, own: () => own, deadlines: threadDeadlines() },
+      addressesKnown: () => told.addressesKnown(),
+      hasService: (service) => told.view.serviceByKey(service) !== undefined,
+      outside: fetcher.fetch,
+    }),
     now,
     onProblem: (source, error) => log.scope('jwks').warn('no keys', { source, error: describeError(error) }),
   });
-  const own = ownSource(fallback);
   const httpParts = {
     own: () => own,
     endpoints,

@@ -93,7 +93,13 @@ export class WaypointResources {
           policies,
           authentications,
           authorizers,
-          references: [...new Set([...authorizers.map(({ service }) => service), ...collectorOf(telemetry)])],
+          references: [
+            ...new Set([
+              ...authorizers.map(({ service }) => service),
+              ...keysServicesOf(authentications),
+              ...collectorOf(telemetry),
+            ]),
+          ],
           ...(telemetry && { telemetry }),
         },
       },
@@ -152,6 +158,7 @@ export class WaypointResources {
     for (const ofPort of routes.values()) for (const key of servicesIn(ofPort)) references.add(key);
     const authorizers = this.#authorizers(attached);
     for (const authorizer of authorizers) references.add(authorizer.service);
+    for (const key of keysServicesOf(attached.authentications)) references.add(key);
     return {
       namespace,
       hostname,
@@ -193,6 +200,12 @@ export class WaypointResources {
       workload: { uid },
     }));
   }
+}
+
+/** Keys of services that keys of tokens may come from. */
+function keysServicesOf(authentications: readonly JwtAuthentication[]): readonly string[] {
+  const named = authentications.flatMap(({ rules }) => rules.map(({ keysService }) => keysService));
+  return named.filter((key) => key !== '');
 }
 
 /** Keys of services that spans go to. */

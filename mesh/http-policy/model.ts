@@ -76,6 +76,8 @@ export type JwtRule = {
   readonly spaceDelimitedClaims: readonly string[];
   /** Only requests with a token that is good for such a rule pass. */
   readonly isRequired: boolean;
+  /** Key of the service that `jwksUri`, or else the issuer, may name; '': none. If there is one, keys are fetched through the mesh. */
+  readonly keysService: string;
 };
 
 /** `name` in lower case. */

@@ -179,6 +179,7 @@ export class RandomPolicies {
         timeoutMs: this.#one([0, 5_000]),
         spaceDelimitedClaims: words(),
         isRequired: this.#random() < 0.2,
+        keysService: this.#one(['', 'auth/issuer.auth']),
       })),
     };
   }

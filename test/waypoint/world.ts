@@ -69,6 +69,8 @@ export class WaypointWorld implements AsyncDisposable {
   /** What nodes answer to tunnels of whom their policies deny, by pod; absent: they let them in. */
   readonly denials = new Map<string, { readonly status: 401 | 503; readonly receipt?: string }>();
   readonly conditions = new Map<string, ConditionChange>();
+  /** Whether an endpoint's node lets a stream through; until a test says otherwise, each does. */
+  admits: (arrival: Arrival) => boolean = () => true;
   readonly deriver: Deriver;
   readonly plane: Plane;
   readonly #gateway: string;
@@ -359,7 +361,9 @@ export class WaypointWorld implements AsyncDisposable {
 
   async #arrive(pod: string, request: ConnectRequest): Promise<void> {
     const { peer, headers, authority } = request;
-    this.arrivals.push({ pod, peer, headers, authority });
+    const arrival = { pod, peer, headers, authority };
+    this.arrivals.push(arrival);
+    if (!this.admits(arrival)) return request.refuse(401, { 'ambit-receipt': 'r-1' });
     const asked = parseAuthority(authority);
     if (asked?.kind !== 'address') return request.refuse(400);
     const denial = this.denials.get(pod);

@@ -3,7 +3,7 @@ import { bodyOf, HeaderFields, HttpError, NO_BODY } from '../../core/http/index.
 import { CHECK_PATH, decodeCheck, encodeCheck } from '../../core/xds/index.ts';
 import { type ExternalAuthorizer, type HttpAuthorizer, matchesName, type Pattern } from '../../mesh/index.ts';
 import type { Exchange, Target } from '../exchange.ts';
-import { type Answer, type CallParts, call } from './call.ts';
+import { type Answer, type CallParts, call } from '../upstream/call.ts';
 
 export type HeaderEdit = { readonly name: string; readonly value: string; readonly appends: boolean };
 

@@ -7,10 +7,11 @@ import type { LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
 import { type IpAddress, MeshError, parseIp } from '../../mesh/index.ts';
 
-export type FetchJson = (url: string, timeoutMs: number) => Promise<unknown>;
+/** `service`: `namespace/hostname` of what the URL may name in the mesh; ''. */
+export type FetchJson = (url: string, timeoutMs: number, service: string) => Promise<unknown>;
 
 export interface JsonFetcher extends AsyncDisposable {
-  readonly fetch: FetchJson;
+  readonly fetch: (url: string, timeoutMs: number) => Promise<unknown>;
 }
 
 export type FetcherOptions = {
@@ -21,7 +22,7 @@ export type FetcherOptions = {
 };
 
 /** A key set has some hundred bytes for each key. */
-const MAX_BYTES = 1 << 20;
+export const MAX_BYTES = 1 << 20;
 
 export function openFetcher({ refusal, lookup = dnsLookup }: FetcherOptions): JsonFetcher {
   const agent = new Agent({
@@ -68,7 +69,7 @@ async function fetchJson(
   }
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.name === 'TimeoutError' ? 'no answer in time' : error.message;
 }

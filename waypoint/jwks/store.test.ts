@@ -2,21 +2,29 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JwksStore, type KeySource } from './store.ts';
 
-const source: KeySource = { issuer: 'me', jwks: '', jwksUri: 'https://keys.example/a', timeoutMs: 1_000 };
+const source: KeySource = {
+  issuer: 'me',
+  jwks: '',
+  jwksUri: 'https://keys.example/a',
+  keysService: '',
+  timeoutMs: 1_000,
+};
 const MINUTE = 60_000;
 
 function world() {
   const w = {
     now: 0,
     asked: [] as string[],
+    services: [] as string[],
     answers: new Map<string, unknown>([[source.jwksUri, { keys: [] }]]),
     problems: [] as string[],
   };
   const store = new JwksStore({
     now: () => w.now,
     onProblem: (name, error) => w.problems.push(`${name}: ${String(error)}`),
-    fetchJson: async (url) => {
+    fetchJson: async (url, _, service) => {
       w.asked.push(url);
+      w.services.push(service);
       await Promise.resolve();
       const answer = w.answers.get(url);
       if (answer === undefined) throw new Error(`no ${url}`);
@@ -92,4 +100,22 @@ test('inline keys are there at once, and broken ones never', async () => {
   assert.ok(!(store.keys({ ...source, jwks: '{"keys":[]}' }) instanceof Promise));
   await assert.rejects(async () => store.keys({ ...source, jwks: 'x' }), /JWKS_UNAVAILABLE/);
   assert.deepEqual(w.asked, []);
+});
+
+test('discovery and keys come from the same service of the mesh, and keys from elsewhere do not', async () => {
+  const { w, store } = world();
+  const issuer = 'http://issuer.auth.svc:8080/realm';
+  const about = `${issuer}/.well-known/openid-configuration`;
+  const discovered = { ...source, jwksUri: '', issuer, keysService: 'auth/issuer.auth.svc.cluster.local' };
+  for (const [uri, service] of [
+    ['http://issuer.auth.svc:9090/keys', discovered.keysService],
+    ['http://issuer.other.svc:8080/keys', ''],
+    ['https://issuer.auth.svc:8080/keys', ''],
+  ] as const) {
+    w.answers.set(about, { jwks_uri: uri }).set(uri, { keys: [] });
+    w.now += 120 * MINUTE;
+    await store.keys(discovered);
+    assert.deepEqual(w.asked.splice(0), [about, uri]);
+    assert.deepEqual(w.services.splice(0), [discovered.keysService, service]);
+  }
 });

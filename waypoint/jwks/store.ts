@@ -10,7 +10,7 @@ export type JwksStoreOptions = {
   readonly onProblem: (source: string, error: unknown) => void;
 };
 
-export type KeySource = Pick<JwtRule, 'issuer' | 'jwks' | 'jwksUri' | 'timeoutMs'>;
+export type KeySource = Pick<JwtRule, 'issuer' | 'jwks' | 'jwksUri' | 'keysService' | 'timeoutMs'>;
 
 /** As proxies of the reference do (waypoint.md section 4.6). */
 const FRESH_MS = 5 * 60_000;
@@ -99,7 +99,8 @@ export class JwksStore {
     entry.askedAt = now();
     try {
       const url = source.jwksUri === '' ? await this.#discover(source) : source.jwksUri;
-      entry.keys = KeySet.parse(await fetchJson(url, source.timeoutMs));
+      const service = isSameHost(url, source.jwksUri || source.issuer) ? source.keysService : '';
+      entry.keys = KeySet.parse(await fetchJson(url, source.timeoutMs, service));
       entry.fetchedAt = now();
       entry.failure = undefined;
     } catch (error) {
@@ -111,9 +112,11 @@ export class JwksStore {
   }
 
   /** OpenID Connect Discovery 1.0 section 4. */
-  async #discover({ issuer, timeoutMs }: KeySource): Promise<string> {
+  async #discover({ issuer, keysService, timeoutMs }: KeySource): Promise<string> {
     const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const document = (await this.#options.fetchJson(url, timeoutMs)) as Readonly<Record<string, unknown>> | null;
+    const document = (await this.#options.fetchJson(url, timeoutMs, keysService)) as Readonly<
+      Record<string, unknown>
+    > | null;
     const uri = document?.['jwks_uri'];
     if (typeof uri !== 'string' || !/^https?:\/\//.test(uri)) {
       throw new MeshError('JWKS_FETCH_FAILED', `${url}: says nothing of jwks_uri`);
@@ -135,9 +138,15 @@ function parseInto(entry: Entry, jwks: string): void {
   }
 }
 
-function nameOf({ issuer, jwks, jwksUri }: KeySource): string {
+/** A short name is another service in another namespace. */
+function nameOf({ issuer, jwks, jwksUri, keysService }: KeySource): string {
   if (jwks !== '') return `inline ${jwks}`;
-  return jwksUri === '' ? `issuer ${issuer}` : jwksUri;
+  return `${keysService} ${jwksUri === '' ? `issuer ${issuer}` : jwksUri}`;
+}
+
+function isSameHost(url: string, other: string): boolean {
+  const [a, b] = [URL.parse(url), URL.parse(other)];
+  return a !== null && a.protocol === b?.protocol && a.hostname === b.hostname;
 }
 
 function describe({ issuer, jwks, jwksUri }: KeySource): string {

@@ -11,11 +11,11 @@ import {
   type HttpScope,
 } from '../../mesh/index.ts';
 import { askAuthorizer, type HeaderEdit, type Opinion } from '../authz/ask.ts';
-import type { CallParts } from '../authz/call.ts';
 import { PeekedBody } from '../authz/peeked-body.ts';
 import type { Exchange, Layer } from '../exchange.ts';
 import { requestFacts } from '../policy/facts.ts';
 import { reply } from '../reply.ts';
+import type { CallParts } from '../upstream/call.ts';
 import { type AuthorizeParts, denied } from './authorize.ts';
 
 export type AskParts = CallParts & AuthorizeParts;

@@ -37,6 +37,7 @@ const rule = (fields: Partial<JwtRule> = {}): JwtRule => ({
   timeoutMs: 1_000,
   spaceDelimitedClaims: [],
   isRequired: false,
+  keysService: '',
   ...fields,
 });
 

@@ -21,6 +21,7 @@ const rule = (issuer: string): JwtRule => ({
   timeoutMs: 0,
   spaceDelimitedClaims: [],
   isRequired: false,
+  keysService: '',
 });
 
 const scopeOf = (policies: readonly HttpPolicy[]) => compileHttpPolicies(policies, 'http');

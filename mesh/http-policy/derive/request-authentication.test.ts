@@ -29,6 +29,7 @@ test('a rule without more says where tokens are looked for, and how long keys ma
       timeoutMs: 5_000,
       spaceDelimitedClaims: [],
       isRequired: false,
+      keysService: '',
     },
   ]);
 });
@@ -64,6 +65,7 @@ test('all that can be written arrives, and places that are named replace the usu
     timeoutMs: 60_000,
     spaceDelimitedClaims: ['roles'],
     isRequired: true,
+    keysService: '',
   });
 });
 

@@ -6,6 +6,7 @@ import { type Fields, fields, isFields, list, text, texts } from '../../derive/r
 import type { KubeObject, MeshConfig } from '../../kube-object.ts';
 import { parseDuration } from '../../validate/durations.ts';
 import type { ClaimHeader, JwtAuthentication, JwtHeader, JwtRule } from '../model.ts';
+import { keysServiceOf } from './keys-service.ts';
 import { readTargets, type TargetsReading } from './targets.ts';
 
 export type AuthenticationReading = TargetsReading & {
@@ -35,10 +36,17 @@ export function readRequestAuthentication(object: KubeObject, config: MeshConfig
   const rules = (Array.isArray(written) ? written : [undefined]).map((rule: unknown, index) =>
     readRuleOr(rule, `spec.jwtRules[${index}]`, problems),
   );
-  return { ...attached, authentication: { namespace, name, rules }, ruleProblems: problems };
+  const withService = (rule: RuleReading): JwtRule => ({
+    ...rule,
+    keysService: keysServiceOf(rule, namespace, config.clusterDomain),
+  });
+  return { ...attached, authentication: { namespace, name, rules: rules.map(withService) }, ruleProblems: problems };
 }
 
-function readRuleOr(value: unknown, path: string, problems: string[]): JwtRule {
+/** As it is written, whatever mesh it is for. */
+type RuleReading = Omit<JwtRule, 'keysService'>;
+
+function readRuleOr(value: unknown, path: string, problems: string[]): RuleReading {
   const found: string[] = [];
   if (!isFields(value)) found.push(`${path}: not an object`);
   const rule = readRule(fields(value), path, found);
@@ -63,7 +71,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'presence',
 ]);
 
-function readRule(rule: Fields, path: string, problems: string[]): JwtRule {
+function readRule(rule: Fields, path: string, problems: string[]): RuleReading {
   const problem = (field: string, reason: string) => problems.push(`${path}.${field}: ${reason}`);
   for (const field of Object.keys(rule)) if (!KNOWN.has(field)) problem(field, 'unknown field');
   const word = (field: string): string => {

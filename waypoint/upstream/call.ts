@@ -8,10 +8,11 @@ import {
   type HttpResponse,
   type HttpVersion,
 } from '../../core/http/index.ts';
+import type { Candidate } from '../../mesh/index.ts';
 import type { Target } from '../exchange.ts';
 import type { Source } from '../source.ts';
-import type { Endpoints } from '../upstream/endpoints.ts';
-import type { Pool } from '../upstream/pool.ts';
+import type { Endpoints } from './endpoints.ts';
+import type { Pool } from './pool.ts';
 
 export type CallParts = {
   readonly endpoints: Endpoints;
@@ -32,11 +33,14 @@ export type CallOptions = {
   readonly version: HttpVersion;
   readonly timeoutMs: number;
   /** Called with what withdraws the question, for when its asker goes away. */
-  readonly onWithdraw: (withdraw: (error: HttpError) => void) => void;
+  readonly onWithdraw?: (withdraw: (error: HttpError) => void) => void;
+  /** Throws where that endpoint is not to be asked. */
+  readonly examine?: (endpoint: Candidate) => void;
+  /** Default: 64 KiB, since most have little to say. */
+  readonly answerBytes?: number;
 };
 
-/** What an authorizer has to say is short. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+const ANSWER_BYTES = 64 * 1024;
 
 /** Rejects with HttpError. An endpoint that certainly did not look at it is not the last one that is tried. */
 export async function call(parts: CallParts, target: Target, request: ClientRequest, o: CallOptions): Promise<Answer> {
@@ -47,10 +51,10 @@ export async function call(parts: CallParts, target: Target, request: ClientRequ
     reject(error);
   };
   const deadline = new Deadline(parts.deadlines, () => over(new HttpError('timeout', 'no answer in time')));
-  o.onWithdraw(over);
+  o.onWithdraw?.(over);
   deadline.set(o.timeoutMs);
   const attempt = () =>
-    once(parts, target, request, o.version, (found) => {
+    once(parts, target, request, o, (found) => {
       cancel = found;
     });
   const answered = attempt().catch((error: unknown) => {
@@ -69,33 +73,34 @@ async function once(
   { endpoints, pool, own }: CallParts,
   target: Target,
   request: ClientRequest,
-  version: HttpVersion,
+  { version, examine, answerBytes = ANSWER_BYTES }: CallOptions,
   cancellable: (cancel: (error: HttpError) => void) => void,
 ): Promise<Answer> {
   const chosen = endpoints.choose(target, { source: own(), sent: [] });
   try {
+    examine?.(chosen.candidate);
     const connection = await pool.take(chosen, own(), version);
     const sent = connection.send(request);
     cancellable((error) => sent.cancel(error));
-    return await whole(await sent.response);
+    return await whole(await sent.response, answerBytes);
   } finally {
     endpoints.done(chosen);
   }
 }
 
-function whole({ status, headers, body }: HttpResponse): Promise<Answer> {
+function whole({ status, headers, body }: HttpResponse, mostBytes: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const pieces: Buffer[] = [];
   let bytes = 0;
   body.deliver({
     data(view) {
       bytes += view.length;
-      if (bytes <= MAX_ANSWER_BYTES) {
+      if (bytes <= mostBytes) {
         pieces.push(Buffer.from(view));
         return;
       }
       body.cancel();
-      reject(new HttpError('too-large', `an answer of more than ${MAX_ANSWER_BYTES} bytes`));
+      reject(new HttpError('too-large', `an answer of more than ${mostBytes} bytes`));
     },
     end: (trailers) => resolve({ status, headers, trailers, body: Buffer.concat(pieces) }),
     failed: reject,
