@@ -24,6 +24,7 @@ export type Informers = {
   readonly tcpRoutes: Informer<KubeObject>;
   readonly tlsRoutes: Informer<KubeObject>;
   readonly referenceGrants: Informer<KubeObject>;
+  readonly backendTlsPolicies: Informer<KubeObject>;
 };
 
 /** Made, not yet started: handlers come first. */
@@ -56,5 +57,6 @@ export function createInformers(client: KubeClient, log: Logger): Informers {
     tcpRoutes: of(RESOURCES.TCPRoute, true),
     tlsRoutes: of(RESOURCES.TLSRoute, true),
     referenceGrants: of(RESOURCES.ReferenceGrant, true),
+    backendTlsPolicies: of(RESOURCES.BackendTLSPolicy, true),
   };
 }

@@ -81,3 +81,37 @@ test('a Secret that was there before the controller is told with the first answe
   const { service } = decodeWaypoint(xds.first.get(RESOURCE) ?? new Uint8Array());
   assert.equal(service?.backends[0]?.tls?.roots, PEM);
 });
+
+test('a BackendTLSPolicy says at its service what became of it, beside what others say', async () => {
+  const other = { ancestorRef: { kind: 'Gateway', name: 'g' }, controllerName: 'example.com/gateway', conditions: [] };
+  await using mesh = await startMesh({}, (api) => {
+    prepare(api);
+    api.put({
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'BackendTLSPolicy',
+      metadata: { name: 'p', namespace: 'default' },
+      spec: {
+        targetRefs: [{ group: 'networking.istio.io', kind: 'ServiceEntry', name: 'api' }],
+        validation: { hostname: HOST, caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] },
+      },
+      status: { ancestors: [other] },
+    });
+  });
+  type Ancestor = { readonly controllerName: string; readonly conditions: readonly { readonly reason: string }[] };
+  const ancestors = () => {
+    const status = mesh.api.get(RESOURCES.BackendTLSPolicy, 'default/p')?.['status'];
+    const entries = (status as { readonly ancestors: readonly Ancestor[] }).ancestors;
+    return entries.map(({ controllerName, conditions }) => [controllerName, ...conditions.map(({ reason }) => reason)]);
+  };
+  const ours = (...reasons: readonly string[]) => ['istio.io/mesh-controller', ...reasons].join();
+  const says = (line: string) => until(() => ancestors().some((one) => one.join() === line), line);
+  await says(ours('NoValidCACertificate', 'InvalidCACertificateRef'));
+  mesh.api.put({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'ca', namespace: 'default' },
+    data: { 'ca.crt': PEM },
+  });
+  await says(ours('Accepted', 'ResolvedRefs'));
+  assert.deepEqual(ancestors()[0], ['example.com/gateway']);
+});

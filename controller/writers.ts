@@ -93,10 +93,16 @@ export class Writers implements AsyncDisposable {
         clock,
         onProblem,
       });
-      const { httpRoutes, grpcRoutes, tcpRoutes, tlsRoutes } = informers;
+      const { httpRoutes, grpcRoutes, tcpRoutes, tlsRoutes, backendTlsPolicies } = informers;
       this.#routes = new RouteStatusWriter({
         client,
-        informers: { HTTPRoute: httpRoutes, GRPCRoute: grpcRoutes, TCPRoute: tcpRoutes, TLSRoute: tlsRoutes },
+        informers: {
+          HTTPRoute: httpRoutes,
+          GRPCRoute: grpcRoutes,
+          TCPRoute: tcpRoutes,
+          TLSRoute: tlsRoutes,
+          BackendTLSPolicy: backendTlsPolicies,
+        },
         isOurs,
         leads,
         clock,

@@ -114,6 +114,6 @@ export type Delta = {
   readonly authorizations: { readonly upserted: readonly Authorization[]; readonly removed: readonly string[] };
   readonly waypoints: { readonly upserted: readonly WaypointResource[]; readonly removed: readonly string[] };
   readonly conditions: readonly ConditionChange[];
-  /** What should now stand on routes. */
+  /** What should now stand on routes, and on policies of Gateway API: for them, parents are ancestors. */
   readonly routes: readonly RouteStatus[];
 };

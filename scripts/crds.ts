@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import {
   AUTHORIZATION_POLICY_CRD,
+  BACKEND_TLS_POLICY_CRD,
   DESTINATION_RULE_CRD,
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,
@@ -38,6 +39,7 @@ const FILES = {
     TCP_ROUTE_CRD,
     TLS_ROUTE_CRD,
     REFERENCE_GRANT_CRD,
+    BACKEND_TLS_POLICY_CRD,
   ],
 };
 

@@ -25,6 +25,7 @@ const KINDS: readonly ResourceType[] = [
   RESOURCES.TCPRoute,
   RESOURCES.TLSRoute,
   RESOURCES.ReferenceGrant,
+  RESOURCES.BackendTLSPolicy,
 ];
 
 /** Lists all kinds at once, and the mesh configuration of `namespace`. A kind that the cluster does not serve has no objects. */

@@ -1,6 +1,7 @@
 /**
- * Writes what became of routes, for each of their parents, to `status.parents`: on change only, by the leader only. The list is
- * one value for the API server, and other controllers have entries in it: these stay as they are.
+ * Writes what became of routes, for each of their parents, to `status.parents`, and of policies of Gateway API, for each of their
+ * ancestors, to `status.ancestors`: on change only, by the leader only. The list is one value for the API server, and other
+ * controllers have entries in it: these stay as they are.
  */
 import { type Informer, isNotFound, type KubeClient, objectKey } from '../../core/kube/index.ts';
 import type { ConditionChange, KubeObject, RouteParentStatus, RouteStatus } from '../../mesh/index.ts';
@@ -11,7 +12,7 @@ import { WorkQueue } from './work-queue.ts';
 
 export type RouteStatusWriterOptions = {
   readonly client: KubeClient;
-  /** Know the routes, by kind. */
+  /** Know the objects, by kind. */
   readonly informers: Readonly<Record<string, Informer<KubeObject>>>;
   /** Routes of another control plane carry that one's entries. */
   readonly isOurs: (object: KubeObject) => boolean;
@@ -22,6 +23,11 @@ export type RouteStatusWriterOptions = {
 
 /** controller.md section 4: what the reference writes Gateway API's statuses as. */
 const FIELD_MANAGER = 'istio.io/gateway-controller';
+
+/** The list of a status, and how its entries say what they are about and who says so (waypoint.md section 2.1). */
+type ListForm = { readonly list: string; readonly ref: string; readonly controllerName: string };
+const PARENTS: ListForm = { list: 'parents', ref: 'parentRef', controllerName: ROUTE_CONTROLLER };
+const ANCESTORS: ListForm = { list: 'ancestors', ref: 'ancestorRef', controllerName: 'istio.io/mesh-controller' };
 
 export class RouteStatusWriter implements AsyncDisposable {
   readonly #options: RouteStatusWriterOptions;
@@ -69,8 +75,9 @@ export class RouteStatusWriter implements AsyncDisposable {
     const object = informer?.get(name);
     if (informer?.isSynced === true && object === undefined) this.#wanted.delete(key); // gone
     if (!leads() || status === undefined || object === undefined || !isOurs(object)) return;
-    const parents = mergeParents(parentsOf(object), status, new Date(clock.now()).toISOString());
-    if (parents === undefined) return;
+    const form = kind === 'BackendTLSPolicy' ? ANCESTORS : PARENTS;
+    const entries = mergeParents(parentsOf(object, form), status, new Date(clock.now()).toISOString(), form);
+    if (entries === undefined) return;
     const { metadata, apiVersion } = object;
     const { resourceVersion } = metadata;
     try {
@@ -84,7 +91,7 @@ export class RouteStatusWriter implements AsyncDisposable {
             namespace: metadata.namespace ?? '',
             ...(resourceVersion !== undefined && { resourceVersion }),
           },
-          status: { parents },
+          status: { [form.list]: entries },
         },
         { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' },
       );
@@ -96,14 +103,14 @@ export class RouteStatusWriter implements AsyncDisposable {
 }
 
 type ParentEntry = {
-  readonly parentRef?: Readonly<Record<string, unknown>>;
+  readonly [ref: string]: unknown;
   readonly controllerName?: string;
   readonly conditions?: readonly Condition[];
 };
 
-export function parentsOf(object: KubeObject): readonly ParentEntry[] {
-  const { parents } = (object['status'] ?? {}) as { readonly parents?: unknown };
-  return Array.isArray(parents) ? (parents as readonly ParentEntry[]) : [];
+export function parentsOf(object: KubeObject, { list }: ListForm = PARENTS): readonly ParentEntry[] {
+  const entries = ((object['status'] ?? {}) as Readonly<Record<string, unknown>>)[list];
+  return Array.isArray(entries) ? (entries as readonly ParentEntry[]) : [];
 }
 
 /** The list as it should be, or undefined when it already is: others' entries as they are, then ours, and none of ours that is stale. */
@@ -111,19 +118,20 @@ export function mergeParents(
   present: readonly ParentEntry[],
   { object, parents }: RouteStatus,
   now: string,
+  form: ListForm = PARENTS,
 ): readonly ParentEntry[] | undefined {
-  const others = present.filter(({ controllerName }) => controllerName !== ROUTE_CONTROLLER);
-  const ours = present.filter(({ controllerName }) => controllerName === ROUTE_CONTROLLER);
+  const others = present.filter(({ controllerName }) => controllerName !== form.controllerName);
+  const ours = present.filter(({ controllerName }) => controllerName === form.controllerName);
   const namespace = object.metadata.namespace ?? '';
   let changed = ours.length !== parents.length;
   const next = parents.map((wanted) => {
-    const old = ours.find(({ parentRef = {} }) => isSameParent(parentRef, wanted.parentRef, namespace));
+    const old = ours.find((entry) => isSameParent((entry[form.ref] ?? {}) as Ref, wanted.parentRef, namespace));
     const conditions = mergeOurs(old?.conditions ?? [], wanted, object, now);
     if (conditions === undefined && old !== undefined) return old;
     changed = true;
     return {
-      parentRef: wanted.parentRef,
-      controllerName: ROUTE_CONTROLLER,
+      [form.ref]: wanted.parentRef,
+      controllerName: form.controllerName,
       conditions: conditions ?? old?.conditions ?? [],
     };
   });

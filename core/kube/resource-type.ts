@@ -71,6 +71,7 @@ export const RESOURCES = {
   GRPCRoute: type('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpcroutes'),
   TCPRoute: type('gateway.networking.k8s.io/v1', 'TCPRoute', 'tcproutes'),
   TLSRoute: type('gateway.networking.k8s.io/v1', 'TLSRoute', 'tlsroutes'),
+  BackendTLSPolicy: type('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', 'backendtlspolicies'),
   ReferenceGrant: type('gateway.networking.k8s.io/v1', 'ReferenceGrant', 'referencegrants'),
 } as const;
 

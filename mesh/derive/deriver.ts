@@ -9,8 +9,10 @@ import type { PolicyTarget } from '../http-policy/derive/targets.ts';
 import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
+import { BackendTlsPolicies } from '../resilience/backend-tls-policies.ts';
 import { DestinationRules } from '../resilience/destination-rules.ts';
 import { type Material, type MaterialRef, materialName, readMaterial } from '../resilience/tls-material.ts';
+import type { MaterialLookup } from '../resilience/tls-wish.ts';
 import { type NotedKind, Routes } from '../route/derive/routes.ts';
 import { Telemetries } from '../telemetry/derive/telemetries.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
@@ -68,6 +70,7 @@ export class Deriver {
   readonly #httpPolicies: HttpPolicies;
   readonly #telemetries: Telemetries;
   readonly #destinationRules: DestinationRules;
+  readonly #tlsPolicies: BackendTlsPolicies;
   readonly #targetStates: TargetStateParts;
   readonly #requirements: Requirements;
   /** Whose waypoint may be required now, or on other ports, beside those that are dirty themselves. */
@@ -121,10 +124,23 @@ export class Deriver {
     this.#httpPolicies = httpPolicies;
     this.#targetStates = { inputs, hosts, waypoints };
     const materials = new Collection<Material>();
-    materials.follow(() => this.#markServices()); // of those that something names
+    materials.follow(() => {
+      tlsPolicies.materialChanged();
+      this.#markServices(); // there are only those that something names
+    });
+    const material: MaterialLookup = (ref) => materials.get(materialName(ref));
+    const tlsPolicies = new BackendTlsPolicies({
+      material,
+      ports: ({ kind, namespace, name }) => {
+        const key = `${namespace}/${name}`;
+        return (kind === 'Service' ? inputs.services.get(key) : inputs.serviceEntries.get(key))?.ports;
+      },
+    });
+    tlsPolicies.follow(() => this.#markServices());
+    this.#tlsPolicies = tlsPolicies;
     const destinationRules = new DestinationRules({
       config: current,
-      material: (ref) => materials.get(materialName(ref)),
+      material,
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
     });
     this.#destinationRules = destinationRules;
@@ -147,7 +163,7 @@ export class Deriver {
       waypoints,
       routes,
       httpPolicies,
-      destinationRules,
+      backends: { rules: destinationRules, tlsPolicies, owner: (...host) => hosts.ownerOf(...host) },
       telemetries,
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
@@ -169,6 +185,7 @@ export class Deriver {
       ['gateway.networking.k8s.io/GatewayClass', this.#into(inputs.gatewayClasses, readGatewayClass)],
       ['/Secret', noteMaterial],
       ['/ConfigMap', noteMaterial],
+      ['gateway.networking.k8s.io/BackendTLSPolicy', this.#ours((key, _, object) => tlsPolicies.note(key, object))],
       ['networking.istio.io/DestinationRule', this.#ours((key, _, object) => destinationRules.note(key, object))],
       [
         'telemetry.istio.io/Telemetry',
@@ -251,8 +268,9 @@ export class Deriver {
   }
 
   /** Secrets and ConfigMaps that waypoints need something of; it wants to be told of these, and of no others. */
-  materials(): Iterable<MaterialRef> {
-    return this.#destinationRules.materials();
+  *materials(): Generator<MaterialRef> {
+    yield* this.#destinationRules.materials();
+    yield* this.#tlsPolicies.materials();
   }
 
   /** What became of an AuthorizationPolicy, by `namespace/name`. */
@@ -375,7 +393,7 @@ export class Deriver {
       this.#outputs.setCondition(held.object, WAYPOINT_ACCEPTED, condition);
     }
     this.#dirtyPolicies.clear();
-    return { ...this.#outputs.take(), routes: this.#routes.takeStatuses() };
+    return { ...this.#outputs.take(), routes: [...this.#routes.takeStatuses(), ...this.#tlsPolicies.takeStatuses()] };
   }
 
   /** Before addresses, which name the policies: whose list is another now is computed again. */
@@ -398,6 +416,7 @@ export class Deriver {
     for (const kind of ['Service', 'ServiceEntry'] as const) {
       for (const key of [...this.#dirty[kind]]) {
         this.#routes.serviceChanged({ kind, ...namesIn(key) });
+        this.#tlsPolicies.targetChanged({ kind, ...namesIn(key) });
         const hosts = kind === 'ServiceEntry' ? this.#inputs.serviceEntries.get(key)?.hosts : undefined;
         for (const host of hosts ?? []) this.#routes.hostChanged(host);
       }

@@ -44,6 +44,13 @@ export class Hosts {
     return rule?.visibility ?? rules.default;
   }
 
+  /** What a host of a namespace is of. */
+  ownerOf(namespace: string, host: string): ServiceFacts | ServiceEntryFacts | undefined {
+    const service = this.#kubernetesService(host);
+    if (service?.namespace === namespace) return service;
+    return this.#oldest(host, (entry) => entry.namespace === namespace);
+  }
+
   #oldest(host: string, counts: (entry: ServiceEntryFacts) => boolean): ServiceEntryFacts | undefined {
     let oldest: ServiceEntryFacts | undefined;
     for (const entry of this.#inputs.entriesByHost.of(host)) {

@@ -5,7 +5,7 @@ import type { ExternalAuthorizer, JwtAuthentication } from '../http-policy/model
 import { needsToken } from '../http-policy/tokens.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
-import type { DestinationRules } from '../resilience/destination-rules.ts';
+import { type BackendsParts, backendsOf } from '../resilience/backends.ts';
 import type { BackendPolicy } from '../resilience/model.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
 import type { RoutedService } from '../route/derive/resolve.ts';
@@ -31,7 +31,7 @@ export type WaypointResourceParts = {
   readonly waypoints: Waypoints;
   readonly routes: Routes;
   readonly httpPolicies: HttpPolicies;
-  readonly destinationRules: DestinationRules;
+  readonly backends: BackendsParts;
   readonly telemetries: Telemetries;
 };
 
@@ -138,13 +138,9 @@ export class WaypointResources {
   /** Of two waypoints of one service, each follows the rules of its own namespace. */
   #serviceResource(gateway: GatewayFacts, target: ServiceTarget, service: ServedService): WaypointResource {
     const { key, namespace } = gateway;
-    const { destinationRules, telemetries } = this.#parts;
+    const { backends: parts, telemetries } = this.#parts;
     const telemetry = telemetries.of(gateway, target);
-    const backends = service.references.flatMap((reference) => {
-      const slash = reference.indexOf('/');
-      const named = { namespace: reference.slice(0, slash), hostname: reference.slice(slash + 1) };
-      return destinationRules.of(namespace, named);
-    });
+    const backends = service.references.flatMap((reference) => backendsOf(parts, namespace, reference));
     const name = `${key}/service/${service.namespace}/${service.hostname}`;
     const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
     const config = { ...service, references, backends, ...(telemetry && { telemetry }) };

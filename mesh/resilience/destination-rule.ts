@@ -11,7 +11,11 @@ import { type BackendPolicy, DEFAULT_OUTLIERS, NO_LIMITS, type OutlierPolicy, ty
 import { readTls, type TlsReading, type TlsWish } from './tls-wish.ts';
 
 /** A policy without the service that it is for, and with TLS as it is asked for. */
-export type PolicyFacts = Omit<BackendPolicy, 'service' | 'port' | 'tls'> & { readonly tls?: TlsWish };
+export type PolicyFacts = Omit<BackendPolicy, 'service' | 'port' | 'tls'> & {
+  readonly tls?: TlsWish;
+  /** It says something of TLS, if only that there is none. */
+  readonly saysTls: boolean;
+};
 
 export type DestinationRuleFacts = {
   /** `namespace/name`. */
@@ -114,6 +118,7 @@ function readPolicy(policy: Fields, namespace: string, at: string, ignored: stri
     ...(slowStart && { slowStart }),
     ...(hashed?.hash && { hash: hashed.hash }),
     ...(tls.kind === 'wish' && { tls: tls.wish }),
+    saysTls: isFields(policy['tls']),
   };
 }
 

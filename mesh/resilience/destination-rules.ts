@@ -16,6 +16,9 @@ export type DestinationRulesParts = {
   readonly say: (target: ConditionTarget, condition: Condition | undefined) => void;
 };
 
+/** `saysTls`: the rule has decided about TLS. */
+export type RuledPolicy = { readonly policy: BackendPolicy; readonly saysTls: boolean };
+
 export class DestinationRules {
   readonly #parts: DestinationRulesParts;
   readonly #rules = new Collection<DestinationRuleFacts>();
@@ -61,7 +64,7 @@ export class DestinationRules {
   of(
     gatewayNamespace: string,
     service: { readonly namespace: string; readonly hostname: string },
-  ): readonly BackendPolicy[] {
+  ): readonly RuledPolicy[] {
     const { rootNamespace } = this.#parts.config();
     for (const namespace of new Set([gatewayNamespace, service.namespace, rootNamespace])) {
       for (const host of spellings(service.hostname)) {
@@ -76,15 +79,15 @@ export class DestinationRules {
     rule: DestinationRuleFacts,
     gatewayNamespace: string,
     { namespace, hostname }: { readonly namespace: string; readonly hostname: string },
-  ): readonly BackendPolicy[] {
+  ): readonly RuledPolicy[] {
     const missing = new Set<string>();
-    const of = (port: number, { tls: wish, ...facts }: PolicyFacts): BackendPolicy => {
+    const of = (port: number, { tls: wish, saysTls, ...facts }: PolicyFacts): RuledPolicy => {
       const policy = { service: `${namespace}/${hostname}`, port, ...facts };
-      if (wish === undefined || policy.refusal !== '') return policy;
+      if (wish === undefined || policy.refusal !== '') return { policy, saysTls };
       const tls = this.#tlsOf(wish, rule, gatewayNamespace, hostname);
-      if (typeof tls !== 'string') return { ...policy, tls };
+      if (typeof tls !== 'string') return { policy: { ...policy, tls }, saysTls };
       missing.add(tls);
-      return { ...policy, refusal: `DestinationRule ${rule.key}: ${tls}` };
+      return { policy: { ...policy, refusal: `DestinationRule ${rule.key}: ${tls}` }, saysTls };
     };
     const { policy, byPort } = rule;
     const policies = [

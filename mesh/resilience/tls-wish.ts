@@ -8,8 +8,8 @@ export type TlsWish = {
   readonly sni: string;
   readonly names: readonly string[];
   readonly unverified: boolean;
-  /** Whom to trust; undefined: whoever the web trusts. */
-  readonly roots: MaterialRef | undefined;
+  /** Whom to trust; none: whoever the web trusts. */
+  readonly roots: readonly MaterialRef[];
   /** Our own certificate, where the server wants one. */
   readonly own: MaterialRef | undefined;
 };
@@ -47,7 +47,7 @@ export function readTls(tls: Fields, namespace: string): TlsReading {
     return refused('tls.mode MUTUAL: name a Secret with tls.crt and tls.key in tls.credentialName');
   }
   const own = mode === 'MUTUAL' ? credential : undefined;
-  const roots = unverified ? undefined : credential;
+  const roots = unverified || credential === undefined ? [] : [credential];
   return { kind: 'wish', wish: { sni: text(tls['sni']), names, unverified, roots, own } };
 }
 
@@ -67,7 +67,7 @@ export type MaterialLookup = (ref: MaterialRef) => Material | undefined;
 export function tlsOf(wish: TlsWish, hostname: string, lookup: MaterialLookup): BackendTls | string {
   const { names, unverified } = wish;
   const sni = wish.sni !== '' ? wish.sni : hostname.startsWith('*') ? '' : hostname;
-  let [roots, chain, key] = ['', '', ''];
+  let [chain, key] = ['', ''];
   if (wish.own !== undefined) {
     const own = lookup(wish.own);
     if (own === undefined) return absent(wish.own);
@@ -75,14 +75,23 @@ export function tlsOf(wish: TlsWish, hostname: string, lookup: MaterialLookup): 
     if (!holdsKey(own.key)) return `${materialName(wish.own)} has no private key in tls.key`;
     ({ chain, key } = own);
   }
-  if (wish.roots !== undefined) {
-    const trusted = lookup(wish.roots);
-    if (trusted === undefined) return absent(wish.roots);
-    const isNeeded = wish.own === undefined || trusted.roots !== ''; // beside our own certificate it may be missing
-    if (isNeeded && !holdsCertificate(trusted.roots)) return `${materialName(wish.roots)} has no certificate in ca.crt`;
-    roots = trusted.roots;
-  }
-  return { sni, names, unverified, roots, chain, key };
+  const missing = missingRoots(wish, lookup);
+  if (missing.length > 0 && missing.length === wish.roots.length) return missing.join('; ');
+  return { sni, names, unverified, roots: rootsIn(wish, lookup).join('\n'), chain, key };
+}
+
+/** Why authorities can not be had, of each that can not. */
+export function missingRoots({ roots, own }: TlsWish, lookup: MaterialLookup): readonly string[] {
+  return roots.flatMap((ref): readonly string[] => {
+    const material = lookup(ref);
+    if (material === undefined) return [absent(ref)];
+    if (own !== undefined && material.roots === '') return []; // beside our own certificate they may be left out
+    return holdsCertificate(material.roots) ? [] : [`${materialName(ref)} has no certificate in ca.crt`];
+  });
+}
+
+function rootsIn({ roots }: TlsWish, lookup: MaterialLookup): readonly string[] {
+  return roots.map((ref) => lookup(ref)?.roots ?? '').filter(holdsCertificate);
 }
 
 function absent(ref: MaterialRef): string {
@@ -92,5 +101,5 @@ function absent(ref: MaterialRef): string {
 
 /** What a wish needs to be there. */
 export function materialsOf({ roots, own }: TlsWish): readonly MaterialRef[] {
-  return [roots, own].filter((ref) => ref !== undefined);
+  return own === undefined ? roots : [...roots, own];
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  BACKEND_TLS_POLICY_CRD,
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,
   GRPC_ROUTE_CRD,
@@ -23,6 +24,7 @@ const CRDS = {
   TCPRoute: TCP_ROUTE_CRD,
   TLSRoute: TLS_ROUTE_CRD,
   ReferenceGrant: REFERENCE_GRANT_CRD,
+  BackendTLSPolicy: BACKEND_TLS_POLICY_CRD,
   RequestAuthentication: REQUEST_AUTHENTICATION_CRD,
   Telemetry: TELEMETRY_CRD,
 } as const;
@@ -80,6 +82,7 @@ test('each kind is served in the versions of the standard channel, and stored in
     ['TCPRoute', 'v1*'],
     ['TLSRoute', 'v1*'],
     ['ReferenceGrant', 'v1', 'v1beta1*'],
+    ['BackendTLSPolicy', 'v1*'],
     ['RequestAuthentication', 'v1*', 'v1beta1'],
     ['Telemetry', 'v1*', 'v1alpha1'],
   ]);
@@ -87,6 +90,11 @@ test('each kind is served in the versions of the standard channel, and stored in
 
 const backendRefs = [{ name: 'a', port: 80 }];
 const parent = (more: Record<string, Json> = {}) => ({ group: '', kind: 'Service', name: 'a', ...more });
+const service = (name: string) => ({ group: '', kind: 'Service', name });
+const tls = (validation: Record<string, Json>, targetRefs: Json[] = [service('a')]): Json => ({
+  targetRefs,
+  validation: { hostname: 'a.b', ...validation },
+});
 const http = (rule: Record<string, Json>): Json => ({ rules: [{ backendRefs, ...rule }] });
 const path = (type: string, value: string): Json => http({ matches: [{ path: { type, value } }] });
 const listeners = (...all: Record<string, Json>[]): Json => ({ gatewayClassName: 'istio-waypoint', listeners: all });
@@ -314,6 +322,44 @@ const rows: readonly (readonly [name: string, kind: Kind, spec: Json, refusal?: 
     },
   ],
   ['a grant to nobody', 'ReferenceGrant', { from: [], to: [{ group: '', kind: 'Service' }] }, /from/],
+  ['TLS with a service', 'BackendTLSPolicy', tls({ wellKnownCACertificates: 'System' })],
+  [
+    'TLS by authorities',
+    'BackendTLSPolicy',
+    tls({ caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] }),
+  ],
+  ['TLS that trusts nobody', 'BackendTLSPolicy', tls({}), /must specify either/],
+  [
+    'TLS that trusts the web and others',
+    'BackendTLSPolicy',
+    tls({ wellKnownCACertificates: 'System', caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] }),
+    /must not contain both/,
+  ],
+  [
+    'TLS with whoever is below a domain',
+    'BackendTLSPolicy',
+    tls({ wellKnownCACertificates: 'System', subjectAltNames: [{ type: 'Hostname', hostname: '*.a.b' }] }),
+  ],
+  [
+    'a name of the wrong type',
+    'BackendTLSPolicy',
+    tls({ wellKnownCACertificates: 'System', subjectAltNames: [{ type: 'URI', hostname: 'a.b' }] }),
+    /type URI needs uri/,
+  ],
+  [
+    'TLS with one port and with all',
+    'BackendTLSPolicy',
+    tls({ wellKnownCACertificates: 'System' }, [service('a'), { ...service('a'), sectionName: 'b' }]),
+    /sectionName must be specified/,
+  ],
+  [
+    'TLS with two ports',
+    'BackendTLSPolicy',
+    tls({ wellKnownCACertificates: 'System' }, [
+      { ...service('a'), sectionName: 'a' },
+      { ...service('a'), sectionName: 'b' },
+    ]),
+  ],
   ['one in a hundred', 'Telemetry', { tracing: [{ providers: [{ name: 'otel' }], randomSamplingPercentage: 1 }] }],
   ['more than all', 'Telemetry', { tracing: [{ randomSamplingPercentage: 101 }] }, /randomSamplingPercentage/],
   ['a label made of nothing', 'Telemetry', labels({ a: { operation: 'UPSERT' } }), /value must be set/],

@@ -213,6 +213,34 @@ test('in the mesh TLS goes inside of the tunnel', async (t) => {
   assert.match(world.arrivals[0]?.pod ?? '', /^shop\/cart-/);
 });
 
+test('a BackendTLSPolicy has TLS spoken with a service of the mesh, and nothing is sent once its authorities are gone', async (t) => {
+  const authorities = (pem: string) => `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ca, namespace: shop }
+data: { ca.crt: ${JSON.stringify(pem)} }`;
+  const yaml = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: { name: tls, namespace: shop }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: cart, sectionName: http }]
+  validation:
+    hostname: asked.example.com
+    caCertificateRefs: [{ group: "", kind: ConfigMap, name: ca }]
+    subjectAltNames: [{ type: Hostname, hostname: "*.other.example.com" }, { type: URI, uri: "spiffe://x/y" }]`;
+  const world = await start(t, authorities(ca.authority.rootPem), yaml);
+  for (const n of [1, 2]) await world.serve(n, 8080, echo(await certificate({ name: 'a.other.example.com' })));
+  const port = await world.through('web/client', '10.0.0.100:80');
+  const { status, text } = await call(port);
+  assert.equal(status, 200, text);
+  assert.equal(JSON.parse(text).sni, 'asked.example.com');
+  await world.apply(authorities(stranger.authority.rootPem));
+  assert.equal((await call(port)).status, 503);
+  world.remove('ConfigMap', 'shop/ca');
+  assert.match((await call(port)).text, /ConfigMap shop\/ca is not there/);
+});
+
 test('TLS for one port leaves the others as they are', async (t) => {
   const yaml = `
 apiVersion: networking.istio.io/v1

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   AUTHORIZATION_POLICY_CRD,
   authorizationPolicySpec,
+  BACKEND_TLS_POLICY_CRD,
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,
   GRPC_ROUTE_CRD,
@@ -64,6 +65,7 @@ for (const crd of [
   TCP_ROUTE_CRD,
   TLS_ROUTE_CRD,
   REFERENCE_GRANT_CRD,
+  BACKEND_TLS_POLICY_CRD,
 ]) {
   test(`${crd.metadata.name} has a structural schema`, () => {
     const problems: string[] = [];

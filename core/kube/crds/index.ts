@@ -6,6 +6,9 @@ export {
 } from './authorization-policy.ts';
 export { DESTINATION_RULE_CRD, destinationRuleSpec } from './destination-rule.ts';
 export {
+  BACKEND_TLS_POLICY_CRD,
+  type BackendTlsPolicySpec,
+  backendTlsPolicySpec,
   GATEWAY_CLASS_CRD,
   GATEWAY_CRD,
   type GatewaySpec,

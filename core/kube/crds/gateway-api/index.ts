@@ -1,4 +1,5 @@
 /** The kinds of Gateway API that the mesh reads: those of the standard channel, with the field `retry` of HTTPRoutes. */
+export { BACKEND_TLS_POLICY_CRD, type BackendTlsPolicySpec, backendTlsPolicySpec } from './backend-tls-policy.ts';
 export { GATEWAY_CRD, type GatewaySpec, gatewaySpec } from './gateway.ts';
 export { GATEWAY_CLASS_CRD, gatewayClassSpec } from './gateway-class.ts';
 export { GRPC_ROUTE_CRD, type GrpcRouteSpec, grpcRouteSpec } from './grpc-route.ts';

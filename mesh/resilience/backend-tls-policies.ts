@@ -1,0 +1,171 @@
+/** Which BackendTLSPolicy counts for which port of a service, and what each says of itself (waypoint.md sections 2.10, 2.12). */
+import { Collection } from '../derive/collection.ts';
+import { isEqual } from '../derive/equal.ts';
+import type { KubeObject } from '../kube-object.ts';
+import type { ServiceRef } from '../route/derive/facts.ts';
+import type { RouteCondition, RouteStatus } from '../route/derive/status.ts';
+import { type BackendTlsFacts, readBackendTlsPolicy, type TlsProblem, type TlsTarget } from './backend-tls-policy.ts';
+import type { BackendTls } from './model.ts';
+import type { MaterialRef } from './tls-material.ts';
+import { type MaterialLookup, materialsOf, missingRoots, tlsOf } from './tls-wish.ts';
+
+/** Ports by their names, of a service that policies may be for. */
+export type SectionedPorts = readonly { readonly name: string; readonly port: number }[];
+
+export type BackendTlsPoliciesParts = {
+  readonly material: MaterialLookup;
+  /** Of a Service or ServiceEntry; undefined: there is none. */
+  readonly ports: (ref: ServiceRef) => SectionedPorts | undefined;
+};
+
+/** TLS, or why nothing may be sent. */
+export type TlsVerdict = BackendTls | { readonly refusal: string };
+
+export class BackendTlsPolicies {
+  readonly #parts: BackendTlsPoliciesParts;
+  readonly #policies = new Collection<BackendTlsFacts>();
+  readonly #byTarget = this.#policies.index(({ targets }) => [...new Set(targets.map(({ ref }) => termOf(ref)))]);
+  readonly #followers: (() => void)[] = [];
+  /** Keys of policies whose status is to be looked at. */
+  readonly #dirty = new Set<string>();
+  readonly #said = new Map<string, RouteStatus>();
+
+  constructor(parts: BackendTlsPoliciesParts) {
+    this.#parts = parts;
+    this.#policies.follow(({ key, old, next }) => {
+      this.#dirty.add(key);
+      // The others of its targets may win now, or lose.
+      for (const one of [old, next]) for (const { ref } of one?.targets ?? []) this.targetChanged(ref);
+      for (const follower of this.#followers) follower();
+    });
+  }
+
+  /** An object is new, changed or (undefined) gone. `key` is `namespace/name`. */
+  note(key: string, object: KubeObject | undefined): void {
+    this.#policies.set(key, object && readBackendTlsPolicy(object));
+  }
+
+  /** Told whenever any policy is another than before. */
+  follow(follower: () => void): void {
+    this.#followers.push(follower);
+  }
+
+  /** A Service or ServiceEntry came, changed or went. */
+  targetChanged(ref: ServiceRef): void {
+    for (const { key } of this.#byTarget.of(termOf(ref))) this.#dirty.add(key);
+  }
+
+  /** Authorities came, changed or went. */
+  materialChanged(): void {
+    for (const key of this.#policies.keys()) this.#dirty.add(key);
+  }
+
+  /** Objects that hold what policies need. */
+  *materials(): Generator<MaterialRef> {
+    for (const { wish } of this.#policies.values()) yield* materialsOf(wish);
+  }
+
+  /** By port, for those ports that TLS is spoken with. */
+  of(ref: ServiceRef, hostname: string): ReadonlyMap<number, TlsVerdict> {
+    const verdicts = new Map<number, TlsVerdict>();
+    for (const { name, port } of this.#parts.ports(ref) ?? []) {
+      const policy = (name !== '' && this.#winner(ref, name)) || this.#winner(ref, '');
+      if (policy) verdicts.set(port, this.#verdict(policy, hostname));
+    }
+    return verdicts;
+  }
+
+  /** Statuses that should now stand, of those policies for which they are not what they were. */
+  takeStatuses(): readonly RouteStatus[] {
+    const changes: RouteStatus[] = [];
+    for (const key of this.#dirty) {
+      const policy = this.#policies.get(key);
+      const old = this.#said.get(key);
+      if (policy === undefined) {
+        this.#said.delete(key);
+        if (old !== undefined) changes.push({ object: old.object, parents: [] });
+        continue;
+      }
+      const parents = policy.targets.map((target) => ({
+        parentRef: target.ancestor,
+        conditions: this.#conditions(policy, target),
+      }));
+      const status: RouteStatus = { object: policy.target, parents };
+      if (isEqual(old, status)) continue;
+      this.#said.set(key, status);
+      changes.push(status);
+    }
+    this.#dirty.clear();
+    return changes;
+  }
+
+  /** The oldest that is for just this section. One that can not be had counts all the same: else another, or none, would. */
+  #winner(ref: ServiceRef, sectionName: string): BackendTlsFacts | undefined {
+    let oldest: BackendTlsFacts | undefined;
+    for (const policy of this.#byTarget.of(termOf(ref))) {
+      const isMeant = policy.targets.some((one) => one.sectionName === sectionName && termOf(one.ref) === termOf(ref));
+      if (!isMeant || policy.isIgnored) continue;
+      if (oldest === undefined || isOlder(policy, oldest)) oldest = policy;
+    }
+    return oldest;
+  }
+
+  #verdict(policy: BackendTlsFacts, hostname: string): TlsVerdict {
+    const { key, wish, problem } = policy;
+    const tls = problem === undefined ? tlsOf(wish, hostname, this.#parts.material) : problem.message;
+    return typeof tls === 'string' ? { refusal: `BackendTLSPolicy ${key}: ${tls}` } : tls;
+  }
+
+  #conditions(policy: BackendTlsFacts, { ref, sectionName }: TlsTarget): readonly RouteCondition[] {
+    const said = `${ref.kind} ${ref.namespace}/${ref.name}`;
+    const no = (reason: string, message: string): RouteCondition => ({
+      type: 'Accepted',
+      status: 'False',
+      reason,
+      message,
+    });
+    if (policy.isIgnored)
+      return [no('IgnoredByIstio', 'annotation istio.io/ignore-policy-attachment: waypoints do not follow it')];
+    const missing = missingRoots(policy.wish, this.#parts.material);
+    const problem = policy.problem ?? problemOf(policy, missing);
+    const refs = refsCondition(problem, missing);
+    const ports = this.#parts.ports(ref);
+    if (ports === undefined) return [no('TargetNotFound', `${said} does not exist`), refs];
+    if (sectionName !== '' && !ports.some(({ name }) => name === sectionName)) {
+      return [no('TargetNotFound', `${said} has no port called ${sectionName}`), refs];
+    }
+    const winner = this.#winner(ref, sectionName);
+    if (winner !== undefined && winner.key !== policy.key) {
+      return [no('Conflicted', `${winner.key} is older and for the same`), refs];
+    }
+    if (problem !== undefined) return [no(problem.accepted, `nothing is sent to ${said}: ${problem.message}`), refs];
+    const message = `waypoints that send to ${said} speak TLS with it`;
+    return [{ type: 'Accepted', status: 'True', reason: 'Accepted', message }, refs];
+  }
+}
+
+/** Some authorities are enough; none are not. */
+function problemOf({ wish }: BackendTlsFacts, missing: readonly string[]): TlsProblem | undefined {
+  if (wish.roots.length === 0 || missing.length < wish.roots.length) return undefined;
+  return { accepted: 'NoValidCACertificate', refs: 'InvalidCACertificateRef', message: missing.join('; ') };
+}
+
+function refsCondition(problem: TlsProblem | undefined, missing: readonly string[]): RouteCondition {
+  const type = 'ResolvedRefs';
+  if (problem?.refs !== undefined) return { type, status: 'False', reason: problem.refs, message: problem.message };
+  if (missing.length > 0) {
+    return {
+      type,
+      status: 'False',
+      reason: 'InvalidCACertificateRef',
+      message: `the others count: ${missing.join('; ')}`,
+    };
+  }
+  return { type, status: 'True', reason: 'ResolvedRefs', message: 'all references are resolved' };
+}
+
+const termOf = ({ kind, namespace, name }: ServiceRef) => `${kind} ${namespace}/${name}`;
+
+function isOlder(a: BackendTlsFacts, b: BackendTlsFacts): boolean {
+  return a.created === b.created ? a.key < b.key : a.created < b.created;
+}
