@@ -35,7 +35,7 @@ export * as celArguments from './cel/library.ts';
 export { type CelCall, hasCall as hasCelCall, withLibrary as withCelLibrary } from './cel/library.ts';
 export { parseCel } from './cel/parser.ts';
 export { STANDARD as STANDARD_CEL } from './cel/standard.ts';
-export { type CelValue, Foreign, parseDuration as parseCelDuration } from './cel/values.ts';
+export { type CelValue, Duration, Foreign, parseDuration as parseCelDuration, Timestamp } from './cel/values.ts';
 export { type Cidr, formatCidr, parseCidr } from './cidr.ts';
 export type { OutboundDecision, RefuseReason, Way } from './decide/decision.ts';
 export type { GatewayHop } from './decide/gateway.ts';
@@ -266,6 +266,15 @@ export { hostOf, redirectLocation, rewritePath, rewriteTarget } from './route/re
 export { isMirrored, pickByWeight } from './route/share.ts';
 export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';
+export type { AttributeName } from './telemetry/attributes.ts';
+export {
+  type Attributes,
+  type Compiled,
+  compileLogFilter,
+  compileTagValue,
+  type LogFilter,
+  type TagValue,
+} from './telemetry/expressions.ts';
 export {
   type AccessLog,
   type CustomTag,

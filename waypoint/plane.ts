@@ -148,7 +148,7 @@ export function startPlane(o: PlaneOptions): Plane {
     log: log.scope('access'),
     registry,
     write: o.accessLog ?? standardOutput(),
-    always: config.accessLog === 'off' ? [] : [{ encoding: config.accessLog, format: '' }],
+    always: config.accessLog === 'off' ? [] : [{ encoding: config.accessLog, format: '', filter: '' }],
     exporterOf: (tracing) => exporters.of(tracing),
     gateway: () => told.gateway,
     wallClock: Date.now,

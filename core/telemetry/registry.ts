@@ -1,12 +1,12 @@
 import { MeshError } from '../../mesh/index.ts';
 import { Counter, Gauge, Histogram } from './instruments.ts';
-import { type Series, SeriesSet } from './series.ts';
+import { type Label, type Series, SeriesSet } from './series.ts';
 
 /** A metric with its label names; `labels` resolves one series, to be kept by whoever counts. */
 export interface Family<S> {
   readonly name: string;
-  /** Values in the order of the label names. */
-  labels(values: readonly string[]): S;
+  /** Values in the order of the label names; then labels that this series has beside those of the family. */
+  labels(values: readonly string[], more?: readonly Label[]): S;
 }
 export type CounterFamily = Family<Counter>;
 export type GaugeFamily = Family<Gauge>;
@@ -133,7 +133,7 @@ export class Registry {
       return samples === '' ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples}`;
     };
     this.#families.set(name, { kind: type, set, text });
-    return { name, labels: (values) => set.resolve(values) };
+    return { name, labels: (values, more = []) => set.resolve(values, more) };
   }
 }
 

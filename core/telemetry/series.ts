@@ -101,9 +101,11 @@ export class SeriesSet<S extends Series> {
     this.#make = make;
   }
 
-  /** Values in the order of the family's label names; a missing one is the empty string. */
-  resolve(values: readonly string[]): S {
-    return this.resolveText(formatLabels(this.#labelNames, values));
+  /** Values in the order of the family's label names; a missing one is the empty string. `more` are labels of this series alone. */
+  resolve(values: readonly string[], more: readonly Label[]): S {
+    const text = formatLabels(this.#labelNames, values);
+    if (more.length === 0) return this.resolveText(text);
+    return this.resolveText([text, ...more.map(formatLabel)].filter((part) => part !== '').join(','));
   }
 
   /** The same by the text of the labels, as `labelText` has it. */
@@ -158,10 +160,14 @@ export class SeriesSet<S extends Series> {
   }
 }
 
+export type Label = { readonly name: string; readonly value: string };
+
 /** `a="x",b="y"` with the escapes of the text format. */
 function formatLabels(names: readonly string[], values: readonly string[]): string {
-  return names.map((name, i) => `${name}="${escapeLabel(values[i] ?? '')}"`).join(',');
+  return names.map((name, i) => formatLabel({ name, value: values[i] ?? '' })).join(',');
 }
+
+const formatLabel = ({ name, value }: Label): string => `${name}="${escapeLabel(value)}"`;
 
 function escapeLabel(value: string): string {
   return /["\\\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value;

@@ -1,3 +1,5 @@
+import type { Regex } from '../regex/regex.ts';
+
 /** The syntax tree of CEL, less what nobody here needs: messages, bytes and optional values. */
 export type Expression =
   | { readonly kind: 'literal'; readonly value: null | boolean | number | string }
@@ -28,7 +30,11 @@ export type Expression =
       readonly over: Expression;
       readonly variable: string;
       readonly body: Expression;
-    };
+    }
+  /** Whether there is anything of this full name; made out of `has`. */
+  | { readonly kind: 'present'; readonly name: string }
+  /** Made out of `matches`. */
+  | { readonly kind: 'pattern'; readonly of: Expression; readonly regex: Regex };
 
 export type BinaryOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | '+' | '-' | '*' | '/' | '%';
 

@@ -1,6 +1,6 @@
 /** Runs a parsed expression against values, with a bound on work. */
 import { type BinaryOperator, CelError, type Expression } from './ast.ts';
-import { type CelLibrary, callOf } from './library.ts';
+import { type CelLibrary, callOf, text } from './library.ts';
 import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
 
 /** What a name stands for; undefined: nothing. */
@@ -63,6 +63,10 @@ class Evaluation {
         return this.#charged(binary(e.operator, this.value(e.left), this.value(e.right)));
       case 'macro':
         return this.#macro(e);
+      case 'present':
+        return this.#lookup(e.name) !== undefined;
+      case 'pattern':
+        return e.regex.matches(this.#paid(text(this.value(e.of))));
       default:
         return e satisfies never;
     }
@@ -78,7 +82,13 @@ class Evaluation {
     const call = callOf(this.#library, e.name, e.args.length, e.on !== undefined);
     if (call === undefined) throw new CelError(`undeclared reference to ${e.name} with ${e.args.length} arguments`);
     const all = e.on === undefined ? e.args : [e.on, ...e.args];
-    return this.#charged(call(all.map((arg) => this.value(arg))));
+    return this.#charged(call(all.map((arg) => this.#paid(this.value(arg)))));
+  }
+
+  /** What looks through a long text takes as long as that. */
+  #paid<T extends CelValue>(value: T): T {
+    if (typeof value === 'string') this.#steps += value.length / 100;
+    return value;
   }
 
   /** Long values cost as many steps as they are long, so that no rule can build an endless one cheaply. */

@@ -9,12 +9,16 @@ export type TelemetryConfig = {
   readonly disabledMetrics: readonly MetricName[];
   /** Labels that stay empty. */
   readonly removedTags: readonly RemovedTag[];
+  /** Labels whose values are worked out; also such as the metric has not by itself. */
+  readonly tagValues: readonly TagExpression[];
 };
 
 export type AccessLog = {
   readonly encoding: 'TEXT' | 'JSON';
   /** With operators; '' is the default of the encoding. Of JSON: an object, as JSON, whose values are such texts. */
   readonly format: string;
+  /** CEL: only lines for which it does not say false; '': all. */
+  readonly filter: string;
 };
 
 export type Tracing = {
@@ -61,4 +65,7 @@ export type MetricName = (typeof METRICS)[number];
 
 export type RemovedTag = { readonly metric: MetricName; readonly tag: string };
 
-export const NO_TELEMETRY: TelemetryConfig = { accessLogs: [], disabledMetrics: [], removedTags: [] };
+/** `expression` is CEL. */
+export type TagExpression = { readonly metric: MetricName; readonly tag: string; readonly expression: string };
+
+export const NO_TELEMETRY: TelemetryConfig = { accessLogs: [], disabledMetrics: [], removedTags: [], tagValues: [] };

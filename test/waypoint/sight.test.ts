@@ -85,6 +85,31 @@ test('a request is counted under who called, what was called and how it ended, a
   assert.match(counted, / 1$/);
 });
 
+const EXPRESSIONS = `
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: { name: errors, namespace: shop }
+spec:
+  accessLogging: [{ providers: [{ name: envoy }], filter: { expression: 'response.code >= 500 || has(request.headers.debug)' } }]
+  metrics: [{ overrides: [{ match: { metric: REQUEST_COUNT }, tagOverrides: { tenant: { value: 'request.headers["x-tenant"]' } } }] }]
+`;
+
+test('a filter says what is logged, and an expression what a label says', async (t) => {
+  const world = await shop(t, `${SHOP}\n---\n${EXPRESSIONS}`);
+  const port = await world.through('web/client', `${CART}:80`);
+  await ask(port, '/quiet', { 'x-tenant': 'blue' });
+  await ask(port, '/looked-at', { debug: '1' });
+  await ask(port, '/broken');
+  await world.logged(/ \/looked-at /);
+  await world.logged(/ \/broken /);
+  assert.equal(
+    world.logs.some((line) => /quiet/.test(line)),
+    false,
+  );
+  assert.match(world.metrics(), /^istio_requests_total\{.*response_code="200".*,tenant="blue"\} 1$/m);
+  assert.match(world.metrics(), /^istio_requests_total\{.*response_code="500".*,tenant="unknown"\} 1$/m);
+});
+
 test('a connection is counted when it opens and when it closes', async (t) => {
   const world = await WaypointWorld.start(t, { yaml: SHOP });
   for (const n of [1, 2]) await world.tcp(n, 9090, (socket) => void socket.end('seven b'));

@@ -1,5 +1,5 @@
 /** The outermost layer: sees every request begin and end, and tells whoever counts, logs and traces. */
-import type { HttpError } from '../../core/http/index.ts';
+import type { HeaderFields, HttpError } from '../../core/http/index.ts';
 import type { Exchange, Layer } from '../exchange.ts';
 import type { LiveRequests } from '../live-requests.ts';
 import { messagesIn, watched } from '../observe/grpc-messages.ts';
@@ -23,6 +23,9 @@ export type Outcome = {
   readonly error: HttpError | undefined;
   /** `grpc-status` of trailers, or of the head where there are none. */
   readonly grpcStatus: string | undefined;
+  /** Of the answer. */
+  readonly headers: HeaderFields;
+  readonly trailers: HeaderFields | undefined;
 };
 
 export interface RequestObserver {
@@ -58,6 +61,8 @@ export function observe(observer: RequestObserver, now: () => number, live: Live
         headMs,
         error,
         grpcStatus: trailers?.first('grpc-status') ?? inHead,
+        headers: response.headers,
+        trailers,
         isGrpc: grpc,
         requestMessages: messagesIn(received),
         responseMessages: messagesIn(body),

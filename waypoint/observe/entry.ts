@@ -1,5 +1,5 @@
 /** What is known of a request, a connection or a refused head when it is over: what log lines and taps are made of. */
-import type { Refusal } from '../../core/http/index.ts';
+import type { HeaderFields, Refusal } from '../../core/http/index.ts';
 import { formatSocketAddress, serviceKey } from '../../mesh/index.ts';
 import type { Served } from '../chains.ts';
 import type { Exchange, SentTo } from '../exchange.ts';
@@ -41,8 +41,12 @@ export type Entry = {
   readonly receipt?: string | undefined;
   readonly traceId?: string | undefined;
   readonly grpcStatus?: string | undefined;
+  readonly scheme?: string | undefined;
   /** A field of the request. */
   readonly header: (name: string) => string | undefined;
+  /** All of them. */
+  readonly headers?: HeaderFields | undefined;
+  readonly answer?: { readonly headers: HeaderFields; readonly trailers: HeaderFields | undefined } | undefined;
 };
 
 const VIA_UPSTREAM = 'via_upstream';
@@ -95,7 +99,10 @@ export function entryOfRequest(x: Exchange, o: Outcome, at: number): Entry {
     receipt: x.receipt,
     traceId: x.trace?.traceId ?? source.traceId,
     grpcStatus: o.grpcStatus,
+    scheme: request.scheme,
     header: (name) => request.headers.get(name),
+    headers: request.headers,
+    answer: o,
   };
 }
 

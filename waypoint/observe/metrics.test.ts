@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from '../../core/telemetry/index.ts';
+import { NO_TELEMETRY } from '../../mesh/index.ts';
+import { attributesOf } from './attributes.ts';
+import { ComputedLabels } from './computed-labels.ts';
 import {
   destinationLabels,
   grpcCode,
@@ -13,7 +16,7 @@ import {
 import { metricRules } from './metric-rules.ts';
 import { RequestMetrics, type RequestSample, requestFamilies } from './request-metrics.ts';
 import { TcpMetrics } from './tcp-metrics.ts';
-import { CART, SOURCE, WORKLOAD } from './test-entry.ts';
+import { CART, entry, SOURCE, WORKLOAD } from './test-entry.ts';
 
 const named = (names: readonly string[], values: readonly string[]) =>
   Object.fromEntries(names.map((name, i) => [name, values[i]]));
@@ -140,6 +143,7 @@ test('settings take whole metrics away, and labels of some', () => {
   const rules = metricRules({
     disabledMetrics: ['REQUEST_SIZE', 'TCP_SENT_BYTES'],
     removedTags: [{ metric: 'REQUEST_COUNT', tag: 'source_principal' }],
+    tagValues: [],
   });
   new RequestMetrics(requestFamilies(registry), rules).add(SAMPLE);
   const tcp = new TcpMetrics(registry);
@@ -149,4 +153,40 @@ test('settings take whole metrics away, and labels of some', () => {
   assert.match(lines(registry, 'istio_requests_total')[0] ?? '', /source_principal=""/);
   assert.match(lines(registry, 'istio_response_bytes_count')[0] ?? '', /source_principal="spiffe/);
   assert.match(lines(registry, 'istio_tcp_received_bytes_total')[0] ?? '', / 1$/);
+});
+
+function computed(registry: Registry, ...expressions: readonly string[]): ComputedLabels {
+  const tagValues = expressions.map(
+    (expression, i) => ({ metric: 'REQUEST_COUNT', tag: `tag${i}`, expression }) as const,
+  );
+  return new ComputedLabels({ ...NO_TELEMETRY, tagValues }, requestFamilies(registry), () => {});
+}
+
+test('labels are worked out for each request, of the metric that they are for', () => {
+  const registry = new Registry();
+  const labels = computed(registry, 'request.method', 'response.headers["x"]', 'response.code >');
+  for (const method of ['GET', 'PUT', 'GET']) labels.of(attributesOf(entry({ method }))).metrics.add(SAMPLE);
+  const [get, put] = lines(registry, 'istio_requests_total');
+  assert.match(get ?? '', /,tag0="GET",tag1="unknown",tag2="unknown"} 2$/);
+  assert.match(put ?? '', /,tag0="PUT",tag1="unknown",tag2="unknown"} 1$/);
+  assert.match(lines(registry, 'istio_request_bytes_count')[0] ?? '', /connection_security_policy="mutual_tls"} 3$/);
+});
+
+test('a label of the metric itself says something else', () => {
+  const registry = new Registry();
+  const tagValues = [
+    { metric: 'REQUEST_COUNT', tag: 'response_code', expression: 'string(response.code / 100) + "xx"' },
+  ] as const;
+  const labels = new ComputedLabels({ ...NO_TELEMETRY, tagValues }, requestFamilies(registry), () => {});
+  labels.of(attributesOf(entry({ status: 404 }))).metrics.add({ ...SAMPLE, status: 404 });
+  assert.match(lines(registry, 'istio_requests_total')[0] ?? '', /response_code="4xx"/);
+});
+
+test('callers that make up values fill no more than their share of series', () => {
+  const registry = new Registry();
+  const labels = computed(registry, 'request.path');
+  for (let i = 0; i < 1_500; i++) labels.of(attributesOf(entry({ path: `/${i}` }))).metrics.add(SAMPLE);
+  const counted = lines(registry, 'istio_requests_total');
+  assert.equal(counted.length, 1_001);
+  assert.match(counted.find((line) => line.includes('tag0="overflow"')) ?? '', / 500$/);
 });

@@ -11,6 +11,8 @@ import type { Source } from '../source.ts';
 import { type Environment, spanOf } from '../trace/span.ts';
 import type { Chosen } from '../upstream/endpoints.ts';
 import { writeLines } from './access-log.ts';
+import { attributesOf } from './attributes.ts';
+import type { Counting } from './computed-labels.ts';
 import {
   type Entry,
   endpointOf,
@@ -25,6 +27,9 @@ import { requestFamilies } from './request-metrics.ts';
 import { type Sight, type SightParts, Sights, telemetryOf } from './sight.ts';
 import { Taps } from './taps.ts';
 import { TcpMetrics } from './tcp-metrics.ts';
+
+/** A connection of which nothing is known yet but its ends. */
+const JUST_OPENED: Omit<TcpOutcome, 'to'> = { bytesReceived: 0, bytesSent: 0, durationMs: 0, flags: '', details: '' };
 
 export type ObserverOptions = Omit<SightParts, 'families'> & {
   readonly registry: Registry;
@@ -64,7 +69,9 @@ export class Observer implements StreamObserver {
 
   #finished(sight: Sight, x: Exchange, o: Outcome): void {
     settle(x, o);
-    sight.metrics.add({
+    const counted = sight.computed && entryOfRequest(x, o, this.#o.wallClock());
+    const { metrics } = countingOf(sight, counted);
+    metrics.add({
       source: x.source,
       workload: x.sent.at(-1)?.workload,
       service: serviceOfExchange(x),
@@ -78,12 +85,12 @@ export class Observer implements StreamObserver {
       requestMessages: o.requestMessages,
       responseMessages: o.responseMessages,
     });
-    const { formats, spans } = sight;
+    const { logs, spans } = sight;
     const isTraced = spans !== undefined && x.trace?.isSampled === true;
     const isDenied = x.receipt !== undefined;
-    if (formats.length === 0 && !isTraced && !isDenied && this.taps.isIdle) return;
-    const entry = entryOfRequest(x, o, this.#o.wallClock());
-    if (formats.length > 0) writeLines(formats, entry, this.#o.write);
+    if (logs.length === 0 && !isTraced && !isDenied && this.taps.isIdle) return;
+    const entry = counted ?? entryOfRequest(x, o, this.#o.wallClock());
+    if (logs.length > 0) writeLines(logs, entry, this.#o.write);
     else if (isDenied) this.#o.log.info('a request is denied', shortly(entry));
     if (isTraced && x.trace !== undefined) spans.exporter.add(spanOf(entry, x.trace, spans.tags, this.#o.env));
     if (!this.taps.isIdle) this.taps.saw(entry);
@@ -100,16 +107,21 @@ export class Observer implements StreamObserver {
   }
 
   tcpOpened(source: Source, served: Served, to: Chosen | undefined): void {
-    const { rules } = this.#sightOf(configOf(served));
+    const sight = this.#sightOf(configOf(served));
+    const counted = sight.computed && this.#entryOf(source, served, { ...JUST_OPENED, to });
+    const { rules } = countingOf(sight, counted);
     this.#tcp.opened(rules, { source, workload: to?.candidate.workload, service: keyOf(served) });
   }
 
   tcpClosed(source: Source, served: Served, o: TcpOutcome): void {
-    const { rules, formats } = this.#sightOf(configOf(served));
+    const sight = this.#sightOf(configOf(served));
+    const counted = sight.computed && this.#entryOf(source, served, o);
+    const { rules } = countingOf(sight, counted);
     this.#tcp.closed(rules, { source, workload: o.to?.candidate.workload, service: keyOf(served) }, o);
-    if (formats.length === 0 && o.flags === '' && o.details === '') return;
-    const entry = entryOfConnection(source, served, o, this.#o.wallClock());
-    if (formats.length > 0) writeLines(formats, entry, this.#o.write);
+    const { logs } = sight;
+    if (logs.length === 0 && o.flags === '' && o.details === '') return;
+    const entry = counted ?? this.#entryOf(source, served, o);
+    if (logs.length > 0) writeLines(logs, entry, this.#o.write);
     else this.#o.log.info('a connection failed', shortly(entry));
   }
 
@@ -118,14 +130,21 @@ export class Observer implements StreamObserver {
     this.#malformed.labels([String(status), error.detail]).inc();
     const entry = entryOfRefusal(source, served, refusal, this.#o.wallClock());
     this.#o.log.info('a malformed request', { ...shortly(entry), error: error.message });
-    const { formats } = this.#sightOf(configOf(served));
-    writeLines(formats, entry, this.#o.write);
+    writeLines(this.#sightOf(configOf(served)).logs, entry, this.#o.write);
     if (!this.taps.isIdle) this.taps.saw(entry);
+  }
+
+  #entryOf(source: Source, served: Served, o: TcpOutcome): Entry {
+    return entryOfConnection(source, served, o, this.#o.wallClock());
   }
 
   #sightOf(service: ServiceConfig | undefined): Sight {
     return this.#sights.of(telemetryOf({ gateway: this.#o.gateway(), service }));
   }
+}
+
+function countingOf({ computed, counting }: Sight, entry: Entry | undefined): Counting {
+  return computed === undefined || entry === undefined ? counting : computed.of(attributesOf(entry));
 }
 
 /** What people look for first. */

@@ -136,7 +136,7 @@ export class RequestMetrics {
     const { count, duration, received, sent, requestMessages, responseMessages } = this.#families;
     const of = <S>(metric: MetricName, family: Family<S>): S | undefined => {
       const kept = this.#rules.apply(metric, REQUEST_LABELS, labels);
-      return kept && family.labels(kept);
+      return kept && family.labels(kept.values, kept.more);
     };
     return {
       count: of('REQUEST_COUNT', count),

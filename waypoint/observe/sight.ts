@@ -10,8 +10,9 @@ import {
 } from '../../mesh/index.ts';
 import type { SpanExporter } from '../trace/exporter.ts';
 import type { SpanTags } from '../trace/span.ts';
-import { type Formats, formatsOf } from './access-log.ts';
-import { EVERYTHING, type MetricRules, metricRules } from './metric-rules.ts';
+import { type Logs, logsOf } from './access-log.ts';
+import { ComputedLabels, type Counting } from './computed-labels.ts';
+import { EVERYTHING, metricRules } from './metric-rules.ts';
 import { type RequestFamilies, RequestMetrics } from './request-metrics.ts';
 
 /** The gateway's are for workloads that are called by their own address; those of a service have all that is for it. */
@@ -23,9 +24,10 @@ export function telemetryOf(of: {
 }
 
 export type Sight = {
-  readonly formats: Formats;
-  readonly rules: MetricRules;
-  readonly metrics: RequestMetrics;
+  readonly logs: Logs;
+  readonly counting: Counting;
+  /** Undefined: `counting` is for all. */
+  readonly computed: ComputedLabels | undefined;
   /** Where spans go; undefined: nowhere. */
   readonly spans: { readonly exporter: SpanExporter; readonly tags: SpanTags } | undefined;
 };
@@ -60,13 +62,14 @@ export class Sights {
 
   #make(config: TelemetryConfig): Sight {
     const { log, families, always, exporterOf } = this.#parts;
-    const onBad = (error: unknown) => log.warn('the format of an access log', { error: error as Error });
+    const onBad = (error: unknown) => log.warn('what an access log shall show', { error: error as Error });
+    const onBadTag = (problem: string) => log.warn('what a label shall say', { problem });
     const rules = metricRules(config);
     const { tracing } = config;
     return {
-      formats: formatsOf(config.accessLogs.length > 0 ? config.accessLogs : always, onBad),
-      rules,
-      metrics: rules === EVERYTHING ? this.#metrics : new RequestMetrics(families, rules),
+      logs: logsOf(config.accessLogs.length > 0 ? config.accessLogs : always, onBad),
+      counting: { rules, metrics: rules === EVERYTHING ? this.#metrics : new RequestMetrics(families, rules) },
+      computed: config.tagValues.length === 0 ? undefined : new ComputedLabels(config, families, onBadTag),
       spans:
         tracing === undefined || tracing.disableSpanReporting
           ? undefined

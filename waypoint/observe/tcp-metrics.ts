@@ -43,5 +43,5 @@ export class TcpMetrics {
 
 function count(rules: MetricRules, metric: MetricName, family: CounterFamily, labels: readonly string[], n: number) {
   const kept = rules.apply(metric, TCP_LABELS, labels);
-  if (kept !== undefined) family.labels(kept).inc(n);
+  if (kept !== undefined) family.labels(kept.values, kept.more).inc(n);
 }

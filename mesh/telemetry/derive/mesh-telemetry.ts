@@ -82,7 +82,7 @@ export function meshTelemetryOf(input: MeshTelemetryInput, clusterDomain: string
   const builtIn: TelemetryProvider = {
     kind: 'log',
     name: BUILT_IN_LOG,
-    log: { encoding: input.accessLogEncoding, format: input.accessLogFormat },
+    log: { encoding: input.accessLogEncoding, format: input.accessLogFormat, filter: '' },
   };
   const all = [
     builtIn,
@@ -106,8 +106,8 @@ function providerOf(written: z.infer<typeof provider>, clusterDomain: string): T
   if ('prometheus' in written) return { kind: 'metrics', name };
   if (envoyFileAccessLog !== undefined) {
     const { text, labels } = envoyFileAccessLog.logFormat ?? {};
-    if (labels === undefined) return { kind: 'log', name, log: { encoding: 'TEXT', format: text ?? '' } };
-    return { kind: 'log', name, log: { encoding: 'JSON', format: JSON.stringify(labels) } };
+    if (labels === undefined) return { kind: 'log', name, log: { encoding: 'TEXT', format: text ?? '', filter: '' } };
+    return { kind: 'log', name, log: { encoding: 'JSON', format: JSON.stringify(labels), filter: '' } };
   }
   if (opentelemetry !== undefined) {
     const { service, port, http } = opentelemetry;

@@ -2,6 +2,7 @@
 import { type Fields, fields, isFields, list, text, texts } from '../../derive/read.ts';
 import { type PolicyTarget, readTargets } from '../../http-policy/derive/targets.ts';
 import type { KubeObject } from '../../kube-object.ts';
+import { compileLogFilter, compileTagValue } from '../expressions.ts';
 import { type CustomTag, METRICS, type MetricName } from '../model.ts';
 
 export type TelemetryReading = {
@@ -16,7 +17,12 @@ export type TelemetryReading = {
 };
 
 /** No providers: those of the level above. */
-export type LogWish = { readonly providers: readonly string[]; readonly disabled: boolean };
+export type LogWish = {
+  readonly providers: readonly string[];
+  readonly disabled: boolean;
+  /** CEL that can be read. Undefined: that of the level above, if there is one. */
+  readonly filter: string | undefined;
+};
 /** What is undefined comes from the level above. */
 export type TracingWish = {
   readonly provider: string | undefined;
@@ -28,8 +34,10 @@ export type TracingWish = {
 export type MetricWish = {
   readonly metrics: readonly MetricName[];
   readonly disabled: boolean | undefined;
-  readonly removedTags: readonly string[];
+  readonly tags: readonly TagWish[];
 };
+/** `expression` is CEL that can be read; '': the label is to be empty. */
+export type TagWish = { readonly tag: string; readonly expression: string };
 
 /** Undefined: it is not about waypoints. */
 export function readTelemetry({ spec, metadata }: KubeObject, rootNamespace: string): TelemetryReading | undefined {
@@ -62,11 +70,13 @@ function providersOf(value: Fields): readonly string[] {
 }
 
 function readLog({ at, value }: Entry, problems: string[]): readonly LogWish[] {
-  if (text(fields(value['filter'])['expression']) !== '') {
-    problems.push(`${at}.filter: waypoints do not look into expressions; this entry is left out`);
+  const expression = text(fields(value['filter'])['expression']);
+  const filter = expression === '' ? undefined : compileLogFilter(expression);
+  if (filter?.kind === 'invalid') {
+    problems.push(`${at}.filter.expression: ${filter.problem}; this entry is left out`);
     return [];
   }
-  return [{ providers: providersOf(value), disabled: value['disabled'] === true }];
+  return [{ providers: providersOf(value), disabled: value['disabled'] === true, filter: expression || undefined }];
 }
 
 function readTracing(entry: Entry | undefined, problems: string[]): TracingWish | undefined {
@@ -105,13 +115,34 @@ function readMetrics({ at, value }: Entry, problems: string[]): readonly MetricW
     }
     const named = text(metric);
     const metrics = named === '' || named === 'ALL_METRICS' ? METRICS : METRICS.filter((known) => known === named);
-    const removedTags: string[] = [];
-    for (const [tag, change] of isFields(tagOverrides) ? Object.entries(tagOverrides) : []) {
-      if (text(fields(change)['operation']) === 'REMOVE') removedTags.push(tag);
-      else problems.push(`${override.at}.tagOverrides.${tag}: waypoints take labels away, and make no others`);
-    }
-    return [{ metrics, disabled: flag(disabled), removedTags }];
+    const tags = isFields(tagOverrides) ? Object.entries(tagOverrides) : [];
+    return [
+      {
+        metrics,
+        disabled: flag(disabled),
+        tags: tags.flatMap(([tag, change]) =>
+          readOverride(tag, fields(change), `${override.at}.tagOverrides.${tag}`, problems),
+        ),
+      },
+    ];
   });
+}
+
+const LABEL = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** What a format of metrics keeps for itself. */
+const RESERVED = /^(?:__.*|le|quantile)$/;
+
+function readOverride(tag: string, change: Fields, at: string, problems: string[]): readonly TagWish[] {
+  const leftOut = (problem: string): readonly TagWish[] => {
+    problems.push(`${at}${problem}; it is left out`);
+    return [];
+  };
+  if (!LABEL.test(tag) || RESERVED.test(tag)) return leftOut(': no label can have this name');
+  if (text(change['operation']) === 'REMOVE') return [{ tag, expression: '' }];
+  const expression = text(change['value']);
+  if (expression === '') return leftOut('.value: a label that is not removed needs one');
+  const compiled = compileTagValue(expression);
+  return compiled.kind === 'invalid' ? leftOut(`.value: ${compiled.problem}`) : [{ tag, expression }];
 }
 
 function flag(value: unknown): boolean | undefined {

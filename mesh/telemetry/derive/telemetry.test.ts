@@ -49,8 +49,10 @@ const by = (...names: readonly string[]) => ({ providers: names.map((name) => ({
 const at = (kind: string, name: string, group = kind === 'Service' ? '' : 'gateway.networking.k8s.io') => ({
   targetRefs: [{ group, kind, name }],
 });
-const TEXT = { encoding: 'TEXT', format: '' };
-const CODE = { encoding: 'JSON', format: '{"code":"%RESPONSE_CODE%"}' };
+const TEXT = { encoding: 'TEXT', format: '', filter: '' };
+const CODE = { encoding: 'JSON', format: '{"code":"%RESPONSE_CODE%"}', filter: '' };
+const filtered = (expression: string) => ({ filter: { expression } });
+const BAD = 'response.code > 399';
 
 test('access logs: the mesh says, then each level that is more specific', async (t) => {
   type Row = readonly [mesh: Json, objects: ConstructorParameters<typeof World>[1], logs: readonly Json[]];
@@ -61,7 +63,7 @@ test('access logs: the mesh says, then each level that is more specific', async 
     'in JSON, in a format of its own': [
       { ...FILE, accessLogEncoding: 'JSON', accessLogFormat: '{"a":"%PROTOCOL%"}' },
       [],
-      [{ encoding: 'JSON', format: '{"a":"%PROTOCOL%"}' }],
+      [{ encoding: 'JSON', format: '{"a":"%PROTOCOL%"}', filter: '' }],
     ],
     'default providers': [{ defaultProviders: { accessLogging: ['json'] } }, [], [CODE]],
     'an object of the root namespace, for the mesh': [{}, [['istio-system/a', logs(by('envoy'))]], [TEXT]],
@@ -102,7 +104,29 @@ test('access logs: the mesh says, then each level that is more specific', async 
       ],
       [TEXT],
     ],
-    'a filter leaves its entry out': [{}, [['shop/a', logs({ filter: { expression: 'response.code > 399' } })]], []],
+    'a filter': [{}, [['shop/a', logs(filtered(BAD))]], [{ ...TEXT, filter: BAD }]],
+    'a filter of one of two': [
+      {},
+      [['shop/a', logs(by('envoy'), { ...by('json'), ...filtered(BAD) })]],
+      [TEXT, { ...CODE, filter: BAD }],
+    ],
+    'a filter of the level above': [
+      {},
+      [
+        ['istio-system/a', logs({ ...by('json'), ...filtered(BAD) })],
+        ['shop/a', logs(by('json'))],
+      ],
+      [{ ...CODE, filter: BAD }],
+    ],
+    'a filter over that of the level above': [
+      {},
+      [
+        ['istio-system/a', logs({ ...by('json'), ...filtered(BAD) })],
+        ['shop/a', logs(filtered('response.code == 500'))],
+      ],
+      [{ ...CODE, filter: 'response.code == 500' }],
+    ],
+    'a filter that can not be read leaves its entry out': [{}, [['shop/a', logs(filtered('response.code >'))]], []],
   };
   for (const [name, [mesh, objects, expected]] of Object.entries(rows)) {
     await t.test(name, () => assert.deepEqual(new World(mesh, objects).cart()?.accessLogs ?? [], expected));
@@ -169,18 +193,47 @@ test('metrics are taken away, and given back further down', () => {
   assert.deepEqual(world.cart()?.removedTags, [{ metric: 'RESPONSE_SIZE', tag: 'source_app' }]);
 });
 
+const tags = (tagOverrides: Json, more: Json = {}) => ({ metrics: [{ overrides: [{ ...more, tagOverrides }] }] });
+
+test('labels are given, and taken away further down', () => {
+  const only = { match: { metric: 'REQUEST_COUNT' } };
+  const world = new World({}, [
+    ['istio-system/a', tags({ host: { value: 'request.host' }, path: { value: 'request.path' } }, only)],
+    ['shop/a', tags({ path: { operation: 'REMOVE' } }, only)],
+  ]);
+  const metric = 'REQUEST_COUNT';
+  assert.deepEqual(world.cart()?.tagValues, [{ metric, tag: 'host', expression: 'request.host' }]);
+  assert.deepEqual(world.cart()?.removedTags, [{ metric, tag: 'path' }]);
+});
+
 test('an object says what of it is not done', async (t) => {
   const rows: Readonly<Record<string, readonly [spec: Json, why: RegExp | undefined]>> = {
     'nothing is amiss': [{ ...logs(by('envoy')), tracing: [by('otel')], metrics: [by('prometheus')] }, undefined],
     'a selector': [{ selector: { matchLabels: { a: 'b' } } }, /no waypoint looks at selectors/],
-    'a filter': [logs({ filter: { expression: 'x' } }), /spec\.accessLogging\[0\]\.filter: .* left out/],
+    'a filter': [logs(filtered(BAD)), undefined],
+    'a filter of what nobody knows': [
+      logs(filtered('xds.node == "a"')),
+      /spec\.accessLogging\[0\]\.filter\.expression: xds is not known here; .* left out/,
+    ],
+    'a filter that is no question': [
+      logs(filtered('request.path')),
+      /a filter must be true or false, and not a string/,
+    ],
     'a provider that nobody has': [{ tracing: [by('nobody')] }, /provider nobody: no extensionProvider/],
     'a collector over gRPC': [{ tracing: [by('grpc')] }, /provider grpc: .*opentelemetry\.http\.path/],
     'a provider of another time': [{ tracing: [by('old')] }, /provider old: .*know no other provider/],
-    'a label with an expression': [
-      { metrics: [{ overrides: [{ tagOverrides: { a: { value: '"b"' } } }] }] },
-      /spec\.metrics\[0\]\.overrides\[0\]\.tagOverrides\.a: waypoints take labels away/,
+    'a label with an expression': [tags({ a: { value: 'request.host' } }), undefined],
+    'a label with one that can not be read': [
+      tags({ a: { value: 'request.' } }),
+      /spec\.metrics\[0\]\.overrides\[0\]\.tagOverrides\.a\.value: unexpected the end; it is left out/,
     ],
+    'a label without one': [tags({ a: {} }), /tagOverrides\.a\.value: a label that is not removed needs one/],
+    'a label that is a map': [tags({ a: { value: 'request.headers' } }), /and not a map/],
+    'a name that no label can have': [
+      tags({ 'a-b': { value: '"c"' } }),
+      /tagOverrides\.a-b: no label can have this name/,
+    ],
+    'a name that histograms need': [tags({ le: { value: '"c"' } }), /tagOverrides\.le: no label/],
     'a target that can be none': [at('Pod', 'x'), /spec\.targetRefs\[0\]: Pod of group/],
   };
   for (const [name, [spec, why]] of Object.entries(rows)) {

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ambit/waypoint/v1/telemetry.proto.
  */
 export const file_ambit_waypoint_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiFhbWJpdC93YXlwb2ludC92MS90ZWxlbWV0cnkucHJvdG8SEWFtYml0LndheXBvaW50LnYxIvADCg9UZWxlbWV0cnlDb25maWcSMQoLYWNjZXNzX2xvZ3MYASADKAsyHC5hbWJpdC53YXlwb2ludC52MS5BY2Nlc3NMb2cSMAoHdHJhY2luZxgCIAEoCzIaLmFtYml0LndheXBvaW50LnYxLlRyYWNpbmdIAIgBARJDChBkaXNhYmxlZF9tZXRyaWNzGAMgAygOMikuYW1iaXQud2F5cG9pbnQudjEuVGVsZW1ldHJ5Q29uZmlnLk1ldHJpYxIzCgxyZW1vdmVkX3RhZ3MYBCADKAsyHS5hbWJpdC53YXlwb2ludC52MS5SZW1vdmVkVGFnIvEBCgZNZXRyaWMSEQoNUkVRVUVTVF9DT1VOVBAAEhQKEFJFUVVFU1RfRFVSQVRJT04QARIQCgxSRVFVRVNUX1NJWkUQAhIRCg1SRVNQT05TRV9TSVpFEAMSGgoWVENQX09QRU5FRF9DT05ORUNUSU9OUxAEEhoKFlRDUF9DTE9TRURfQ09OTkVDVElPTlMQBRISCg5UQ1BfU0VOVF9CWVRFUxAGEhYKElRDUF9SRUNFSVZFRF9CWVRFUxAHEhkKFUdSUENfUkVRVUVTVF9NRVNTQUdFUxAIEhoKFkdSUENfUkVTUE9OU0VfTUVTU0FHRVMQCUIKCghfdHJhY2luZyJ0CglBY2Nlc3NMb2cSNwoIZW5jb2RpbmcYASABKA4yJS5hbWJpdC53YXlwb2ludC52MS5BY2Nlc3NMb2cuRW5jb2RpbmcSDgoGZm9ybWF0GAIgASgJIh4KCEVuY29kaW5nEggKBFRFWFQQABIICgRKU09OEAEikAIKB1RyYWNpbmcSEAoIcHJvdmlkZXIYASABKAkSDwoHc2VydmljZRgCIAEoCRIMCgRwb3J0GAMgASgNEgwKBHBhdGgYBCABKAkSEgoKdGltZW91dF9tcxgFIAEoDRIuCgdoZWFkZXJzGAYgAygLMh0uYW1iaXQud2F5cG9pbnQudjEuTmFtZWRWYWx1ZRIbChNzYW1wbGluZ19wZXJjZW50YWdlGAcgASgBEjEKC2N1c3RvbV90YWdzGAggAygLMhwuYW1iaXQud2F5cG9pbnQudjEuQ3VzdG9tVGFnEhIKCmlzdGlvX3RhZ3MYCSABKAgSHgoWZGlzYWJsZV9zcGFuX3JlcG9ydGluZxgKIAEoCCIpCgpOYW1lZFZhbHVlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiogEKCUN1c3RvbVRhZxIMCgRuYW1lGAEgASgJEi8KBGtpbmQYAiABKA4yIS5hbWJpdC53YXlwb2ludC52MS5DdXN0b21UYWcuS2luZBINCgV2YWx1ZRgDIAEoCRIVCg1kZWZhdWx0X3ZhbHVlGAQgASgJIjAKBEtpbmQSCwoHTElURVJBTBAAEg8KC0VOVklST05NRU5UEAESCgoGSEVBREVSEAIiVAoKUmVtb3ZlZFRhZxI5CgZtZXRyaWMYASABKA4yKS5hbWJpdC53YXlwb2ludC52MS5UZWxlbWV0cnlDb25maWcuTWV0cmljEgsKA3RhZxgCIAEoCWIGcHJvdG8z");
+  fileDesc("CiFhbWJpdC93YXlwb2ludC92MS90ZWxlbWV0cnkucHJvdG8SEWFtYml0LndheXBvaW50LnYxIqYECg9UZWxlbWV0cnlDb25maWcSMQoLYWNjZXNzX2xvZ3MYASADKAsyHC5hbWJpdC53YXlwb2ludC52MS5BY2Nlc3NMb2cSMAoHdHJhY2luZxgCIAEoCzIaLmFtYml0LndheXBvaW50LnYxLlRyYWNpbmdIAIgBARJDChBkaXNhYmxlZF9tZXRyaWNzGAMgAygOMikuYW1iaXQud2F5cG9pbnQudjEuVGVsZW1ldHJ5Q29uZmlnLk1ldHJpYxIzCgxyZW1vdmVkX3RhZ3MYBCADKAsyHS5hbWJpdC53YXlwb2ludC52MS5SZW1vdmVkVGFnEjQKCnRhZ192YWx1ZXMYBSADKAsyIC5hbWJpdC53YXlwb2ludC52MS5UYWdFeHByZXNzaW9uIvEBCgZNZXRyaWMSEQoNUkVRVUVTVF9DT1VOVBAAEhQKEFJFUVVFU1RfRFVSQVRJT04QARIQCgxSRVFVRVNUX1NJWkUQAhIRCg1SRVNQT05TRV9TSVpFEAMSGgoWVENQX09QRU5FRF9DT05ORUNUSU9OUxAEEhoKFlRDUF9DTE9TRURfQ09OTkVDVElPTlMQBRISCg5UQ1BfU0VOVF9CWVRFUxAGEhYKElRDUF9SRUNFSVZFRF9CWVRFUxAHEhkKFUdSUENfUkVRVUVTVF9NRVNTQUdFUxAIEhoKFkdSUENfUkVTUE9OU0VfTUVTU0FHRVMQCUIKCghfdHJhY2luZyKEAQoJQWNjZXNzTG9nEjcKCGVuY29kaW5nGAEgASgOMiUuYW1iaXQud2F5cG9pbnQudjEuQWNjZXNzTG9nLkVuY29kaW5nEg4KBmZvcm1hdBgCIAEoCRIOCgZmaWx0ZXIYAyABKAkiHgoIRW5jb2RpbmcSCAoEVEVYVBAAEggKBEpTT04QASKQAgoHVHJhY2luZxIQCghwcm92aWRlchgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEgwKBHBvcnQYAyABKA0SDAoEcGF0aBgEIAEoCRISCgp0aW1lb3V0X21zGAUgASgNEi4KB2hlYWRlcnMYBiADKAsyHS5hbWJpdC53YXlwb2ludC52MS5OYW1lZFZhbHVlEhsKE3NhbXBsaW5nX3BlcmNlbnRhZ2UYByABKAESMQoLY3VzdG9tX3RhZ3MYCCADKAsyHC5hbWJpdC53YXlwb2ludC52MS5DdXN0b21UYWcSEgoKaXN0aW9fdGFncxgJIAEoCBIeChZkaXNhYmxlX3NwYW5fcmVwb3J0aW5nGAogASgIIikKCk5hbWVkVmFsdWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKiAQoJQ3VzdG9tVGFnEgwKBG5hbWUYASABKAkSLwoEa2luZBgCIAEoDjIhLmFtYml0LndheXBvaW50LnYxLkN1c3RvbVRhZy5LaW5kEg0KBXZhbHVlGAMgASgJEhUKDWRlZmF1bHRfdmFsdWUYBCABKAkiMAoES2luZBILCgdMSVRFUkFMEAASDwoLRU5WSVJPTk1FTlQQARIKCgZIRUFERVIQAiJUCgpSZW1vdmVkVGFnEjkKBm1ldHJpYxgBIAEoDjIpLmFtYml0LndheXBvaW50LnYxLlRlbGVtZXRyeUNvbmZpZy5NZXRyaWMSCwoDdGFnGAIgASgJImsKDVRhZ0V4cHJlc3Npb24SOQoGbWV0cmljGAEgASgOMikuYW1iaXQud2F5cG9pbnQudjEuVGVsZW1ldHJ5Q29uZmlnLk1ldHJpYxILCgN0YWcYAiABKAkSEgoKZXhwcmVzc2lvbhgDIAEoCWIGcHJvdG8z");
 
 /**
  * @generated from message ambit.waypoint.v1.TelemetryConfig
@@ -43,6 +43,13 @@ export type TelemetryConfig = Message<"ambit.waypoint.v1.TelemetryConfig"> & {
    * @generated from field: repeated ambit.waypoint.v1.RemovedTag removed_tags = 4;
    */
   removedTags: RemovedTag[];
+
+  /**
+   * Labels whose values are worked out; also such as the metric has not by itself.
+   *
+   * @generated from field: repeated ambit.waypoint.v1.TagExpression tag_values = 5;
+   */
+  tagValues: TagExpression[];
 };
 
 /**
@@ -137,6 +144,13 @@ export type AccessLog = Message<"ambit.waypoint.v1.AccessLog"> & {
    * @generated from field: string format = 2;
    */
   format: string;
+
+  /**
+   * CEL: only lines for which it does not say false; empty: all.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
 };
 
 /**
@@ -350,4 +364,33 @@ export type RemovedTag = Message<"ambit.waypoint.v1.RemovedTag"> & {
  */
 export const RemovedTagSchema: GenMessage<RemovedTag> = /*@__PURE__*/
   messageDesc(file_ambit_waypoint_v1_telemetry, 5);
+
+/**
+ * @generated from message ambit.waypoint.v1.TagExpression
+ */
+export type TagExpression = Message<"ambit.waypoint.v1.TagExpression"> & {
+  /**
+   * @generated from field: ambit.waypoint.v1.TelemetryConfig.Metric metric = 1;
+   */
+  metric: TelemetryConfig_Metric;
+
+  /**
+   * @generated from field: string tag = 2;
+   */
+  tag: string;
+
+  /**
+   * CEL.
+   *
+   * @generated from field: string expression = 3;
+   */
+  expression: string;
+};
+
+/**
+ * Describes the message ambit.waypoint.v1.TagExpression.
+ * Use `create(TagExpressionSchema)` to create a new message.
+ */
+export const TagExpressionSchema: GenMessage<TagExpression> = /*@__PURE__*/
+  messageDesc(file_ambit_waypoint_v1_telemetry, 6);
 

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CelError } from './ast.ts';
+import { type CelAttributes, compileCel } from './program.ts';
+import { type CelValue, Duration } from './values.ts';
+
+const ATTRIBUTES: CelAttributes = {
+  'request.path': 'string',
+  'request.headers': 'map',
+  'request.duration': 'duration',
+  'response.code': 'int',
+  'response.trailers': 'map',
+};
+const VALUES: Readonly<Record<string, CelValue>> = {
+  'request.path': '/a/b?c=d',
+  'request.headers': { 'user-agent': 'curl/8', 'x-n': '7' },
+  'request.duration': new Duration(0.3),
+  'response.code': 404,
+};
+const resultOf = (text: string) => compileCel(text, ATTRIBUTES).evaluate((name) => VALUES[name]);
+
+test('an expression over attributes is worked out', async (t) => {
+  const rows: Readonly<Record<string, CelValue>> = {
+    'response.code >= 400': true,
+    'response.code in [200, 204] || request.path == "/"': false,
+    'request.headers["user-agent"].startsWith("curl")': true,
+    '"x-n" in request.headers && int(request.headers["x-n"]) == 7': true,
+    "request.headers['absent'] == 'a'": 'no such key: absent',
+    "'absent' in request.headers": false,
+    'has(request.headers.absent)': false,
+    'has(response.trailers)': false,
+    'has(request.path)': true,
+    'response.trailers["a"] == "b"': 'undeclared reference to response.trailers',
+    'response.trailers["a"] == "b" || response.code == 404': true,
+    'request.duration > duration("250ms")': true,
+    'request.path.matches("^/[a-z]/b")': true,
+    'matches(request.path, "b[?]c")': true,
+    'request.path.matches("^b")': false,
+    'request.path.matches("c=$")': false,
+    'request.path.split("?")[0] + "!"': '/a/b!',
+    'request.headers.exists(name, name.startsWith("x-"))': true,
+    '["a"].map(request, request + "b")': ['ab'],
+    'response.code == 404 ? "gone" : string(response.code)': 'gone',
+    'request.path > 3': 'no such overload: these values have no order',
+  };
+  for (const [text, expected] of Object.entries(rows)) {
+    await t.test(text, () => {
+      if (typeof expected === 'string' && !text.includes('?'))
+        assert.throws(() => resultOf(text), { message: expected });
+      else assert.deepEqual(resultOf(text), expected);
+    });
+  }
+});
+
+test('what is wrong with an expression is said when it is compiled', async (t) => {
+  const rows: Readonly<Record<string, RegExp>> = {
+    'response.code >': /unexpected the end/,
+    'xds.cluster_name == "a"': /xds is not known here; there are request, response$/,
+    'response.codes == 1': /response\.codes is not known here; of response there are code, trailers$/,
+    'request["path"] == "/"': /request has attributes, and is no value itself; of request/,
+    'has(response.codes)': /response\.codes is not known/,
+    '[1].all(x, y == x)': /y is not known here/,
+    'request.path.reverse() == "a"': /there is no reverse that takes 0 arguments/,
+    'request.path.matches("(a")': /matches\("\(a"\): not a pattern that can be run/,
+    'request.path.matches(request.path)': /written out/,
+    'matches("a")': /one pattern/,
+    [`"${'a'.repeat(5000)}" == ""`]: /longer than 4096 characters/,
+    [`${'('.repeat(300)}1${')'.repeat(300)} == 1`]: /nested too deeply/,
+    [`${'!'.repeat(300)}true`]: /nested too deeply/,
+  };
+  for (const [text, problem] of Object.entries(rows)) {
+    await t.test(text.slice(0, 60), () => assert.throws(() => compileCel(text, ATTRIBUTES), problem));
+  }
+  assert.throws(() => compileCel('#', ATTRIBUTES), CelError);
+});
+
+test('the type of a value is known where it does not depend on the request', async (t) => {
+  const rows: Readonly<Record<string, string | undefined>> = {
+    'response.code': 'int',
+    'response.code > 1 && true': 'bool',
+    'request.headers': 'map',
+    'request.headers["a"]': undefined,
+    'request.path.matches("a")': 'bool',
+    'true ? "a" : "b"': 'string',
+    'true ? "a" : 1': undefined,
+    '"a" + "b"': undefined,
+    '["a"].map(x, x)': 'list',
+    'request.path.size()': 'int',
+  };
+  for (const [text, type] of Object.entries(rows)) {
+    await t.test(text, () => assert.equal(compileCel(text, ATTRIBUTES).type, type));
+  }
+});
+
+test('an expression that would take long is given up', () => {
+  const many: CelValue = Array.from({ length: 100 }, (_, i) => String(i));
+  const ask = (text: string, value: CelValue) =>
+    compileCel(text, { 'a.b': 'list' }).evaluate((name) => (name === 'a.b' ? value : undefined));
+  assert.throws(() => ask('a.b.all(x, a.b.all(y, a.b.all(z, true)))', many), /too many steps/);
+  assert.throws(
+    () => ask('[1,2,3,4,5,6,7,8,9].all(x, a.b.contains("y") == false)', 'x'.repeat(200_000)),
+    /too many steps/,
+  );
+});
