@@ -9,19 +9,18 @@ import {
   type Revocations,
   type TlsMaterial,
 } from '../core/hbone/index.ts';
-import { Hostnames, openNameServer } from '../core/hostnames/index.ts';
+import { Hostnames, type LookUp, openNameServer } from '../core/hostnames/index.ts';
 import { type HttpVersion, threadDeadlines } from '../core/http/index.ts';
 import { listenTcp, localAddress, TcpListener } from '../core/net/index.ts';
 import { describeError, type Logger, Receipts, type Registry, standardOutput } from '../core/telemetry/index.ts';
 import { systemClock } from '../core/time/index.ts';
-import { MeshError, serviceKey, type Workload } from '../mesh/index.ts';
+import { type IpAddress, MeshError, serviceKey, type Workload } from '../mesh/index.ts';
 import { type ChainConfig, Chains } from './chains.ts';
 import type { WaypointConfig } from './config.ts';
 import type { Exchange } from './exchange.ts';
 import { httpChain } from './http-chain.ts';
 import { openFetcher } from './jwks/fetch-json.ts';
 import { meshFetch } from './jwks/mesh-fetch.ts';
-import { refusal } from './jwks/refused-addresses.ts';
 import { JwksStore } from './jwks/store.ts';
 import { LiveRequests } from './live-requests.ts';
 import { LiveStreams } from './live-streams.ts';
@@ -31,6 +30,7 @@ import { ownPlace, ownSource, ownUid } from './place.ts';
 import { cut } from './policy/cut.ts';
 import { backendScope } from './policy/scope.ts';
 import { PolicyRecorder } from './policy/watch.ts';
+import { refusal as refusedAddress } from './refused-addresses.ts';
 import { serveStream } from './serve.ts';
 import type { Source } from './source.ts';
 import { tcpChain } from './tcp-chain.ts';
@@ -38,6 +38,7 @@ import { Told, type ToldChange } from './told.ts';
 import { SpanExporters } from './trace/exporters.ts';
 import { type DialParts, dialEndpoint } from './upstream/dial.ts';
 import { type Chosen, Endpoints } from './upstream/endpoints.ts';
+import { onlyAllowed } from './upstream/meant-host.ts';
 import { Pool } from './upstream/pool.ts';
 import { post } from './upstream/post.ts';
 
@@ -48,6 +49,10 @@ export type PlaneOptions = {
   /** Our own key and certificate; waits for the first one within its own deadline. */
   readonly material: (signal?: AbortSignal) => Promise<TlsMaterial>;
   readonly revocations?: Revocations;
+  /** What names mean; default: what the name servers of `/etc/resolv.conf` say. */
+  readonly lookUp?: LookUp;
+  /** Why an address that a name leads to is not called; undefined: it is. Default: those that only the node may call are not. */
+  readonly refusal?: (ip: IpAddress) => string | undefined;
   /** Takes lines of access logs; default: standard output. */
   readonly accessLog?: (line: string) => void;
   /** As {@link Told} wants them. */
@@ -71,6 +76,8 @@ export interface Plane extends AsyncDisposable {
   drain(deadlineMs: number): Promise<void>;
 }
 
+/** Names below wildcards that are remembered. */
+const MAX_ASKED_NAMES = 1_024;
 /** Last frames of connections that were cut at the deadline. */
 const LAST_FRAMES_MS = 200;
 /** Spans of the last requests. */
@@ -86,7 +93,11 @@ export function startPlane(o: PlaneOptions): Plane {
   const { implementation } = chooseHbone(config.hbone);
   const client = createHboneClient({ implementation, ...(revocations && { revocations }) });
   const nameServer = openNameServer();
-  const hostnames = new Hostnames({ lookUp: nameServer.lookUp, families: config.ipv6 ? [4, 6] : [4], now });
+  const { lookUp = nameServer.lookUp, refusal = refusedAddress } = o;
+  const names = { lookUp, families: config.ipv6 ? ([4, 6] as const) : ([4] as const), now };
+  const hostnames = new Hostnames(names);
+  // Apart: callers can think of many.
+  const asked = new Hostnames({ ...names, maxNames: MAX_ASKED_NAMES });
   const live = new LiveStreams();
   const requests = new LiveRequests();
   const receipts = new Receipts({ now: Date.now, random: Math.random });
@@ -117,11 +128,20 @@ export function startPlane(o: PlaneOptions): Plane {
     random: Math.random,
     now,
   });
+  /** Whoever owns a name outside decides where it leads: not into the mesh, past the policies of what is there. */
+  const refusalOfAsked = (ip: IpAddress): string | undefined => {
+    const { view } = told;
+    const isOurs =
+      view.workloadByAddress(view.network, ip) !== undefined ||
+      view.serviceByVip(view.network, ip, undefined, { ranges: false }) !== undefined;
+    return refusal(ip) ?? (isOurs ? 'of the mesh' : undefined);
+  };
   const dialParts: DialParts = {
     client,
     material: o.material,
     alternatives: (identity) => told.alternatives(identity),
     resolve: (hostname, signal) => hostnames.resolve(hostname, signal),
+    resolveAsked: async (hostname, signal) => onlyAllowed(await asked.resolve(hostname, signal), refusalOfAsked),
     random: Math.random,
     connectTimeoutMs: config.connectTimeoutMs,
     baggage: () => formatBaggage(place()),

@@ -99,6 +99,8 @@ function replyOfNoConnection(error: HttpError): Reply {
       return { status: 503, flags: 'UH', details: detail, body: 'no healthy upstream' };
     case 'cluster_not_found':
       return { status: 503, flags: 'NC', details: detail };
+    case 'route_not_found':
+      return { status: 404, flags: 'NR', details: detail };
     case 'overflow': {
       const headers = { 'x-envoy-overloaded': 'true' };
       return { status: 503, flags: 'UO', details: detail, body: reset('overflow'), headers };

@@ -1,6 +1,7 @@
 /** One stream of a caller's tunnel: what it is for, what is spoken on it, and who serves it. */
 import { type ConnectRequest, type Leg, relay } from '../core/hbone/index.ts';
 import {
+  HttpError,
   type HttpLimits,
   type HttpVersion,
   type Refusal,
@@ -158,11 +159,11 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   };
   let up: Leg;
   try {
-    to = endpoints.choose(target, { source, sent: [] });
+    to = endpoints.choose(target, { source, sent: [], serverName });
     up = await dial(to, source, undefined);
   } catch (error) {
     if (error instanceof EndpointDenial) return refuse(401, '', error.message, error.receipt);
-    return refuse(503, to === undefined ? 'UH' : 'UF', error instanceof Error ? error.message : String(error));
+    return refuse(503, flagsOf(error, to), error instanceof Error ? error.message : String(error));
   }
   if (!isAllowed()) {
     up.reset('cancel'); // policies have changed meanwhile
@@ -187,6 +188,11 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   entry[Symbol.dispose]();
   if (cutFor !== undefined) finish('LR', cutFor);
   else finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
+}
+
+function flagsOf(error: unknown, to: Chosen | undefined): string {
+  if (to !== undefined) return 'UF';
+  return error instanceof HttpError && error.detail === 'route_not_found' ? 'NR' : 'UH';
 }
 
 /** Where it goes hangs on its ClientHello: the tunnel is answered, and the first bytes are read. */

@@ -39,6 +39,8 @@ export function tcpChain(
   // Where requests are looked for, whoever speaks something else does not get around the token that requests must have.
   const mustBeRequest = config.protocol === 'UNKNOWN' && needsToken(authentications);
   const own = service && serviceKey(service);
+  // Of all hosts below a wildcard, it says which.
+  const isForMany = config.protocol !== 'TCP' && service?.hostname.startsWith('*.') === true;
   return {
     admit: (source, served, serverName) =>
       mustBeRequest ? TOKEN_MISSING : judge(scope, connectionFacts(source, served, serverName)),
@@ -54,6 +56,7 @@ export function tcpChain(
     judgesServerName,
     needsServerName:
       judgesServerName ||
+      isForMany ||
       [...scopes.values()].some((its) => its !== 'unreadable' && its.chain === 'tls') ||
       tables.some(({ rules }) => rules.some(({ sni }) => sni.length > 0)),
     target(source, called, serverName) {

@@ -39,6 +39,7 @@ import {
 } from '../../mesh/index.ts';
 import { parseConfig } from '../../waypoint/config.ts';
 import { type Plane, startPlane } from '../../waypoint/plane.ts';
+import { refusal } from '../../waypoint/refused-addresses.ts';
 import { TestCa } from '../support/certificates.ts';
 import { eventually } from '../support/netns.ts';
 
@@ -49,6 +50,8 @@ export type WorldOptions = {
   readonly config?: Partial<MeshConfig>;
   /** `namespace/name`; default `shop/waypoint`. */
   readonly gateway?: string;
+  /** What names mean; all others are not there. */
+  readonly names?: Readonly<Record<string, string>>;
   /** Of the certificates of pods; default: that of the mesh. */
   readonly podTrustDomain?: string;
 };
@@ -105,6 +108,13 @@ export class WaypointWorld implements AsyncDisposable {
       material: async () => material,
       demand: async (name) => this.#send(this.#addressesOf(name)),
       release: () => {},
+      lookUp: async (name, family) => {
+        const address = o.names?.[name];
+        if (address === undefined || family === 6) throw Object.assign(new Error(`no ${name}`), { code: 'ENOTFOUND' });
+        return [{ address: here(address), ttl: 60 }];
+      },
+      // What is outside is on loopback, too.
+      refusal: (ip) => (ip.startsWith(PREFIX) ? undefined : refusal(ip)),
     });
   }
 

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { refusal } from '../refused-addresses.ts';
 import { type FetcherOptions, openFetcher } from './fetch-json.ts';
-import { refusal } from './refused-addresses.ts';
 
 /** As if a name meant these addresses. */
 const meaning = (...addresses: readonly string[]) =>

@@ -35,6 +35,7 @@ const NOT_AGAIN: ReadonlySet<string> = new Set([
   'cluster_not_found',
   'unsupported_policy',
   'overflow',
+  'route_not_found',
 ]);
 
 export function isRetriedError({ on }: RetryPolicy, { kind, detail, isProcessed }: HttpError, method: string): boolean {

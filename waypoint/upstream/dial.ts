@@ -34,6 +34,8 @@ export type DialParts = {
   readonly alternatives: (identity: SpiffeId) => readonly SpiffeId[];
   /** What a host name means, for endpoints that have no address of their own. */
   readonly resolve: (hostname: string, signal: AbortSignal) => Promise<Resolution>;
+  /** The same for names that callers ask for, without what may not be called. */
+  readonly resolveAsked: (hostname: string, signal: AbortSignal) => Promise<Resolution>;
   readonly random: () => number;
   readonly connectTimeoutMs: number;
   /** `baggage`: who we are, for the labels of the other end. */
@@ -60,12 +62,19 @@ export async function dialEndpoint(
   { near, version }: Wish,
   signal: AbortSignal = parts.gone,
 ): Promise<Leg> {
-  const { policy, service } = chosen;
+  const { policy, service, candidate } = chosen;
   const timeoutMs = policy?.limits.connectTimeoutMs || parts.connectTimeoutMs;
   try {
     const leg = await reachLeg(parts, chosen, source, near, { signal, timeoutMs });
     if (policy?.tls === undefined) return leg;
-    return await originate(leg, { tls: policy.tls, service, version, timeoutMs, signal });
+    return await originate(leg, {
+      tls: policy.tls,
+      host: candidate.workload.hostname,
+      service,
+      version,
+      timeoutMs,
+      signal,
+    });
   } catch (error) {
     throw (
       endpointDenial(error) ?? new HttpError('connect-failed', messageOf(error), { cause: error, isProcessed: false })
@@ -77,13 +86,16 @@ type Until = { readonly signal: AbortSignal; readonly timeoutMs: number };
 
 async function reachLeg(
   parts: DialParts,
-  { candidate, service }: Chosen,
+  { candidate, isByName, service }: Chosen,
   source: Source,
   near: IpAddress,
   until: Until,
 ): Promise<Leg> {
   let way: OutboundDecision = reachEndpoint(candidate, service, near);
-  if (way.kind === 'resolve') way = resolved(way, await parts.resolve(way.hostname, until.signal), parts.random);
+  if (way.kind === 'resolve') {
+    const resolve = isByName ? parts.resolveAsked : parts.resolve;
+    way = resolved(way, await resolve(way.hostname, until.signal), parts.random);
+  }
   switch (way.kind) {
     case 'hbone':
       return openTunnel(parts, way, source, until);

@@ -16,6 +16,7 @@ import {
 } from '../../mesh/index.ts';
 import type { SentTo, Target } from '../exchange.ts';
 import { type Asking, hashKeyOf } from './hash-key.ts';
+import { meantBy } from './meant-host.ts';
 import { Outliers, type TryOutcome } from './outliers.ts';
 import { Slots } from './slots.ts';
 
@@ -34,6 +35,8 @@ export type EndpointsOptions = {
 /** What was chosen. `service`: whose further identities it may present, and whose port was meant. */
 export type Chosen = {
   readonly candidate: Candidate;
+  /** It is one of many below a wildcard, and known by the name that was asked for. */
+  readonly isByName: boolean;
   readonly service: Service | undefined;
   readonly policy: BackendPolicy | undefined;
   /** What the service port, and the endpoint, have to do for us. */
@@ -77,7 +80,7 @@ export class Endpoints {
 
   /**
    * @throws HttpError `connect-failed`: `no_healthy_upstream` when there is none, `cluster_not_found` for what does not exist,
-   * `overflow` at a limit.
+   * `overflow` at a limit, `route_not_found` for a host that is not below the wildcard which was called.
    */
   choose(target: Target, asking: Asking): Chosen {
     const { view, policy: policyOf } = this.#options;
@@ -96,12 +99,14 @@ export class Endpoints {
     if (most > 0 && state.active >= most) {
       throw failed('overflow', `${service.hostname} has ${most} requests under way, which is its limit`);
     }
-    return this.#chosen(this.#pick(service, target.port, state, policy, asking), service, policy, state);
+    const picked = this.#pick(service, target.port, state, policy, asking);
+    const candidate = meantBy(picked, asking);
+    return this.#chosen(candidate, service, policy, state, candidate !== picked);
   }
 
   /** How a try ended, as far as the endpoint is to blame. */
-  report({ candidate, service, policy, port }: Chosen, outcome: TryOutcome): void {
-    if (service === undefined) return;
+  report({ candidate, isByName, service, policy, port }: Chosen, outcome: TryOutcome): void {
+    if (service === undefined || isByName) return; // there is no other to go to
     if (port.outliers.isEmpty && outcome.kind === 'answered' && outcome.status < 500) return; // nearly always
     const endpoints = this.#options.view.endpoints(service);
     port.outliers.report(keyOf(candidate), outcome, policy?.outliers ?? DEFAULT_OUTLIERS, endpoints.length);
@@ -124,6 +129,7 @@ export class Endpoints {
     service: Service | undefined,
     policy: BackendPolicy | undefined,
     port: PortState,
+    isByName = false,
   ): Chosen {
     const key = keyOf(candidate);
     let load = this.#loads.get(key);
@@ -133,7 +139,7 @@ export class Endpoints {
     }
     load.active += 1;
     port.active += 1;
-    return { candidate, service, policy, port, load };
+    return { candidate, isByName, service, policy, port, load };
   }
 
   #stateOf(owner: string, port: number): PortState {

@@ -11,7 +11,9 @@ export type Asking = {
   /** Where it was tried before. */
   readonly sent: readonly SentTo[];
   /** Absent where nobody reads requests. */
-  readonly request?: Pick<HttpRequest, 'headers' | 'target'>;
+  readonly request?: Pick<HttpRequest, 'headers' | 'target'> & Partial<Pick<HttpRequest, 'authority'>>;
+  /** Of the ClientHello, where it was looked at. */
+  readonly serverName?: string | undefined;
   /** That was made for it, and that it is to have with the answer. */
   newCookie?: NewCookie | undefined;
 };

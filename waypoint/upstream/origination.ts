@@ -47,6 +47,8 @@ const PROTOCOLS: Readonly<Record<HttpVersion, string>> = { 'HTTP/2': 'h2', 'HTTP
 
 export type Origination = {
   readonly tls: BackendTls;
+  /** The name of the endpoint: asked for where the policy names nobody. */
+  readonly host: string;
   /** Whose endpoint it is; its own names count where the policy names none. */
   readonly service: Service | undefined;
   /** What will be spoken inside; undefined: whatever the caller speaks. */
@@ -56,9 +58,12 @@ export type Origination = {
 };
 
 /** Speaks TLS over the leg, which is reset if the server is not who is meant, or does not speak what we will. Rejects with an Error that says why. */
-export async function originate(leg: Leg, { tls, service, version, timeoutMs, signal }: Origination): Promise<Leg> {
+export async function originate(
+  leg: Leg,
+  { tls, host, service, version, timeoutMs, signal }: Origination,
+): Promise<Leg> {
   const { context } = compile(tls);
-  const serverName = tls.sni;
+  const serverName = tls.sni || host;
   if (context instanceof Error) {
     leg.reset('cancel');
     throw context;

@@ -28,6 +28,9 @@ const MAX_CONNECTIONS = 1_024;
 /** Where no limit was set, so many may wait for a connection all the same. */
 const MAX_PENDING = 1_024;
 
+/** Where no limit was set, so many to hosts below a wildcard, of which a caller can think of more than any. */
+const MAX_BY_NAME = 1_024;
+
 /** All connections of one caller to one endpoint in one protocol. */
 type Shelf = {
   readonly connections: Set<ClientConnection>;
@@ -145,9 +148,9 @@ export class Pool {
   }
 
   /** At the limit of connections, one that nobody uses makes room; else it is waited for. */
-  async #takeSlot({ port, policy }: Chosen): Promise<void> {
+  async #takeSlot({ port, policy, isByName }: Chosen): Promise<void> {
     const { maxConnections = 0, maxPending = 0 } = policy?.limits ?? {};
-    if (port.connections.tryTake(maxConnections)) return;
+    if (port.connections.tryTake(maxConnections || (isByName ? MAX_BY_NAME : 0))) return;
     for (const shelf of this.#shelves.values()) {
       if (shelf.port !== port) continue;
       const unused = [...shelf.connections].find(({ active }) => active === 0);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mustParseIp } from '../../mesh/index.ts';
+import { mustParseIp } from '../mesh/index.ts';
 import { refusal } from './refused-addresses.ts';
 
 test('keys are not fetched from addresses that only the node, or the waypoint itself, may call', () => {

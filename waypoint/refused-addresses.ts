@@ -1,5 +1,5 @@
-/** Addresses that keys are never fetched from: an object of the API must not make the waypoint call what only the node or it may call. */
-import { type Cidr, type IpAddress, ipFamily, ipFromBytes, ipToBytes, parseCidr } from '../../mesh/index.ts';
+/** Addresses that names never lead to: neither an object of the API nor a caller may make the waypoint call what only the node or it may call. */
+import { type Cidr, type IpAddress, ipFamily, ipFromBytes, ipToBytes, parseCidr } from '../mesh/index.ts';
 
 const REFUSED: readonly (readonly [string, string])[] = [
   ['0.0.0.0/8', 'unspecified'],
