@@ -6,7 +6,7 @@ export { type Choice, chooseHbone, createHboneClient, createHboneServer } from '
 export { HboneError, type HboneErrorCode } from './errors.ts';
 export { formatForwarded, formatTraceparent, forwardedHost, newSpanId, newTraceId, traceIdOf } from './forwarded.ts';
 export { connectInProcess, type InProcessCall } from './in-process.ts';
-export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay } from './leg.ts';
+export { type Leg, type LegEvents, type RelayCounters, type ResetCode, relay, splice } from './leg.ts';
 export { memoryLegs } from './memory-leg.ts';
 export { RevocationGate, type Standing } from './revocation-gate.ts';
 export { tcpLeg } from './tcp-leg.ts';

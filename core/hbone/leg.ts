@@ -44,32 +44,59 @@ export function relay(
   counters: RelayCounters = { sent: 0, received: 0 },
 ): Promise<'ended' | ResetCode> {
   const { promise, resolve } = Promise.withResolvers<'ended' | ResetCode>();
-  let directions = 2;
-  const forward = (from: Leg, to: Leg, count: (bytes: number) => void): LegEvents => ({
-    data: (view) => {
-      count(view.length);
-      if (!to.write(view)) from.pause();
-    },
-    writable: () => to.resume(), // `from` has room again for what `to` reads
-    end: () => {
-      to.end();
-      directions -= 1;
-      if (directions === 0) resolve('ended');
-    },
-    reset: (code) => {
-      to.reset(code);
-      resolve(code);
-    },
-  });
-  down.deliver(
-    forward(down, up, (bytes) => {
-      counters.received += bytes;
-    }),
-  );
-  up.deliver(
-    forward(up, down, (bytes) => {
-      counters.sent += bytes;
-    }),
-  );
+  splice(down, up, counters, resolve);
   return promise;
+}
+
+/** The same, told to `over`. */
+export function splice(
+  down: Leg,
+  up: Leg,
+  counters: RelayCounters,
+  over: (how: 'ended' | ResetCode) => void = () => {},
+): void {
+  const ends = { directions: 2, over };
+  down.deliver(new Direction(down, up, counters, true, ends));
+  up.deliver(new Direction(up, down, counters, false, ends));
+}
+
+type Ends = { directions: number; readonly over: (how: 'ended' | ResetCode) => void };
+
+/** A class, and not closures: there are two for each connection that is open, for as long as it is. */
+class Direction implements LegEvents {
+  readonly #from: Leg;
+  readonly #to: Leg;
+  readonly #counters: RelayCounters;
+  readonly #isRequest: boolean;
+  readonly #ends: Ends;
+
+  constructor(from: Leg, to: Leg, counters: RelayCounters, isRequest: boolean, ends: Ends) {
+    this.#from = from;
+    this.#to = to;
+    this.#counters = counters;
+    this.#isRequest = isRequest;
+    this.#ends = ends;
+  }
+
+  data(view: Uint8Array): void {
+    if (this.#isRequest) this.#counters.received += view.length;
+    else this.#counters.sent += view.length;
+    if (!this.#to.write(view)) this.#from.pause();
+  }
+
+  /** `from` has room again for what `to` reads. */
+  writable(): void {
+    this.#to.resume();
+  }
+
+  end(): void {
+    this.#to.end();
+    this.#ends.directions -= 1;
+    if (this.#ends.directions === 0) this.#ends.over('ended');
+  }
+
+  reset(code: ResetCode): void {
+    this.#to.reset(code);
+    this.#ends.over(code);
+  }
 }

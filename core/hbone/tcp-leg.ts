@@ -1,5 +1,5 @@
 /** A plain TCP connection as a leg. */
-import { type TcpConnection, TcpLink } from '../net/index.ts';
+import { type TcpConnection, TcpLink, type TcpLinkEvents } from '../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from './leg.ts';
 import { LegGate } from './leg-gate.ts';
 
@@ -15,17 +15,7 @@ class TcpLeg implements Leg {
     this.closed = promise;
     this.#resolveClosed = resolve;
     this.#link = new TcpLink(connection);
-    const gate = this.#gate;
-    this.#link.deliver({
-      data: (view) => gate.data(view),
-      drained: () => gate.writable(),
-      end: () => gate.end(),
-      broken: () => {
-        gate.reset('connect-error');
-        resolve();
-      },
-      closed: resolve,
-    });
+    this.#link.deliver(new Telling(this.#gate, resolve));
   }
 
   deliver(to: LegEvents): void {
@@ -57,6 +47,34 @@ class TcpLeg implements Leg {
     this.#gate.reset(code);
     this.#link.reset();
     this.#resolveClosed();
+  }
+}
+
+/** What the link tells, passed on; one object for each connection, and not five closures. */
+class Telling implements TcpLinkEvents {
+  readonly #gate: LegGate;
+  readonly closed: () => void;
+
+  constructor(gate: LegGate, closed: () => void) {
+    this.#gate = gate;
+    this.closed = closed;
+  }
+
+  data(view: Buffer): void {
+    this.#gate.data(view);
+  }
+
+  drained(): void {
+    this.#gate.writable();
+  }
+
+  end(): void {
+    this.#gate.end();
+  }
+
+  broken(): void {
+    this.#gate.reset('connect-error');
+    this.closed();
   }
 }
 

@@ -2,7 +2,7 @@
 import { HeldViews } from './held-views.ts';
 import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
 import type { TcpConnection } from './tcp-connection.ts';
-import { READABLE, type Watch, WRITABLE } from './watch.ts';
+import { READABLE, type Watch, type WatchEvents, WRITABLE } from './watch.ts';
 
 export type TcpLinkEvents = {
   /** Valid only during the call. The {@link HEADROOM_BYTES} before it may be overwritten. */
@@ -35,7 +35,7 @@ export function withHeadroom(view: Uint8Array): Buffer | undefined {
 }
 
 /** Starts paused. Owns the connection. */
-export class TcpLink {
+export class TcpLink implements WatchEvents {
   readonly #connection: TcpConnection;
   readonly #watch: Watch;
   #events: TcpLinkEvents | undefined;
@@ -51,12 +51,7 @@ export class TcpLink {
   /** @throws KernelError when the connection is closed. */
   constructor(connection: TcpConnection) {
     this.#connection = connection;
-    this.#watch = connection.watch({
-      ready: (status, mask) => this.#ready(status, mask),
-      failed: (error) => {
-        throw error; // ours alone: rethrown as an uncaught exception
-      },
-    });
+    this.#watch = connection.watch(this);
     this.#watch.want(0);
     connection.onClose(() => this.#gone()); // somebody else may close it
   }
@@ -110,7 +105,9 @@ export class TcpLink {
     this.#connection.reset();
   }
 
-  #ready(status: number, mask: number): void {
+  // What the watch tells.
+
+  ready(status: number, mask: number): void {
     if (status < 0) {
       // libuv stops watching after an error; the calls below say what it is, and read what came before it.
       if (!this.#isPaused && !this.#peerEnded) this.#read();
@@ -119,6 +116,10 @@ export class TcpLink {
     }
     if ((mask & WRITABLE) !== 0) this.#flush();
     if ((mask & ~WRITABLE) !== 0 && !this.#isPaused && !this.#peerEnded && !this.#isClosed) this.#read();
+  }
+
+  failed(error: unknown): void {
+    throw error; // ours alone: rethrown as an uncaught exception
   }
 
   #read(): void {

@@ -11,12 +11,12 @@ export const DISCONNECT = 4; // UV_DISCONNECT: the peer has closed, whether or n
 export const UV_POLL = 8; // uv_handle_type
 export const POLL_HANDLE_BYTES = 256; // more than uv_handle_size(UV_POLL); `checkRuntime` compares
 
-export type WatchEvents = {
+export interface WatchEvents {
   /** `status` is negative (minus an errno) when the descriptor itself is broken; `events` is a mask. */
-  readonly ready: (status: number, events: number) => void;
+  ready(status: number, events: number): void;
   /** `ready` threw. */
-  readonly failed: (error: unknown) => void;
-};
+  failed(error: unknown): void;
+}
 
 /** Handles in one piece of memory. Slabs are never freed: libuv holds addresses in them. */
 const HANDLES_A_SLAB = 256;

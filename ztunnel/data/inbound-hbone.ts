@@ -11,7 +11,6 @@ import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideInboundHbone,
   formatReason,
-  formatSocketAddress,
   type InboundDecision,
   judgeSource,
   type OriginalCaller,
@@ -27,7 +26,7 @@ import { dialApplication, dialOverLoopback } from './to-application.ts';
 
 type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
 
-/** Serves one CONNECT to its end. Whatever goes wrong before the answer is an answer. */
+/** Serves one CONNECT; settles when it is open, or refused. Whatever goes wrong before the answer is an answer. */
 export async function serveInboundHbone(pod: Pod, req: ConnectRequest): Promise<void> {
   const { deps } = pod;
   const refuseEarly = (status: 400 | 503, error: string) => {
@@ -69,16 +68,10 @@ type Asked = {
 };
 
 async function admit(pod: Pod, req: ConnectRequest, local: Workload, asked: Asked): Promise<void> {
-  const { decision, host, original } = asked;
+  const { decision, original } = asked;
   const facts = { source: req.peer, from: req.from, to: decision.target, ...(original && { original }) };
-  const info = {
-    src: formatSocketAddress(req.from),
-    originalDst: host ?? null,
-    actualDst: formatSocketAddress(decision.target),
-    protocol: 'HBONE',
-  } as const;
   // Tracked before policy is asked: a change in between still finds it.
-  const live = pod.live.track(contextOf(pod, req, local, asked), info, facts);
+  const live = pod.live.track(contextOf(pod, req, local, asked), facts);
   live.cutWhenRevoked(req.revoked);
   try {
     const admission = await pod.gate.admit(live, local);
@@ -98,7 +91,7 @@ async function admit(pod: Pod, req: ConnectRequest, local: Workload, asked: Aske
   const down = req.respond(200, headers);
   const up = tcpLeg(app);
   if (decision.proxyDestination) up.write(proxyHeader(req.from, decision.proxyDestination, req.peer));
-  await live.splice(down, up);
+  live.splice(down, up);
 }
 
 /** The connection to the application; undefined when there is none, which then is told and answered. */

@@ -4,7 +4,6 @@ import type { TcpConnection } from '../../core/net/index.ts';
 import {
   decideInboundPlaintext,
   formatReason,
-  formatSocketAddress,
   ILLEGAL_PORTS,
   type InboundDecision,
   type Workload,
@@ -15,7 +14,7 @@ import { dialApplication } from './to-application.ts';
 
 type Accepted = Extract<InboundDecision, { kind: 'accept' }>;
 
-/** Serves one captured socket to its end. Never rejects. */
+/** Serves one captured socket; settles when it is open, or dropped. Never rejects. */
 export async function serveInboundPlaintext(pod: Pod, connection: TcpConnection): Promise<void> {
   const c = captured(connection);
   const { port } = c.dst;
@@ -33,14 +32,8 @@ export async function serveInboundPlaintext(pod: Pod, connection: TcpConnection)
 }
 
 async function admit(pod: Pod, c: Captured, local: Workload, decision: Accepted): Promise<void> {
-  const info = {
-    src: formatSocketAddress(c.from),
-    originalDst: null,
-    actualDst: formatSocketAddress(decision.target),
-    protocol: 'TCP',
-  } as const;
   // Tracked before policy is asked: a change in between still finds it.
-  const live = pod.live.track(contextOf(pod, c, local, decision), info, { from: c.from, to: decision.target });
+  const live = pod.live.track(contextOf(pod, c, local, decision), { from: c.from, to: decision.target });
   const drop = (result: ConnectionResult) => {
     c.connection.reset();
     live.finish(result);
@@ -50,7 +43,7 @@ async function admit(pod: Pod, c: Captured, local: Workload, decision: Accepted)
     if (admission.verdict === 'deny') return drop({ error: admission.error, flags: 'DENY' });
     const down = tcpLeg(c.connection);
     const app = await dialApplication(pod, c.from, decision.target, live.signal);
-    await live.splice(down, tcpLeg(app));
+    live.splice(down, tcpLeg(app));
   } catch (error) {
     drop({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });
   }

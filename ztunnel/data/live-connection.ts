@@ -1,11 +1,13 @@
 /** One connection while it is tracked: from before its first policy decision until nothing of it is left. */
 import type { Leg } from '../../core/hbone/index.ts';
-import { relay } from '../../core/hbone/index.ts';
-import { type ConnectionFacts, MeshError } from '../../mesh/index.ts';
+import { splice } from '../../core/hbone/index.ts';
+import { type ConnectionFacts, formatSocketAddress, MeshError } from '../../mesh/index.ts';
 import type { ConnectionContext, ConnectionInfo, ConnectionResult, OpenConnection, ResponseFlags } from './observer.ts';
 
 /** Why a connection was ended from our side. */
 export type Cut = { readonly reason: MeshError; readonly flags: ResponseFlags };
+
+const NO_LEGS: readonly Leg[] = [];
 
 /**
  *     opening --splice--> relaying --both ends closed--> over
@@ -14,39 +16,50 @@ export type Cut = { readonly reason: MeshError; readonly flags: ResponseFlags };
  */
 export class LiveConnection {
   readonly context: ConnectionContext;
-  readonly info: ConnectionInfo;
   /** Inbound: what policy is asked with; asked again whenever policies change. */
   readonly facts: ConnectionFacts | undefined;
   readonly #open: OpenConnection;
-  readonly #abort = new AbortController();
   readonly #untrack: (connection: LiveConnection) => void;
-  #legs: readonly Leg[] = [];
+  /** Made for who asks, and kept until there is something to cut. */
+  #abort: AbortController | undefined;
+  #legs: readonly Leg[] = NO_LEGS;
+  #legsClosed = 0;
   #cut: Cut | undefined;
   #isOver = false;
-  #release: () => void = () => {};
+  #release: (() => void) | undefined;
   /** For the idle check: bytes and time of the last look that saw progress. */
   #seenBytes = 0;
   #seenAtMs: number;
 
   constructor(o: {
     readonly context: ConnectionContext;
-    readonly info: ConnectionInfo;
     readonly facts?: ConnectionFacts;
     readonly open: OpenConnection;
     readonly untrack: (connection: LiveConnection) => void;
     readonly nowMs: number;
   }) {
     this.context = o.context;
-    this.info = o.info;
     this.facts = o.facts;
     this.#open = o.open;
     this.#untrack = o.untrack;
     this.#seenAtMs = o.nowMs;
   }
 
-  /** Aborted, with the reason, when the connection is cut. */
+  /** Aborted, with the reason, when the connection is cut before it is spliced. */
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#cut) this.#abort.abort(this.#cut.reason);
     return this.#abort.signal;
+  }
+
+  get info(): ConnectionInfo {
+    const { src, dst, originalDst, protocol } = this.context;
+    return {
+      src: formatSocketAddress(src.addr),
+      originalDst: originalDst ?? null,
+      actualDst: formatSocketAddress(this.facts?.to ?? dst.addr),
+      protocol,
+    };
   }
 
   get isOver(): boolean {
@@ -63,7 +76,7 @@ export class LiveConnection {
     if (this.#isOver || this.#cut) return;
     this.#cut = cut;
     for (const leg of this.#legs) leg.reset('cancel');
-    this.#abort.abort(cut.reason);
+    this.#abort?.abort(cut.reason);
   }
 
   /** Cuts when the peer's certificate is revoked, until the connection is over. */
@@ -81,22 +94,28 @@ export class LiveConnection {
   }
 
   /**
-   * Relays until both directions are over and flushed. Takes the legs over, whatever happens. Resets of the peers are no
-   * error of ours and are not reported as one.
+   * Relays until both directions are over and flushed, and then is over. Takes the legs over, whatever happens. Resets of the peers
+   * are no error of ours and are not reported as one. From here on nothing is kept of how the connection was opened.
    */
-  async splice(down: Leg, up: Leg): Promise<void> {
+  splice(down: Leg, up: Leg): void {
     this.#legs = [down, up];
+    this.#abort = undefined;
     if (this.#cut) for (const leg of this.#legs) leg.reset('cancel');
-    await relay(down, up, this.#open.counters);
-    await Promise.all([down.closed, up.closed]);
-    this.finish({ flags: '-' });
+    splice(down, up, this.#open.counters);
+    void down.closed.then(this.#legClosed);
+    void up.closed.then(this.#legClosed);
   }
+
+  readonly #legClosed = (): void => {
+    this.#legsClosed += 1;
+    if (this.#legsClosed === 2) this.finish({ flags: '-' });
+  };
 
   /** Says how it ended; a cut that came first wins. Only the first call counts. */
   finish(result: ConnectionResult): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#release();
+    this.#release?.();
     this.#untrack(this);
     const cut = this.#cut;
     this.#open.closed(cut ? { error: cut.reason.message, flags: cut.flags } : result);

@@ -34,21 +34,22 @@ export class LiveConnections implements Disposable {
     }
   }
 
-  track(context: ConnectionContext, info: ConnectionInfo, facts?: ConnectionFacts): LiveConnection {
+  track(context: ConnectionContext, facts?: ConnectionFacts): LiveConnection {
     const connection = new LiveConnection({
       context,
-      info,
       ...(facts && { facts }),
       open: this.#observe.opened(context),
       nowMs: this.#now(),
-      untrack: (done) => {
-        this.#live[context.direction].delete(done);
-        this.#checkEmpty();
-      },
+      untrack: this.#untrack,
     });
     this.#live[context.direction].add(connection);
     return connection;
   }
+
+  readonly #untrack = (done: LiveConnection): void => {
+    this.#live[done.context.direction].delete(done);
+    this.#checkEmpty();
+  };
 
   /** Connections that are served, or about to be. */
   get size(): number {

@@ -31,7 +31,7 @@ import type { ShortWay } from './same-node.ts';
 type Route = Exclude<OutboundDecision, { kind: 'refuse' | 'resolve' }>;
 type Tunnelled = Extract<OutboundDecision, { kind: 'hbone' }>;
 
-/** Serves one captured socket to its end. Never rejects: the failure of a connection is told to its observer. */
+/** Serves one captured socket; settles when it is open, or failed. Never rejects: what becomes of a connection is told to its observer. */
 export async function serveOutbound(pod: Pod, connection: TcpConnection): Promise<void> {
   const c = captured(connection);
   // Dialled, not redirected: relaying it would lead back here for ever.
@@ -63,12 +63,7 @@ async function routeOf(pod: Pod, flow: OutboundFlow, signal: AbortSignal) {
 
 async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Promise<void> {
   const context = contextOf(pod, c, source, route);
-  const live = pod.live.track(context, {
-    src: formatSocketAddress(c.from),
-    originalDst: formatSocketAddress(c.dst),
-    actualDst: formatSocketAddress(route.dial),
-    protocol: context.protocol,
-  });
+  const live = pod.live.track(context);
   let down: Leg;
   let up: Leg;
   try {
@@ -79,7 +74,7 @@ async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Pro
     live.finish(failure(error));
     return;
   }
-  await live.splice(down, up);
+  live.splice(down, up);
 }
 
 async function plain(pod: Pod, route: Route, live: LiveConnection): Promise<Leg> {

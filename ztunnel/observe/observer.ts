@@ -60,7 +60,7 @@ export class Observer implements ConnectionObserver {
   }
 
   opened(context: ConnectionContext): OpenConnection {
-    const connection = new Connection(context, this.#options, this.#access, () => this.#live.delete(context));
+    const connection = new Connection(context, this.#options, this.#access, this.#live);
     this.#live.set(context, connection);
     return connection;
   }
@@ -199,7 +199,7 @@ class Connection implements OpenConnection {
   readonly #context: ConnectionContext;
   readonly #options: ObserverOptions;
   readonly #access: Logger;
-  readonly #forget: () => void;
+  readonly #live: Map<ConnectionContext, Connection>;
   readonly #labels: readonly string[];
   readonly #sent: Counter;
   readonly #received: Counter;
@@ -210,11 +210,16 @@ class Connection implements OpenConnection {
   /** What dry runs would have changed: one more than is shown is enough. */
   #tried: readonly string[] = [];
 
-  constructor(context: ConnectionContext, options: ObserverOptions, access: Logger, forget: () => void) {
+  constructor(
+    context: ConnectionContext,
+    options: ObserverOptions,
+    access: Logger,
+    live: Map<ConnectionContext, Connection>,
+  ) {
     this.#context = context;
     this.#options = options;
     this.#access = access;
-    this.#forget = forget;
+    this.#live = live;
     this.#startedMs = options.now();
     this.#labels = tcpLabels(context);
     options.metrics.opened.labels(this.#labels).inc();
@@ -238,7 +243,7 @@ class Connection implements OpenConnection {
   closed({ error, flags }: ConnectionResult): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forget();
+    this.#live.delete(this.#context);
     this.flush();
     const { metrics, now } = this.#options;
     const labels = withFlags(this.#labels, flags);

@@ -10,7 +10,7 @@ import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, Open
 import { PlaneConnection } from './connection.ts';
 import { plainFields, pseudo } from './fields.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
-import type { PlaneStream } from './stream.ts';
+import type { PlaneStream, StreamListener } from './stream.ts';
 
 export function createPlaneClient(options: HboneClientOptions): HboneClient {
   const guards = { gate: new RevocationGate(options.revocations), onFault: options.onFault };
@@ -159,42 +159,65 @@ class PlaneTunnel implements PooledTunnel {
       over();
       throw new NotProcessed('TUNNEL_CLOSED', 'the tunnel takes no more streams');
     }
-    const responseHeaders = await this.#reply(stream, o, over);
+    const responseHeaders = await new Reply(stream, o, this.#settings.replyTimeoutMs, over).promise;
     return { leg: stream, responseHeaders, peer: this.peer, revoked: this.#revoked };
   }
+}
 
-  #reply(stream: PlaneStream, o: OpenOptions, over: () => void): Promise<ReadonlyMap<string, string>> {
+/** What is waited for between CONNECT and its answer: given up when that is there, since the stream may live long. */
+type Wait = {
+  readonly signal: AbortSignal | undefined;
+  readonly onAbort: () => void;
+  readonly timer: NodeJS.Timeout;
+  readonly resolve: (headers: ReadonlyMap<string, string>) => void;
+  readonly reject: (reason: unknown) => void;
+};
+
+class Reply implements StreamListener {
+  /** Rejects with HboneError, or the reason of the signal. */
+  readonly promise: Promise<ReadonlyMap<string, string>>;
+  readonly #stream: PlaneStream;
+  readonly #over: () => void;
+  #wait: Wait | undefined;
+
+  constructor(stream: PlaneStream, { signal }: OpenOptions, timeoutMs: number, over: () => void) {
     const { promise, resolve, reject } = Promise.withResolvers<ReadonlyMap<string, string>>();
-    const giveUp = (reason: unknown) => {
-      reject(reason);
-      stream.reset('cancel');
-    };
-    const onAbort = () => giveUp(o.signal?.reason);
+    this.promise = promise;
+    this.#stream = stream;
+    this.#over = over;
+    const onAbort = () => this.#giveUp(signal?.reason);
     const timer = setTimeout(() => {
-      giveUp(new HboneError('CONNECT_TIMEOUT', `no answer to CONNECT in ${this.#settings.replyTimeoutMs} ms`));
-    }, this.#settings.replyTimeoutMs);
-    o.signal?.addEventListener('abort', onAbort, { once: true });
-    const answered = () => {
-      clearTimeout(timer);
-      o.signal?.removeEventListener('abort', onAbort);
-    };
-    let isAnswered = false;
-    stream.listen({
-      head: (fields) => {
-        isAnswered = true;
-        answered();
-        const status = Number(pseudo(fields, ':status'));
-        const headers = plainFields(fields);
-        if (status === 200) resolve(headers);
-        else giveUp(new HboneError('CONNECT_REFUSED', `CONNECT was answered with ${status}`, { status, headers }));
-      },
-      gone: (code) => {
-        answered();
-        over();
-        if (!isAnswered) reject(closedBeforeReply(code));
-      },
-    });
-    return promise;
+      this.#giveUp(new HboneError('CONNECT_TIMEOUT', `no answer to CONNECT in ${timeoutMs} ms`));
+    }, timeoutMs);
+    this.#wait = { signal, onAbort, timer, resolve, reject };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    stream.listen(this);
+  }
+
+  head(fields: readonly HeaderField[]): void {
+    const status = Number(pseudo(fields, ':status'));
+    const headers = plainFields(fields);
+    if (status === 200) this.#settle()?.resolve(headers);
+    else this.#giveUp(new HboneError('CONNECT_REFUSED', `CONNECT was answered with ${status}`, { status, headers }));
+  }
+
+  gone(code: number | undefined): void {
+    this.#over();
+    this.#settle()?.reject(closedBeforeReply(code));
+  }
+
+  #giveUp(reason: unknown): void {
+    this.#settle()?.reject(reason);
+    this.#stream.reset('cancel');
+  }
+
+  /** Who waits, the first time. */
+  #settle(): Wait | undefined {
+    const wait = this.#wait;
+    this.#wait = undefined;
+    clearTimeout(wait?.timer);
+    wait?.signal?.removeEventListener('abort', wait.onAbort);
+    return wait;
   }
 }
 

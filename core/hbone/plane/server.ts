@@ -18,7 +18,7 @@ import { acceptedBy } from '../verify-peer.ts';
 import { PlaneConnection } from './connection.ts';
 import { plainFields, pseudo } from './fields.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
-import type { PlaneStream } from './stream.ts';
+import type { PlaneStream, StreamListener } from './stream.ts';
 
 export function createPlaneServer(options: HboneServerOptions): HboneServer {
   return new PlaneServer(options);
@@ -163,22 +163,19 @@ class PlaneServer implements HboneServer {
     return connection;
   }
 
+  readonly #streamLeft = (): void => {
+    this.#streams -= 1;
+  };
+
   #serve(
     connection: PlaneConnection,
     stream: PlaneStream,
     fields: readonly HeaderField[],
     { peer, ends, revoked }: Caller,
   ): void {
-    let isOver = false;
-    let abort: AbortController | undefined; // made for who asks
     this.#streams += 1;
-    stream.listen({
-      gone: () => {
-        this.#streams -= 1;
-        isOver = true;
-        abort?.abort(STREAM_OVER);
-      },
-    });
+    const end = new StreamEnd(this.#streamLeft);
+    stream.listen(end);
     const answer = (status: number, more: Readonly<Record<string, string>>, isLast: boolean) =>
       connection.respond(stream, [[':status', String(status)], ...Object.entries(more)], isLast);
     const request: ConnectRequest = {
@@ -188,9 +185,7 @@ class PlaneServer implements HboneServer {
       authority: pseudo(fields, ':authority') ?? '',
       headers: plainFields(fields),
       get closed() {
-        abort ??= new AbortController();
-        if (isOver) abort.abort(STREAM_OVER);
-        return abort.signal;
+        return end.signal;
       },
       revoked,
       respond: (status, more = {}) => {
@@ -209,5 +204,29 @@ class PlaneServer implements HboneServer {
     } catch {
       failed();
     }
+  }
+}
+
+/** What a stream knows of its request once that was answered: the rest need not live as long. */
+class StreamEnd implements StreamListener {
+  readonly #left: () => void;
+  #isOver = false;
+  /** Made for who asks. */
+  #abort: AbortController | undefined;
+
+  constructor(left: () => void) {
+    this.#left = left;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#isOver) this.#abort.abort(STREAM_OVER);
+    return this.#abort.signal;
+  }
+
+  gone(): void {
+    this.#isOver = true;
+    this.#left();
+    this.#abort?.abort(STREAM_OVER);
   }
 }
