@@ -9,7 +9,7 @@ import type { Told, ToldService } from './told.ts';
 export type AdminDeps = {
   readonly config: WaypointConfig;
   readonly told: Told;
-  readonly plane: Pick<DataPlane, 'receipts' | 'receipt' | 'tap'>;
+  readonly plane: Pick<DataPlane, 'receipts' | 'receipt' | 'requests' | 'tap'>;
   readonly certificates: Pick<CertificateManager, 'dump'>;
   readonly log: Logger;
   readonly quit: () => void;
@@ -44,6 +44,7 @@ export function adminRoutes({
         ? { status: 404, body: `no receipt ${id} here: it is of another waypoint, or too old\n` }
         : json(receipt);
     },
+    '/flows': async () => json(await plane.requests()),
     '/tap': tapRoute((filter, max, sink) => plane.tap(filter, max, sink)),
     '/logging': loggingRoute(log.filter),
     '/quitquitquit': {

@@ -1,6 +1,7 @@
 /** What serves, in this thread or in others, as the rest of the program sees it. */
 import type { Receipt } from '../core/telemetry/index.ts';
 import type { Rejection, Update } from '../core/xds/index.ts';
+import type { RequestRows } from './observe/request-ledger.ts';
 import type { TapFilter, TapSink } from './observe/taps.ts';
 import type { Plane } from './plane.ts';
 import type { Told } from './told.ts';
@@ -17,6 +18,8 @@ export interface DataPlane extends AsyncDisposable {
   /** The latest, newest first. */
   receipts(limit: number): Promise<readonly Receipt[]>;
   receipt(id: string): Promise<Receipt | undefined>;
+  /** Who asked what. */
+  requests(): Promise<RequestRows>;
   /** Undefined: there are too many already. */
   tap(filter: TapFilter, max: number, sink: TapSink): Disposable | undefined;
   /** Brings the numbers of all threads into the registry. */
@@ -35,6 +38,7 @@ export function localDataPlane(plane: Plane): DataPlane {
     open: async () => plane.open(),
     receipts: async (limit) => receipts.latest(limit),
     receipt: async (id) => receipts.get(id),
+    requests: async () => plane.requests(),
     tap: (filter, max, sink) => taps.open(filter, max, sink),
     collect: async () => {},
     drain: (deadlineMs) => plane.drain(deadlineMs),

@@ -63,6 +63,8 @@ export class Exchange {
   judged: JudgedFacts | undefined;
   /** `judging`: policies have not been asked yet. `outdated`: nor have those of now, which came in between. `passed`: they let it pass. */
   standing: 'judging' | 'outdated' | 'passed' = 'judging';
+  /** Whether it has been counted among what was asked. */
+  isInLedger = false;
   /** Policies that have changed do not let it go on. */
   denial: HttpError | undefined;
   /** The body of its answer, as it goes to the caller. */

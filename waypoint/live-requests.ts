@@ -24,6 +24,11 @@ export class LiveRequests {
     x.newer = undefined;
   }
 
+  /** Those that policies have let pass. */
+  *passed(): Generator<Exchange> {
+    for (let x = this.#newest; x !== undefined; x = x.older) if (x.standing === 'passed') yield x;
+  }
+
   /** Policies of these have changed. `deny` ends what may not go on; whoever has not been judged yet is told to ask again. */
   reevaluate(
     concerned: (x: Exchange) => boolean,

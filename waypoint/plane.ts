@@ -25,6 +25,7 @@ import { JwksStore } from './jwks/store.ts';
 import { LiveRequests } from './live-requests.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Observer } from './observe/observer.ts';
+import type { RequestRows } from './observe/request-ledger.ts';
 import type { Taps } from './observe/taps.ts';
 import { ownPlace, ownSource, ownUid } from './place.ts';
 import { cut } from './policy/cut.ts';
@@ -64,6 +65,8 @@ export interface Plane extends AsyncDisposable {
   readonly told: Told;
   /** Why requests were denied. */
   readonly receipts: Receipts;
+  /** What was asked, and is being asked. */
+  requests(): RequestRows;
   /** Who watches requests live. */
   readonly taps: Taps;
   /** Where tunnels are accepted; who comes before `open` waits. */
@@ -270,6 +273,11 @@ export function startPlane(o: PlaneOptions): Plane {
     told,
     receipts,
     taps: observer.taps,
+    requests: () => {
+      const { ledger } = observer;
+      for (const x of requests.passed()) ledger.saw(x); // what goes on and on is known before it is over
+      return { dropped: ledger.dropped, requests: ledger.rows(`${config.pod.namespace}/${told.gateway?.name ?? ''}`) };
+    },
     port,
     open,
     serve: (request) => serveStream(parts, request),

@@ -37,6 +37,16 @@ test('a policy of a service holds for its callers, and a change of it for the ne
   assert.equal(await ask(web, '/items', { method: 'POST' }), '403 RBAC: access denied');
   assert.equal(await ask(other, '/items'), '403 RBAC: access denied');
   assert.equal(world.conditions.get('AuthorizationPolicy shop/cart WaypointAccepted')?.reason, 'Accepted');
+  const asked = world.plane.requests().requests;
+  const rows = asked.map(
+    ({ source, method, paths, verdict }) => `${source.split('/')[4]} ${method} ${paths} ${verdict}`,
+  );
+  assert.deepEqual(rows.sort(), [
+    'elsewhere GET /items deny',
+    'web GET /items/{*} allow',
+    'web GET /secret deny',
+    'web POST /items deny',
+  ]);
   await world.apply(
     policyYaml('cart', `{ ${forCart}, action: DENY, rules: [{ to: [{ operation: { methods: [POST] } }] }] }`),
   );

@@ -89,6 +89,11 @@ spec:
   const receipts = await plane.receipts(10);
   assert.equal(receipts.length, 4);
   for (const { id } of receipts) assert.equal((await plane.receipt(id))?.id, id);
+  const { requests } = await plane.requests();
+  assert.deepEqual(
+    new Set(requests.map(({ source, paths, verdict }) => `${source.slice(-8)} ${paths} ${verdict}`)),
+    new Set([0, 1, 2, 3].map((i) => `client-${i} /admin deny`)),
+  );
 });
 
 test('a thread that dies is replaced, with all that was told before', async (t) => {

@@ -23,6 +23,7 @@ import {
   settle,
   statusOf,
 } from './entry.ts';
+import { RequestLedger } from './request-ledger.ts';
 import { requestFamilies } from './request-metrics.ts';
 import { type Sight, type SightParts, Sights, telemetryOf } from './sight.ts';
 import { Taps } from './taps.ts';
@@ -45,6 +46,8 @@ export type ObserverOptions = Omit<SightParts, 'families'> & {
 
 export class Observer implements StreamObserver {
   readonly taps = new Taps();
+  /** What was asked. */
+  readonly ledger: RequestLedger;
   readonly #o: ObserverOptions;
   readonly #sights: Sights;
   readonly #tcp: TcpMetrics;
@@ -53,6 +56,7 @@ export class Observer implements StreamObserver {
 
   constructor(options: ObserverOptions) {
     this.#o = options;
+    this.ledger = new RequestLedger({ now: options.wallClock });
     const { registry } = options;
     this.#sights = new Sights({ ...options, families: requestFamilies(registry) });
     this.#tcp = new TcpMetrics(registry);
@@ -69,6 +73,7 @@ export class Observer implements StreamObserver {
 
   #finished(sight: Sight, x: Exchange, o: Outcome): void {
     settle(x, o);
+    this.ledger.saw(x);
     const counted = sight.computed && entryOfRequest(x, o, this.#o.wallClock());
     const { metrics } = countingOf(sight, counted);
     metrics.add({

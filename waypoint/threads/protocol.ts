@@ -5,6 +5,7 @@ import type { AnySettings, Call } from '../../core/threads/index.ts';
 import type { Update } from '../../core/xds/index.ts';
 import type { SpiffeId } from '../../mesh/index.ts';
 import type { WaypointConfig } from '../config.ts';
+import type { RequestRows } from '../observe/request-ledger.ts';
 import type { TapFilter } from '../observe/taps.ts';
 
 /** What a worker starts with. */
@@ -23,6 +24,7 @@ export type WorkerCalls = {
   open: Call<undefined, void>;
   drain: Call<number, void>;
   collect: Call<undefined, readonly SeriesDelta[]>;
+  requests: Call<undefined, RequestRows>;
   receipts: Call<number, readonly Receipt[]>;
   receipt: Call<string, Receipt | undefined>;
   tap: Call<TapAsked, void>;

@@ -57,6 +57,7 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
   open: () => plane.open(),
   drain: (deadlineMs) => plane.drain(deadlineMs),
   collect: () => registry.takeDeltas(),
+  requests: () => plane.requests(),
   receipts: (limit) => plane.receipts.latest(limit),
   receipt: (id) => plane.receipts.get(id),
   tap: ({ id, filter }) => {

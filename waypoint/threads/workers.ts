@@ -11,6 +11,7 @@ import { MeshError } from '../../mesh/index.ts';
 import type { WaypointConfig } from '../config.ts';
 import type { DataPlane } from '../data-plane.ts';
 import { Observer } from '../observe/observer.ts';
+import { mergeRequests, type RequestRows } from '../observe/request-ledger.ts';
 import type { TapFilter, TapSink } from '../observe/taps.ts';
 import { PolicyRecorder } from '../policy/watch.ts';
 import { Told } from '../told.ts';
@@ -122,6 +123,13 @@ export class WorkerDataPlane implements DataPlane {
       this.#slots.map(({ worker }) => worker.link.ask('receipt', id).catch(() => undefined)),
     );
     return found.find((receipt) => receipt !== undefined);
+  }
+
+  async requests(): Promise<RequestRows> {
+    const parts = this.#slots.map(({ worker }) =>
+      worker.link.ask('requests', undefined).catch(() => ({ dropped: 0, requests: [] })),
+    );
+    return mergeRequests(await Promise.all(parts));
   }
 
   tap(filter: TapFilter, max: number, sink: TapSink): Disposable | undefined {
