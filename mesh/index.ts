@@ -214,6 +214,7 @@ export {
 } from './predict/question.ts';
 export { describeMiss } from './predict/words.ts';
 export { type CompiledRegex, compileRegex, type Regex } from './regex/regex.ts';
+export { POLICY_CONTROLLER } from './resilience/backend-tls-policies.ts';
 export {
   type BackendLimits,
   type BackendPolicy,

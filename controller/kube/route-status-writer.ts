@@ -5,7 +5,7 @@
  */
 import { type Informer, isNotFound, type KubeClient, objectKey } from '../../core/kube/index.ts';
 import type { ConditionChange, KubeObject, RouteParentStatus, RouteStatus } from '../../mesh/index.ts';
-import { ROUTE_CONTROLLER } from '../../mesh/index.ts';
+import { POLICY_CONTROLLER, ROUTE_CONTROLLER } from '../../mesh/index.ts';
 import type { Clock } from '../clock.ts';
 import { type Condition, mergeConditions } from './status-writer.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -27,7 +27,7 @@ const FIELD_MANAGER = 'istio.io/gateway-controller';
 /** The list of a status, and how its entries say what they are about and who says so (waypoint.md section 2.1). */
 type ListForm = { readonly list: string; readonly ref: string; readonly controllerName: string };
 const PARENTS: ListForm = { list: 'parents', ref: 'parentRef', controllerName: ROUTE_CONTROLLER };
-const ANCESTORS: ListForm = { list: 'ancestors', ref: 'ancestorRef', controllerName: 'istio.io/mesh-controller' };
+const ANCESTORS: ListForm = { list: 'ancestors', ref: 'ancestorRef', controllerName: POLICY_CONTROLLER };
 
 export class RouteStatusWriter implements AsyncDisposable {
   readonly #options: RouteStatusWriterOptions;

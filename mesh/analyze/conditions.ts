@@ -1,7 +1,8 @@
 /** What the controllers wrote into the status of objects: whatever is not in force as written. */
-import { fields, list, text } from '../derive/read.ts';
+import { type Fields, fields, list, text } from '../derive/read.ts';
 import { WAYPOINT_BOUND } from '../derive/service-waypoint.ts';
 import { WAYPOINT_ACCEPTED } from '../http-policy/derive/accepted.ts';
+import { POLICY_CONTROLLER } from '../resilience/backend-tls-policies.ts';
 import { bindingsOf } from './bindings.ts';
 import { type Finding, finding, formatRef, refOf } from './finding.ts';
 import type { World } from './world.ts';
@@ -25,7 +26,7 @@ export function* negativeConditions(world: World): Generator<Finding> {
   const told = bindingsOf(world).unfulfilled;
   for (const object of world.all) {
     if (object.kind === 'Pod' || object['status'] === undefined || !GROUPS.test(object.apiVersion)) continue;
-    for (const condition of list(fields(object['status'])['conditions'])) {
+    for (const condition of conditionsOf(fields(object['status']))) {
       const { type, status, reason, message, observedGeneration } = fields(condition);
       if (!TYPES.has(text(type)) || (status !== 'False' && reason !== 'PartiallyInvalid')) continue;
       const isOld = typeof observedGeneration === 'number' && observedGeneration < (object.metadata.generation ?? 0);
@@ -40,4 +41,12 @@ export function* negativeConditions(world: World): Generator<Finding> {
       });
     }
   }
+}
+
+/** A policy of Gateway API has some for each of its ancestors; what others say of it is theirs. */
+function conditionsOf({ conditions, ancestors }: Fields): readonly unknown[] {
+  const ours = list(ancestors)
+    .map(fields)
+    .filter(({ controllerName }) => controllerName === POLICY_CONTROLLER);
+  return [...list(conditions), ...ours.flatMap((ancestor) => list(ancestor['conditions']))];
 }

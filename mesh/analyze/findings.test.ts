@@ -53,6 +53,24 @@ const CASES = cases(
       ['IST0171 AuthorizationPolicy shop/p status.conditions["ZtunnelAccepted"]'],
     ],
     [
+      'a policy of Gateway API that is not followed, as far as it is ours to say',
+      [
+        ...SHOP,
+        {
+          apiVersion: 'gateway.networking.k8s.io/v1',
+          kind: 'BackendTLSPolicy',
+          metadata: { namespace: 'shop', name: 'p' },
+          status: {
+            ancestors: ['istio.io/mesh-controller', 'example.com/other'].map((controllerName) => ({
+              controllerName,
+              conditions: [{ type: 'Accepted', status: 'False', reason: 'NoValidCACertificate' }],
+            })),
+          },
+        },
+      ],
+      ['IST0171 BackendTLSPolicy shop/p status.conditions["Accepted"]'],
+    ],
+    [
       'a status of what stood there before',
       [...SHOP, status([{ type: 'ZtunnelAccepted', status: 'False', observedGeneration: 1 }])],
       [],

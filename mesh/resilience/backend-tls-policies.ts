@@ -9,6 +9,9 @@ import type { BackendTls } from './model.ts';
 import type { MaterialRef } from './tls-material.ts';
 import { type MaterialLookup, materialsOf, missingRoots, tlsOf } from './tls-wish.ts';
 
+/** Who says so, at each ancestor (waypoint.md section 2.1). */
+export const POLICY_CONTROLLER = 'istio.io/mesh-controller';
+
 /** Ports by their names, of a service that policies may be for. */
 export type SectionedPorts = readonly { readonly name: string; readonly port: number }[];
 
