@@ -257,6 +257,7 @@ export {
   type RetryCondition,
   type RetryPolicy,
   type Rewrite,
+  type SessionPersistence,
   type StringMatch as RouteStringMatch,
   type TcpBackend,
   type TcpRouteTable,
@@ -264,6 +265,7 @@ export {
 } from './route/model.ts';
 export { type Headers, queryParam, type RequestFacts, splitTarget } from './route/request-facts.ts';
 export { hostOf, redirectLocation, rewritePath, rewriteTarget } from './route/rewrite.ts';
+export { type Session, type SessionHeader, Sessions } from './route/session.ts';
 export { isMirrored, pickByWeight } from './route/share.ts';
 export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';

@@ -51,6 +51,8 @@ export class Exchange {
   readonly sent: SentTo[] = [];
   /** By which requests of this caller go to the same endpoint from now on: goes along with the answer. */
   newCookie: NewCookie | undefined;
+  /** Of the endpoint that its session is with. */
+  mark: string | undefined;
   /** When the request went to the last of them. */
   sentAt = 0;
   /** What a valid token says of the caller. */

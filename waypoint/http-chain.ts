@@ -104,7 +104,7 @@ function judgeBackends({ service, others }: ChainConfig, parts: HttpParts): read
 
 /** What routes ask for, of requests that no other routes have taken: those of a client's namespace replace those of the service. */
 function routeBy(routing: Routing, parts: HttpParts): Layer {
-  const layers = [chooseRoute(routing), ...(routing.hasCors ? [cors] : []), routeRequest(parts.random)];
+  const layers = [chooseRoute(routing), ...(routing.hasCors ? [cors] : []), routeRequest(parts)];
   return (next) => {
     const routed = stack(layers, next);
     return (x) => (x.route === 'default' ? routed(x) : next(x));

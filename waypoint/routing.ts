@@ -8,6 +8,7 @@ import {
   type PortRoutes,
   type RetryPolicy,
   RouteTables,
+  Sessions,
   type RouteTables as Tables,
 } from '../mesh/index.ts';
 import type { Exchange } from './exchange.ts';
@@ -17,6 +18,7 @@ export type Rule = {
   readonly action: HttpAction;
   readonly cors: CorsCheck | undefined;
   readonly retry: RetryPolicy;
+  readonly sessions: Sessions | undefined;
 };
 
 /** `default`: no route has anything to say, and the request goes where it was going. */
@@ -32,7 +34,8 @@ export class Routing {
     const actions = http.flatMap((table) => table.actions);
     for (const action of actions) {
       const cors = action.cors === undefined ? undefined : compileCors(action.cors);
-      this.#rules.set(action, { action, cors, retry: action.retry ?? DEFAULT_RETRY });
+      const sessions = action.session && new Sessions(action.session, action.backends);
+      this.#rules.set(action, { action, cors, retry: action.retry ?? DEFAULT_RETRY, sessions });
     }
     this.hasCors = actions.some(({ cors }) => cors !== undefined);
   }

@@ -75,6 +75,22 @@ export type HttpAction = {
   readonly backendTimeoutMs: number;
   /** Absent: the mesh's default. */
   readonly retry?: RetryPolicy;
+  readonly session?: SessionPersistence;
+};
+
+/** Requests that bring the token of an earlier answer go to the endpoint that gave it, while it may be chosen. */
+export type SessionPersistence = {
+  readonly kind: 'COOKIE' | 'HEADER';
+  /** Of the cookie, or of the header, in lower case. */
+  readonly name: string;
+  /** Follows the value, and `Max-Age`, in Set-Cookie. */
+  readonly cookieAttributes: string;
+  /** The cookie tells how long it lasts, which is the absolute timeout. */
+  readonly isPermanent: boolean;
+  /** Since the first answer; 0: none. */
+  readonly absoluteTimeoutMs: number;
+  /** Since the latest request; 0: none. */
+  readonly idleTimeoutMs: number;
 };
 
 export type HttpBackend = {

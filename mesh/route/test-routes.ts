@@ -183,6 +183,16 @@ export class RandomRoutes {
       mirrors: this.many(2, () => ({ ...service(), numerator: this.upTo(100), denominator: 100 })),
       requestTimeoutMs: this.pick([0, 1000, 4_294_967_295]),
       backendTimeoutMs: this.upTo(100),
+      ...(this.chance(0.3) && {
+        session: {
+          kind: this.pick(['COOKIE', 'HEADER'] as const),
+          name: this.word(),
+          cookieAttributes: this.pick(['', '; Path=/']),
+          isPermanent: this.chance(0.5),
+          absoluteTimeoutMs: this.upTo(100),
+          idleTimeoutMs: this.upTo(100),
+        },
+      }),
       ...(this.chance(0.3) && { redirect: redirect() }),
       ...(this.chance(0.3) && { directResponse: { status: 500, body: this.word() } }),
       ...(this.chance(0.3) && { rewrite: rewrite() }),

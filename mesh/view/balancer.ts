@@ -7,6 +7,7 @@ import type { Service, Workload } from '../model.ts';
 import { Bucket, type Candidate, type Choice } from './bucket.ts';
 import type { HashTableShape } from './hash-table.ts';
 import { type Place, placeOf, rankFor } from './locality.ts';
+import { markOf } from './mark.ts';
 import { type Endpoint, endpointPort, type LookupMode } from './ports.ts';
 import { put, take } from './sorted.ts';
 
@@ -48,6 +49,8 @@ export class Balancer {
   /** Made when somebody wants to see them all: DNS does for every question about a headless service. */
   #usable: readonly Endpoint[] | undefined;
   #groups: Group[] = [];
+  /** By their marks; made when somebody looks for one. */
+  #marks: Map<string, Endpoint> | undefined;
   readonly #changed = new Set<string>();
 
   constructor(service: Service, source: ReadonlyMap<string, Endpoint>) {
@@ -79,6 +82,14 @@ export class Balancer {
     return this.#groupFor(source, port, mode).pickByHash(how);
   }
 
+  /** The endpoint with that mark, if `pick` could come to choose it for such a flow, however far away it is. */
+  marked(source: Workload, port: number, mode: LookupMode, mark: string): Candidate | undefined {
+    const group = this.#groupFor(source, port, mode);
+    this.#marks ??= new Map(this.#current().map((endpoint) => [markOf(endpoint.workload.uid), endpoint]));
+    const endpoint = this.#marks.get(mark);
+    return endpoint && group.candidate(endpoint);
+  }
+
   /** All that `pick` may choose for such a flow, each with a number in [0, 1) that makes it choose just that one. */
   choices(source: Workload, port: number, mode: LookupMode): readonly Choice[] {
     return this.#groupFor(source, port, mode).choices();
@@ -107,6 +118,8 @@ export class Balancer {
 
   #move(endpoints: Endpoint[], uid: string, now: Endpoint | undefined): void {
     this.#usable = undefined;
+    if (now === undefined) this.#marks?.delete(markOf(uid));
+    else this.#marks?.set(markOf(uid), now);
     const before = now === undefined ? take(endpoints, uid) : put(endpoints, now);
     for (const group of this.#groups) {
       if (before !== undefined) group.remove(before);
@@ -118,6 +131,7 @@ export class Balancer {
     this.#endpoints = undefined;
     this.#usable = undefined;
     this.#groups = [];
+    this.#marks = undefined;
     this.#changed.clear();
   }
 }
@@ -168,6 +182,12 @@ class Group {
     }
     this.#byRank.get(standing.rank)?.remove(endpoint.workload.uid);
     this.#best = this.#nearest();
+  }
+
+  candidate(endpoint: Endpoint): Candidate | undefined {
+    const standing = this.#standing(endpoint);
+    if (typeof standing === 'string') return undefined;
+    return { workload: endpoint.workload, targetPort: standing.targetPort };
   }
 
   pick(random: () => number): Pick {

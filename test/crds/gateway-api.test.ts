@@ -194,6 +194,25 @@ const rows: readonly (readonly [name: string, kind: Kind, spec: Json, refusal?: 
     /total number of matches/,
   ],
   ['retries', 'HTTPRoute', http({ retry: { codes: [500, 503], attempts: 2, backoff: '100ms' } })],
+  [
+    'a session that lasts',
+    'HTTPRoute',
+    http({
+      sessionPersistence: {
+        type: 'Cookie',
+        sessionName: 'shop',
+        absoluteTimeout: '1h',
+        idleTimeout: '10m',
+        cookieConfig: { lifetimeType: 'Permanent' },
+      },
+    }),
+  ],
+  [
+    'a cookie that lasts, nobody knows how long',
+    'HTTPRoute',
+    http({ sessionPersistence: { cookieConfig: { lifetimeType: 'Permanent' } } }),
+    /AbsoluteTimeout must be specified/,
+  ],
   ['a retry of what went well', 'HTTPRoute', http({ retry: { codes: [200] } }), /codes/],
   ['timeouts', 'HTTPRoute', http({ timeouts: { request: '10s', backendRequest: '1500ms' } })],
   [

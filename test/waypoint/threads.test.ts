@@ -10,8 +10,8 @@ import { SHOP, WaypointWorld } from './world.ts';
 const CART = '10.0.0.100';
 
 /** A world whose callers are served by a waypoint of two threads. */
-async function threaded(t: TestContext) {
-  const world = await WaypointWorld.start(t, { yaml: SHOP });
+async function threaded(t: TestContext, yaml = '') {
+  const world = await WaypointWorld.start(t, { yaml: SHOP + yaml });
   for (const n of [1, 2]) await world.http(n, 8080, (_req, res) => res.end(`pod ${n}`));
   const material = await world.material();
   const registry = new Registry();
@@ -111,4 +111,25 @@ test('a thread that dies is replaced, with all that was told before', async (t) 
     const port = await world.through(`web/late-${i}`, `${CART}:80`, 200 + i);
     assert.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /^pod [12]$/);
   }
+});
+
+test('a session stays with its endpoint in whatever thread its requests come in', async (t) => {
+  const { world } = await threaded(
+    t,
+    `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: cart, namespace: shop, generation: 1 }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: cart }]
+  rules: [{ backendRefs: [{ name: cart, port: 80 }], sessionPersistence: { type: Header, sessionName: x-shop } }]`,
+  );
+  const ask = async (client: number, session = '') => {
+    const port = await world.through(`web/client-${client}`, `${CART}:80`, 200 + client);
+    const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'x-shop': session } });
+    return { pod: await response.text(), session: response.headers.get('x-shop') ?? undefined };
+  };
+  const { pod, session } = await ask(0);
+  for (let client = 1; client < 12; client++) assert.deepEqual(await ask(client, session), { pod, session: undefined });
 });

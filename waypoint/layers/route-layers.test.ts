@@ -24,7 +24,11 @@ async function routed(action: Partial<HttpAction> | 'not-found' | 'default', x =
     sent = one;
     return answer(200, { 'x-from': 'upstream' });
   };
-  const response = await routeRequest(() => random)(next)(x);
+  const response = await routeRequest({
+    random: () => random,
+    wallClock: () => 0,
+    endpoints: { marked: () => undefined },
+  })(next)(x);
   return { response, sent };
 }
 

@@ -16,20 +16,25 @@ import {
 import type { Exchange, Layer, Next } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import type { Rule } from '../routing.ts';
+import { type SessionParts, sessionOf, withSession } from '../session.ts';
 
-/** `random` in [0, 1). */
-export function routeRequest(random: () => number): Layer {
+export type RouteParts = SessionParts & {
+  /** In [0, 1). */
+  readonly random: () => number;
+};
+
+export function routeRequest(parts: RouteParts): Layer {
   return (next) => (x) => {
     const { route } = x;
     if (route === 'default') return next(x);
     if (route === 'not-found') return reply(x, { status: 404, flags: 'NR', details: 'route_not_found' });
-    return withHeaders(perform(route, random, next, x), route.action.responseHeaders);
+    return withHeaders(perform(route, parts, next, x), route.action.responseHeaders);
   };
 }
 
 function perform(
-  { action }: Rule,
-  random: () => number,
+  { action, sessions }: Rule,
+  parts: RouteParts,
   next: Next,
   x: Exchange,
 ): HttpResponse | Promise<HttpResponse> {
@@ -39,7 +44,8 @@ function perform(
     const { status, body } = directResponse;
     return reply(x, { status, body, details: 'direct_response' });
   }
-  const backend = pickByWeight(backends, random());
+  const kept = sessions && sessionOf(parts, sessions, x);
+  const backend = kept?.backend ?? pickByWeight(backends, parts.random());
   if (backend === undefined || backend.invalidStatus !== 0) {
     return reply(x, { status: backend?.invalidStatus ?? 500, details: 'direct_response' });
   }
@@ -51,7 +57,9 @@ function perform(
   if (requestHeaders !== undefined) modifyHeaders(requestHeaders, x.request.headers);
   if (backend.requestHeaders !== undefined) modifyHeaders(backend.requestHeaders, x.request.headers);
   turnTo(x, backend);
-  return withHeaders(next(x), backend.responseHeaders);
+  if (sessions === undefined) return withHeaders(next(x), backend.responseHeaders);
+  x.mark = kept?.mark;
+  return withHeaders(withSession(parts, next(x), { x, sessions, kept, backend }), backend.responseHeaders);
 }
 
 function turnTo(x: Exchange, { service, port }: HttpBackend): void {

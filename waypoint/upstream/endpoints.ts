@@ -104,6 +104,13 @@ export class Endpoints {
     return this.#chosen(candidate, service, policy, state, candidate !== picked);
   }
 
+  /** The endpoint of a service port that has that mark, if requests may be sent to it now. */
+  marked(service: string, port: number, mark: string): Candidate | undefined {
+    const { view, policy } = this.#options;
+    const known = view.serviceByKey(service);
+    return known && this.#marked(known, port, this.#ports.get(`${service}:${port}`), policy(service, port), mark);
+  }
+
   /** How a try ended, as far as the endpoint is to blame. */
   report({ candidate, isByName, service, policy, port }: Chosen, outcome: TryOutcome): void {
     if (service === undefined || isByName) return; // there is no other to go to
@@ -165,6 +172,10 @@ export class Endpoints {
     policy: BackendPolicy | undefined,
     asking: Asking,
   ): Candidate {
+    if (asking.mark !== undefined && asking.sent.length === 0) {
+      const kept = this.#marked(service, port, state, policy, asking.mark);
+      if (kept !== undefined) return kept;
+    }
     const hashed = policy?.hash && this.#pickByHash(service, port, state, policy, asking);
     if (hashed !== undefined) return hashed;
     const tried = asking.sent;
@@ -183,6 +194,19 @@ export class Endpoints {
     const other = this.#draw(service, port, random);
     if (other.workload === one.workload || !isWanted(other)) return one;
     return this.#cost(other, state, slowStart) < this.#cost(one, state, slowStart) ? other : one;
+  }
+
+  #marked(
+    service: Service,
+    port: number,
+    state: PortState | undefined,
+    policy: BackendPolicy | undefined,
+    mark: string,
+  ): Candidate | undefined {
+    const { view, place } = this.#options;
+    const candidate = view.balancer(service).marked(place(), port, 'standard', mark);
+    if (candidate === undefined || state === undefined || !state.outliers.isOut(keyOf(candidate))) return candidate;
+    return this.#isPanic(service, state, policy) ? candidate : undefined;
   }
 
   /** Undefined: it has no key. Whoever was tried is tried again: the key leads there (waypoint.md section 1.12). */

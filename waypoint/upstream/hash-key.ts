@@ -14,6 +14,8 @@ export type Asking = {
   readonly request?: Pick<HttpRequest, 'headers' | 'target'> & Partial<Pick<HttpRequest, 'authority'>>;
   /** Of the ClientHello, where it was looked at. */
   readonly serverName?: string | undefined;
+  /** Of the endpoint that it is to go to first, if that may be chosen. */
+  readonly mark?: string | undefined;
   /** That was made for it, and that it is to have with the answer. */
   newCookie?: NewCookie | undefined;
 };

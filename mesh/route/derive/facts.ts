@@ -1,6 +1,15 @@
 /** What is read of a route, before anybody knows which services there are. */
 import type { ConditionTarget } from '../../derive/outputs.ts';
-import type { Cors, DirectResponse, HeaderModifier, HttpMatch, Redirect, RetryPolicy, Rewrite } from '../model.ts';
+import type {
+  Cors,
+  DirectResponse,
+  HeaderModifier,
+  HttpMatch,
+  Redirect,
+  RetryPolicy,
+  Rewrite,
+  SessionPersistence,
+} from '../model.ts';
 
 export type RouteKind = 'HTTPRoute' | 'GRPCRoute' | 'TCPRoute' | 'TLSRoute';
 
@@ -61,6 +70,7 @@ export type Filters = {
   readonly requestTimeoutMs?: number;
   readonly backendTimeoutMs?: number;
   readonly retry?: RetryPolicy;
+  readonly session?: SessionPersistence;
 };
 
 export type BackendRef = {

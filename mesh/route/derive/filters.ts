@@ -107,6 +107,11 @@ function readModifier(content: Fields): HeaderModifier | string {
   return bad === undefined ? { set, add, remove } : `remove: ${JSON.stringify(bad)} can not be removed`;
 }
 
+/** Whether a header of that name, in lower case, means nothing but what a route makes of it. */
+export function isFreeHeader(name: string): boolean {
+  return TOKEN.test(name) && !FRAMING.has(name) && !TRUSTED.has(name) && name !== 'host';
+}
+
 /** Of several with one name the first counts. */
 function readHeaders(value: unknown, at: string): readonly Header[] | string {
   const headers = new Map<string, Header>();

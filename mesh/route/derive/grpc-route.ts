@@ -4,12 +4,13 @@ import type { KubeObject } from '../../kube-object.ts';
 import type { HttpMatch, NamedMatch, PathMatch } from '../model.ts';
 import type { MatchFacts, RouteFacts, RuleFacts, RuleProblem } from './facts.ts';
 import { readFilters } from './filters.ts';
-import { readBackend } from './http-route.ts';
+import { type RuleNames, readBackend } from './http-route.ts';
 import { namedMatches, routeFacts, stringMatch } from './parts.ts';
+import { readSession, sessionIn } from './session.ts';
 
 export function readGrpcRoute(object: KubeObject): RouteFacts {
   const namespace = object.metadata.namespace ?? '';
-  return routeFacts('GRPCRoute', object, (rule, name) => readRule(rule, name, namespace));
+  return routeFacts('GRPCRoute', object, (rule, name, id) => readRule(rule, { name, id, namespace }));
 }
 
 /** What is no gRPC is not for a GRPCRoute, whatever its path looks like: an HTTPRoute of the same port has it. */
@@ -19,7 +20,7 @@ const IS_GRPC: NamedMatch = {
   invert: false,
 };
 
-function readRule(rule: Fields, name: string, namespace: string): RuleFacts {
+function readRule(rule: Fields, { name, id, namespace }: RuleNames): RuleFacts {
   const problems: RuleProblem[] = [];
   const matches: MatchFacts[] = [];
   const written = list(rule['matches']);
@@ -30,14 +31,15 @@ function readRule(rule: Fields, name: string, namespace: string): RuleFacts {
   }
   const around = { namespace, prefix: undefined };
   const ofRule = readFilters(rule['filters'], '', { ...around, on: 'rule' });
+  const sessions = readSession(rule['sessionPersistence'], id);
   const backends = list(rule['backendRefs']).map((entry, index) => readBackend(fields(entry), index, around));
-  for (const message of [...ofRule.problems, ...backends.flatMap((one) => one.problems)]) {
+  for (const message of [...ofRule.problems, ...sessions.problems, ...backends.flatMap((one) => one.problems)]) {
     problems.push({ effect: 'failed', message });
   }
   return {
     name,
     matches,
-    filters: ofRule.filters,
+    filters: { ...ofRule.filters, ...sessionIn(sessions) },
     backends: backends.map(({ facts }) => facts),
     mirrors: ofRule.mirrors,
     problems,

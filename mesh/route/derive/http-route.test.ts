@@ -531,3 +531,20 @@ test('a parent is a Service or ServiceEntry, and may name a port', () => {
   assert.deepEqual(ports({ name: 'gateway' }), []);
   assert.deepEqual(around.routes.takeStatuses()[0]?.parents, [], 'what routes say of Gateways is not ours to judge');
 });
+
+test('matches of a rule share what it does, but for cookies of sessions, which are bound to paths', () => {
+  const written = { matches: [path('/a'), path('/a'), path('/b', 'Exact')], backendRefs: [to('v1')] };
+  const actions = (more: Json) =>
+    mesh()
+      .note(httpRoute('ns/r', 'echo', [{ ...written, ...more }]))
+      .tables('ns/echo')
+      .get(80)?.http[0]?.actions ?? [];
+  assert.equal(actions({}).length, 1);
+  assert.deepEqual(
+    actions({ sessionPersistence: {} }).map(({ session }) => session?.cookieAttributes),
+    ['; Path=/a; HttpOnly; SameSite=Strict', '; Path=/b; HttpOnly; SameSite=Strict'],
+  );
+  assert.equal(actions({ sessionPersistence: { type: 'Header' } }).length, 1);
+  const [failed] = actions({ sessionPersistence: { type: 'Query' } });
+  assert.deepEqual([failed?.directResponse?.status, failed?.session], [500, undefined]);
+});

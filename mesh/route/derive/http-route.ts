@@ -6,18 +6,22 @@ import type { HttpMatch, PathMatch, RetryPolicy } from '../model.ts';
 import type { BackendFacts, Filters, MatchFacts, RouteFacts, RuleFacts, RuleProblem } from './facts.ts';
 import { readFilters } from './filters.ts';
 import { backendRef, durationMs, namedMatches, routeFacts, weightOf } from './parts.ts';
+import { readSession, sessionIn } from './session.ts';
+
+/** `id`: tells the rule from all others. */
+export type RuleNames = { readonly name: string; readonly id: string; readonly namespace: string };
 
 export function readHttpRoute(object: KubeObject): RouteFacts {
   const namespace = object.metadata.namespace ?? '';
   const { spec } = object;
   // An object of the API server always has rules: the CRD puts this one in.
   const rules = fields(spec)['rules'] ?? [{ matches: [{ path: {} }] }];
-  return routeFacts('HTTPRoute', { ...object, spec: { ...fields(spec), rules } }, (rule, name) =>
-    readRule(rule, name, namespace),
+  return routeFacts('HTTPRoute', { ...object, spec: { ...fields(spec), rules } }, (rule, name, id) =>
+    readRule(rule, { name, id, namespace }),
   );
 }
 
-function readRule(rule: Fields, name: string, namespace: string): RuleFacts {
+function readRule(rule: Fields, { name, id, namespace }: RuleNames): RuleFacts {
   const problems: RuleProblem[] = [];
   const written = list(rule['matches']);
   const matches: MatchFacts[] = [];
@@ -31,14 +35,20 @@ function readRule(rule: Fields, name: string, namespace: string): RuleFacts {
   const around = { namespace, prefix: prefix ? text(fields(path)['value']) || '/' : undefined };
   const ofRule = readFilters(rule['filters'], '', { ...around, on: 'rule' });
   const timing = readTiming(rule);
+  const sessions = readSession(rule['sessionPersistence'], id);
   const backends = list(rule['backendRefs']).map((entry, index) => readBackend(fields(entry), index, around));
-  for (const message of [...ofRule.problems, ...timing.problems, ...backends.flatMap((one) => one.problems)]) {
+  for (const message of [
+    ...ofRule.problems,
+    ...timing.problems,
+    ...sessions.problems,
+    ...backends.flatMap((one) => one.problems),
+  ]) {
     problems.push({ effect: 'failed', message });
   }
   return {
     name,
     matches,
-    filters: { ...ofRule.filters, ...timing.filters },
+    filters: { ...ofRule.filters, ...timing.filters, ...sessionIn(sessions) },
     backends: backends.map(({ facts }) => facts),
     mirrors: ofRule.mirrors,
     problems,

@@ -11,11 +11,11 @@ const ISTIO = 'networking.istio.io';
 /** Objects without a creation time count as the youngest. */
 const NEVER_CREATED = '9999';
 
-/** Everything but the rules, which `read` reads. */
+/** Everything but the rules, which `read` reads; `id` is what no other rule has, and stays when rules come and go, if it has a name. */
 export function routeFacts(
   kind: RouteKind,
   object: KubeObject,
-  read: (rule: Fields, name: string) => RuleFacts,
+  read: (rule: Fields, name: string, id: string) => RuleFacts,
 ): RouteFacts {
   const { name, namespace = '', creationTimestamp } = object.metadata;
   const spec = fields(object['spec']);
@@ -28,7 +28,8 @@ export function routeFacts(
     parents: list(spec['parentRefs']).flatMap((parent) => parentFacts(fields(parent), namespace)),
     rules: list(spec['rules']).map((entry, index) => {
       const rule = fields(entry);
-      return read(rule, text(rule['name']) || `${namespace}.${name}.${index}`);
+      const given = text(rule['name']);
+      return read(rule, given || `${namespace}.${name}.${index}`, `${kind} ${namespace}/${name}/${given || index}`);
     }),
   };
 }

@@ -7,12 +7,14 @@ import type {
   HttpRouteEntry,
   HttpRouteTable,
   Mirror,
+  PathMatch,
   PortRoutes,
   TcpRouteTable,
   TcpRule,
 } from '../model.ts';
 import type { BackendFacts, Filters, ParentFacts, RouteFacts, RouteKind, RuleFacts } from './facts.ts';
 import { type RoutedService, resolveBackend, type Surroundings } from './resolve.ts';
+import { sessionAt } from './session.ts';
 
 export type Attached = { readonly route: RouteFacts; readonly parent: ParentFacts };
 
@@ -99,12 +101,30 @@ function httpTable(clientNamespace: string, routes: readonly RouteFacts[], aroun
   for (const route of [...routes].sort((a, b) => compareText(a.kind, b.kind) || byAge(a, b))) {
     for (const rule of route.rules) {
       if (rule.matches.length === 0) continue;
-      const action = actions.push(actionOf(route, rule, around)) - 1;
-      for (const { match, rank } of rule.matches) ranked.push({ match, action, route, rank, place: ranked.length });
+      const add = actionsOf(actionOf(route, rule, around), actions);
+      for (const { match, rank } of rule.matches) {
+        ranked.push({ match, action: add(match.path), route, rank, place: ranked.length });
+      }
     }
   }
   ranked.sort(byPrecedence);
   return { clientNamespace, entries: ranked.map(({ match, action }) => ({ match, action })), actions };
+}
+
+/** Adds an action and gives its number for what matches by a path: all share one, but for sessions, which are bound to paths. */
+function actionsOf(action: HttpAction, actions: HttpAction[]): (path: PathMatch | undefined) => number {
+  const { session } = action;
+  const places = new Map<string, number>();
+  return (path) => {
+    const here = session && sessionAt(session, path);
+    const key = here?.cookieAttributes ?? '';
+    let place = places.get(key);
+    if (place === undefined) {
+      place = actions.push(here === undefined ? action : { ...action, session: here }) - 1;
+      places.set(key, place);
+    }
+    return place;
+  };
 }
 
 /** gRPC's own routes first; the more specific match; the older route; by name; as written. */

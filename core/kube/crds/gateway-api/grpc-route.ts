@@ -5,6 +5,7 @@ import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';
 import { grpcFilters } from './http-filters.ts';
 import { AT_MOST_128_MATCHES, headerMatches } from './http-route.ts';
+import { sessionPersistence } from './session.ts';
 import { ATOMIC, hostname, parentRefs, routeStatus, SERVICE_HAS_PORT, sectionName, weightedBackend } from './shared.ts';
 
 const MAX_RULES = 16;
@@ -61,6 +62,7 @@ const rule = z.object({
     .optional()
     .describe('Where calls are sent, by weight; none: UNAVAILABLE.')
     .meta(ATOMIC),
+  sessionPersistence: sessionPersistence().optional(),
 });
 
 export const grpcRouteSpec = z

@@ -4,6 +4,7 @@ import { AGE, column } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';
 import { headerName, httpFilters } from './http-filters.ts';
+import { sessionPersistence } from './session.ts';
 import {
   ATOMIC,
   duration,
@@ -156,6 +157,7 @@ const rule = z
       .meta(ATOMIC),
     timeouts: timeouts.optional(),
     retry: retry.optional(),
+    sessionPersistence: sessionPersistence().optional(),
   })
   .meta(
     cel(

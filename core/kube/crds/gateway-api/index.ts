@@ -1,4 +1,7 @@
-/** The kinds of Gateway API that the mesh reads: those of the standard channel, with the field `retry` of HTTPRoutes. */
+/**
+ * The kinds of Gateway API that the mesh reads: those of the standard channel, with the fields `retry` of HTTPRoutes and
+ * `sessionPersistence` of HTTPRoutes and GRPCRoutes.
+ */
 export { BACKEND_TLS_POLICY_CRD, type BackendTlsPolicySpec, backendTlsPolicySpec } from './backend-tls-policy.ts';
 export { GATEWAY_CRD, type GatewaySpec, gatewaySpec } from './gateway.ts';
 export { GATEWAY_CLASS_CRD, gatewayClassSpec } from './gateway-class.ts';

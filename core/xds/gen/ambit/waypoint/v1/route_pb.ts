@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ambit/waypoint/v1/route.proto.
  */
 export const file_ambit_waypoint_v1_route: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hbWJpdC93YXlwb2ludC92MS9yb3V0ZS5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEibAoKUG9ydFJvdXRlcxIvCgRodHRwGAEgAygLMiEuYW1iaXQud2F5cG9pbnQudjEuSHR0cFJvdXRlVGFibGUSLQoDdGNwGAIgAygLMiAuYW1iaXQud2F5cG9pbnQudjEuVGNwUm91dGVUYWJsZSKOAQoOSHR0cFJvdXRlVGFibGUSGAoQY2xpZW50X25hbWVzcGFjZRgBIAEoCRIyCgdlbnRyaWVzGAIgAygLMiEuYW1iaXQud2F5cG9pbnQudjEuSHR0cFJvdXRlRW50cnkSLgoHYWN0aW9ucxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLkh0dHBBY3Rpb24iTQoOSHR0cFJvdXRlRW50cnkSKwoFbWF0Y2gYASABKAsyHC5hbWJpdC53YXlwb2ludC52MS5IdHRwTWF0Y2gSDgoGYWN0aW9uGAIgASgNIooDCglIdHRwTWF0Y2gSLwoEcGF0aBgBIAEoCzIcLmFtYml0LndheXBvaW50LnYxLlBhdGhNYXRjaEgAiAEBEjMKBm1ldGhvZBgCIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlN0cmluZ01hdGNoSAGIAQESLgoHaGVhZGVycxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLk5hbWVkTWF0Y2gSMwoMcXVlcnlfcGFyYW1zGAQgAygLMh0uYW1iaXQud2F5cG9pbnQudjEuTmFtZWRNYXRjaBI2CglhdXRob3JpdHkYBSABKAsyHi5hbWJpdC53YXlwb2ludC52MS5TdHJpbmdNYXRjaEgCiAEBEjMKBnNjaGVtZRgGIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlN0cmluZ01hdGNoSAOIAQESGAoQc291cmNlX25hbWVzcGFjZRgHIAEoCUIHCgVfcGF0aEIJCgdfbWV0aG9kQgwKCl9hdXRob3JpdHlCCQoHX3NjaGVtZSKYAQoJUGF0aE1hdGNoEi8KBGtpbmQYASABKA4yIS5hbWJpdC53YXlwb2ludC52MS5QYXRoTWF0Y2guS2luZBINCgV2YWx1ZRgCIAEoCRITCgtpZ25vcmVfY2FzZRgDIAEoCCI2CgRLaW5kEgkKBUVYQUNUEAASDAoIU0VHTUVOVFMQARIKCgZQUkVGSVgQAhIJCgVSRUdFWBADIqcBCgtTdHJpbmdNYXRjaBIxCgRraW5kGAEgASgOMiMuYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2guS2luZBINCgV2YWx1ZRgCIAEoCRITCgtpZ25vcmVfY2FzZRgDIAEoCCJBCgRLaW5kEgkKBUVYQUNUEAASCgoGUFJFRklYEAESCgoGU1VGRklYEAISCQoFUkVHRVgQAxILCgdQUkVTRU5UEAQiWQoKTmFtZWRNYXRjaBIMCgRuYW1lGAEgASgJEi0KBW1hdGNoGAIgASgLMh4uYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2gSDgoGaW52ZXJ0GAMgASgIIqMFCgpIdHRwQWN0aW9uEgwKBG5hbWUYASABKAkSMgoIcmVkaXJlY3QYAiABKAsyGy5hbWJpdC53YXlwb2ludC52MS5SZWRpcmVjdEgAiAEBEj8KD2RpcmVjdF9yZXNwb25zZRgDIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkRpcmVjdFJlc3BvbnNlSAGIAQESMAoIYmFja2VuZHMYBCADKAsyHi5hbWJpdC53YXlwb2ludC52MS5IdHRwQmFja2VuZBIwCgdyZXdyaXRlGAUgASgLMhouYW1iaXQud2F5cG9pbnQudjEuUmV3cml0ZUgCiAEBEj8KD3JlcXVlc3RfaGVhZGVycxgGIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySAOIAQESQAoQcmVzcG9uc2VfaGVhZGVycxgHIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySASIAQESKgoHbWlycm9ycxgIIAMoCzIZLmFtYml0LndheXBvaW50LnYxLk1pcnJvchIqCgRjb3JzGAkgASgLMhcuYW1iaXQud2F5cG9pbnQudjEuQ29yc0gFiAEBEhoKEnJlcXVlc3RfdGltZW91dF9tcxgKIAEoDRIaChJiYWNrZW5kX3RpbWVvdXRfbXMYCyABKA0SMgoFcmV0cnkYDCABKAsyHi5hbWJpdC53YXlwb2ludC52MS5SZXRyeVBvbGljeUgGiAEBQgsKCV9yZWRpcmVjdEISChBfZGlyZWN0X3Jlc3BvbnNlQgoKCF9yZXdyaXRlQhIKEF9yZXF1ZXN0X2hlYWRlcnNCEwoRX3Jlc3BvbnNlX2hlYWRlcnNCBwoFX2NvcnNCCAoGX3JldHJ5Iv8CCgtIdHRwQmFja2VuZBIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SDgoGd2VpZ2h0GAMgASgNEhYKDmludmFsaWRfc3RhdHVzGAQgASgNEj8KD3JlcXVlc3RfaGVhZGVycxgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySACIAQESQAoQcmVzcG9uc2VfaGVhZGVycxgGIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySAGIAQESMAoHcmV3cml0ZRgHIAEoCzIaLmFtYml0LndheXBvaW50LnYxLlJld3JpdGVIAogBARIyCghyZWRpcmVjdBgIIAEoCzIbLmFtYml0LndheXBvaW50LnYxLlJlZGlyZWN0SAOIAQFCEgoQX3JlcXVlc3RfaGVhZGVyc0ITChFfcmVzcG9uc2VfaGVhZGVyc0IKCghfcmV3cml0ZUILCglfcmVkaXJlY3QicAoOSGVhZGVyTW9kaWZpZXISJgoDc2V0GAEgAygLMhkuYW1iaXQud2F5cG9pbnQudjEuSGVhZGVyEiYKA2FkZBgCIAMoCzIZLmFtYml0LndheXBvaW50LnYxLkhlYWRlchIOCgZyZW1vdmUYAyADKAkiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiiwEKC1BhdGhSZXdyaXRlEjEKBGtpbmQYASABKA4yIy5hbWJpdC53YXlwb2ludC52MS5QYXRoUmV3cml0ZS5LaW5kEg4KBnByZWZpeBgCIAEoCRINCgV2YWx1ZRgDIAEoCSIqCgRLaW5kEggKBEZVTEwQABIMCghTRUdNRU5UUxABEgoKBlBSRUZJWBACIlcKB1Jld3JpdGUSEAoIaG9zdG5hbWUYASABKAkSMQoEcGF0aBgCIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlBhdGhSZXdyaXRlSACIAQFCBwoFX3BhdGgihgEKCFJlZGlyZWN0Eg4KBnNjaGVtZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIMCgRwb3J0GAMgASgNEjEKBHBhdGgYBCABKAsyHi5hbWJpdC53YXlwb2ludC52MS5QYXRoUmV3cml0ZUgAiAEBEg4KBnN0YXR1cxgFIAEoDUIHCgVfcGF0aCIuCg5EaXJlY3RSZXNwb25zZRIOCgZzdGF0dXMYASABKA0SDAoEYm9keRgCIAEoCSJPCgZNaXJyb3ISDwoHc2VydmljZRgBIAEoCRIMCgRwb3J0GAIgASgNEhEKCW51bWVyYXRvchgDIAEoDRITCgtkZW5vbWluYXRvchgEIAEoDSLTAQoEQ29ycxI1Cg1hbGxvd19vcmlnaW5zGAEgAygLMh4uYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2gSFQoNYWxsb3dfbWV0aG9kcxgCIAMoCRIVCg1hbGxvd19oZWFkZXJzGAMgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAQgAygJEhkKEWFsbG93X2NyZWRlbnRpYWxzGAUgASgIEhcKD21heF9hZ2Vfc2Vjb25kcxgGIAEoDRIaChJmb3J3YXJkc191bm1hdGNoZWQYByABKAgi9AIKC1JldHJ5UG9saWN5EhAKCGF0dGVtcHRzGAEgASgNEjQKAm9uGAIgAygOMiguYW1iaXQud2F5cG9pbnQudjEuUmV0cnlQb2xpY3kuQ29uZGl0aW9uEg0KBWNvZGVzGAMgAygNEhIKCmJhY2tvZmZfbXMYBCABKA0i+QEKCUNvbmRpdGlvbhITCg9DT05ORUNUX0ZBSUxVUkUQABISCg5SRUZVU0VEX1NUUkVBTRABEgkKBVJFU0VUEAISDwoLVFJZX1RJTUVPVVQQAxIQCgxTRVJWRVJfRVJST1IQBBIRCg1HQVRFV0FZX0VSUk9SEAUSDAoIQ09ORkxJQ1QQBhISCg5HUlBDX0NBTkNFTExFRBAHEhoKFkdSUENfREVBRExJTkVfRVhDRUVERUQQCBIbChdHUlBDX1JFU09VUkNFX0VYSEFVU1RFRBAJEhEKDUdSUENfSU5URVJOQUwQChIUChBHUlBDX1VOQVZBSUxBQkxFEAsiVAoNVGNwUm91dGVUYWJsZRIYChBjbGllbnRfbmFtZXNwYWNlGAEgASgJEikKBXJ1bGVzGAIgAygLMhouYW1iaXQud2F5cG9pbnQudjEuVGNwUnVsZSJVCgdUY3BSdWxlEgwKBG5hbWUYASABKAkSCwoDc25pGAIgAygJEi8KCGJhY2tlbmRzGAMgAygLMh0uYW1iaXQud2F5cG9pbnQudjEuVGNwQmFja2VuZCJPCgpUY3BCYWNrZW5kEg8KB3NlcnZpY2UYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZ3ZWlnaHQYAyABKA0SEgoKaXNfaW52YWxpZBgEIAEoCGIGcHJvdG8z");
+  fileDesc("Ch1hbWJpdC93YXlwb2ludC92MS9yb3V0ZS5wcm90bxIRYW1iaXQud2F5cG9pbnQudjEibAoKUG9ydFJvdXRlcxIvCgRodHRwGAEgAygLMiEuYW1iaXQud2F5cG9pbnQudjEuSHR0cFJvdXRlVGFibGUSLQoDdGNwGAIgAygLMiAuYW1iaXQud2F5cG9pbnQudjEuVGNwUm91dGVUYWJsZSKOAQoOSHR0cFJvdXRlVGFibGUSGAoQY2xpZW50X25hbWVzcGFjZRgBIAEoCRIyCgdlbnRyaWVzGAIgAygLMiEuYW1iaXQud2F5cG9pbnQudjEuSHR0cFJvdXRlRW50cnkSLgoHYWN0aW9ucxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLkh0dHBBY3Rpb24iTQoOSHR0cFJvdXRlRW50cnkSKwoFbWF0Y2gYASABKAsyHC5hbWJpdC53YXlwb2ludC52MS5IdHRwTWF0Y2gSDgoGYWN0aW9uGAIgASgNIooDCglIdHRwTWF0Y2gSLwoEcGF0aBgBIAEoCzIcLmFtYml0LndheXBvaW50LnYxLlBhdGhNYXRjaEgAiAEBEjMKBm1ldGhvZBgCIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlN0cmluZ01hdGNoSAGIAQESLgoHaGVhZGVycxgDIAMoCzIdLmFtYml0LndheXBvaW50LnYxLk5hbWVkTWF0Y2gSMwoMcXVlcnlfcGFyYW1zGAQgAygLMh0uYW1iaXQud2F5cG9pbnQudjEuTmFtZWRNYXRjaBI2CglhdXRob3JpdHkYBSABKAsyHi5hbWJpdC53YXlwb2ludC52MS5TdHJpbmdNYXRjaEgCiAEBEjMKBnNjaGVtZRgGIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlN0cmluZ01hdGNoSAOIAQESGAoQc291cmNlX25hbWVzcGFjZRgHIAEoCUIHCgVfcGF0aEIJCgdfbWV0aG9kQgwKCl9hdXRob3JpdHlCCQoHX3NjaGVtZSKYAQoJUGF0aE1hdGNoEi8KBGtpbmQYASABKA4yIS5hbWJpdC53YXlwb2ludC52MS5QYXRoTWF0Y2guS2luZBINCgV2YWx1ZRgCIAEoCRITCgtpZ25vcmVfY2FzZRgDIAEoCCI2CgRLaW5kEgkKBUVYQUNUEAASDAoIU0VHTUVOVFMQARIKCgZQUkVGSVgQAhIJCgVSRUdFWBADIqcBCgtTdHJpbmdNYXRjaBIxCgRraW5kGAEgASgOMiMuYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2guS2luZBINCgV2YWx1ZRgCIAEoCRITCgtpZ25vcmVfY2FzZRgDIAEoCCJBCgRLaW5kEgkKBUVYQUNUEAASCgoGUFJFRklYEAESCgoGU1VGRklYEAISCQoFUkVHRVgQAxILCgdQUkVTRU5UEAQiWQoKTmFtZWRNYXRjaBIMCgRuYW1lGAEgASgJEi0KBW1hdGNoGAIgASgLMh4uYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2gSDgoGaW52ZXJ0GAMgASgIIuwFCgpIdHRwQWN0aW9uEgwKBG5hbWUYASABKAkSMgoIcmVkaXJlY3QYAiABKAsyGy5hbWJpdC53YXlwb2ludC52MS5SZWRpcmVjdEgAiAEBEj8KD2RpcmVjdF9yZXNwb25zZRgDIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkRpcmVjdFJlc3BvbnNlSAGIAQESMAoIYmFja2VuZHMYBCADKAsyHi5hbWJpdC53YXlwb2ludC52MS5IdHRwQmFja2VuZBIwCgdyZXdyaXRlGAUgASgLMhouYW1iaXQud2F5cG9pbnQudjEuUmV3cml0ZUgCiAEBEj8KD3JlcXVlc3RfaGVhZGVycxgGIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySAOIAQESQAoQcmVzcG9uc2VfaGVhZGVycxgHIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySASIAQESKgoHbWlycm9ycxgIIAMoCzIZLmFtYml0LndheXBvaW50LnYxLk1pcnJvchIqCgRjb3JzGAkgASgLMhcuYW1iaXQud2F5cG9pbnQudjEuQ29yc0gFiAEBEhoKEnJlcXVlc3RfdGltZW91dF9tcxgKIAEoDRIaChJiYWNrZW5kX3RpbWVvdXRfbXMYCyABKA0SMgoFcmV0cnkYDCABKAsyHi5hbWJpdC53YXlwb2ludC52MS5SZXRyeVBvbGljeUgGiAEBEjsKB3Nlc3Npb24YDSABKAsyJS5hbWJpdC53YXlwb2ludC52MS5TZXNzaW9uUGVyc2lzdGVuY2VIB4gBAUILCglfcmVkaXJlY3RCEgoQX2RpcmVjdF9yZXNwb25zZUIKCghfcmV3cml0ZUISChBfcmVxdWVzdF9oZWFkZXJzQhMKEV9yZXNwb25zZV9oZWFkZXJzQgcKBV9jb3JzQggKBl9yZXRyeUIKCghfc2Vzc2lvbiLjAQoSU2Vzc2lvblBlcnNpc3RlbmNlEjgKBGtpbmQYASABKA4yKi5hbWJpdC53YXlwb2ludC52MS5TZXNzaW9uUGVyc2lzdGVuY2UuS2luZBIMCgRuYW1lGAIgASgJEhkKEWNvb2tpZV9hdHRyaWJ1dGVzGAMgASgJEhQKDGlzX3Blcm1hbmVudBgEIAEoCBIbChNhYnNvbHV0ZV90aW1lb3V0X21zGAUgASgNEhcKD2lkbGVfdGltZW91dF9tcxgGIAEoDSIeCgRLaW5kEgoKBkNPT0tJRRAAEgoKBkhFQURFUhABIv8CCgtIdHRwQmFja2VuZBIPCgdzZXJ2aWNlGAEgASgJEgwKBHBvcnQYAiABKA0SDgoGd2VpZ2h0GAMgASgNEhYKDmludmFsaWRfc3RhdHVzGAQgASgNEj8KD3JlcXVlc3RfaGVhZGVycxgFIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySACIAQESQAoQcmVzcG9uc2VfaGVhZGVycxgGIAEoCzIhLmFtYml0LndheXBvaW50LnYxLkhlYWRlck1vZGlmaWVySAGIAQESMAoHcmV3cml0ZRgHIAEoCzIaLmFtYml0LndheXBvaW50LnYxLlJld3JpdGVIAogBARIyCghyZWRpcmVjdBgIIAEoCzIbLmFtYml0LndheXBvaW50LnYxLlJlZGlyZWN0SAOIAQFCEgoQX3JlcXVlc3RfaGVhZGVyc0ITChFfcmVzcG9uc2VfaGVhZGVyc0IKCghfcmV3cml0ZUILCglfcmVkaXJlY3QicAoOSGVhZGVyTW9kaWZpZXISJgoDc2V0GAEgAygLMhkuYW1iaXQud2F5cG9pbnQudjEuSGVhZGVyEiYKA2FkZBgCIAMoCzIZLmFtYml0LndheXBvaW50LnYxLkhlYWRlchIOCgZyZW1vdmUYAyADKAkiJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiiwEKC1BhdGhSZXdyaXRlEjEKBGtpbmQYASABKA4yIy5hbWJpdC53YXlwb2ludC52MS5QYXRoUmV3cml0ZS5LaW5kEg4KBnByZWZpeBgCIAEoCRINCgV2YWx1ZRgDIAEoCSIqCgRLaW5kEggKBEZVTEwQABIMCghTRUdNRU5UUxABEgoKBlBSRUZJWBACIlcKB1Jld3JpdGUSEAoIaG9zdG5hbWUYASABKAkSMQoEcGF0aBgCIAEoCzIeLmFtYml0LndheXBvaW50LnYxLlBhdGhSZXdyaXRlSACIAQFCBwoFX3BhdGgihgEKCFJlZGlyZWN0Eg4KBnNjaGVtZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIMCgRwb3J0GAMgASgNEjEKBHBhdGgYBCABKAsyHi5hbWJpdC53YXlwb2ludC52MS5QYXRoUmV3cml0ZUgAiAEBEg4KBnN0YXR1cxgFIAEoDUIHCgVfcGF0aCIuCg5EaXJlY3RSZXNwb25zZRIOCgZzdGF0dXMYASABKA0SDAoEYm9keRgCIAEoCSJPCgZNaXJyb3ISDwoHc2VydmljZRgBIAEoCRIMCgRwb3J0GAIgASgNEhEKCW51bWVyYXRvchgDIAEoDRITCgtkZW5vbWluYXRvchgEIAEoDSLTAQoEQ29ycxI1Cg1hbGxvd19vcmlnaW5zGAEgAygLMh4uYW1iaXQud2F5cG9pbnQudjEuU3RyaW5nTWF0Y2gSFQoNYWxsb3dfbWV0aG9kcxgCIAMoCRIVCg1hbGxvd19oZWFkZXJzGAMgAygJEhYKDmV4cG9zZV9oZWFkZXJzGAQgAygJEhkKEWFsbG93X2NyZWRlbnRpYWxzGAUgASgIEhcKD21heF9hZ2Vfc2Vjb25kcxgGIAEoDRIaChJmb3J3YXJkc191bm1hdGNoZWQYByABKAgi9AIKC1JldHJ5UG9saWN5EhAKCGF0dGVtcHRzGAEgASgNEjQKAm9uGAIgAygOMiguYW1iaXQud2F5cG9pbnQudjEuUmV0cnlQb2xpY3kuQ29uZGl0aW9uEg0KBWNvZGVzGAMgAygNEhIKCmJhY2tvZmZfbXMYBCABKA0i+QEKCUNvbmRpdGlvbhITCg9DT05ORUNUX0ZBSUxVUkUQABISCg5SRUZVU0VEX1NUUkVBTRABEgkKBVJFU0VUEAISDwoLVFJZX1RJTUVPVVQQAxIQCgxTRVJWRVJfRVJST1IQBBIRCg1HQVRFV0FZX0VSUk9SEAUSDAoIQ09ORkxJQ1QQBhISCg5HUlBDX0NBTkNFTExFRBAHEhoKFkdSUENfREVBRExJTkVfRVhDRUVERUQQCBIbChdHUlBDX1JFU09VUkNFX0VYSEFVU1RFRBAJEhEKDUdSUENfSU5URVJOQUwQChIUChBHUlBDX1VOQVZBSUxBQkxFEAsiVAoNVGNwUm91dGVUYWJsZRIYChBjbGllbnRfbmFtZXNwYWNlGAEgASgJEikKBXJ1bGVzGAIgAygLMhouYW1iaXQud2F5cG9pbnQudjEuVGNwUnVsZSJVCgdUY3BSdWxlEgwKBG5hbWUYASABKAkSCwoDc25pGAIgAygJEi8KCGJhY2tlbmRzGAMgAygLMh0uYW1iaXQud2F5cG9pbnQudjEuVGNwQmFja2VuZCJPCgpUY3BCYWNrZW5kEg8KB3NlcnZpY2UYASABKAkSDAoEcG9ydBgCIAEoDRIOCgZ3ZWlnaHQYAyABKA0SEgoKaXNfaW52YWxpZBgEIAEoCGIGcHJvdG8z");
 
 /**
  * @generated from message ambit.waypoint.v1.PortRoutes
@@ -392,6 +392,13 @@ export type HttpAction = Message<"ambit.waypoint.v1.HttpAction"> & {
    * @generated from field: optional ambit.waypoint.v1.RetryPolicy retry = 12;
    */
   retry?: RetryPolicy | undefined;
+
+  /**
+   * Absent: every request is balanced by itself.
+   *
+   * @generated from field: optional ambit.waypoint.v1.SessionPersistence session = 13;
+   */
+  session?: SessionPersistence | undefined;
 };
 
 /**
@@ -400,6 +407,86 @@ export type HttpAction = Message<"ambit.waypoint.v1.HttpAction"> & {
  */
 export const HttpActionSchema: GenMessage<HttpAction> = /*@__PURE__*/
   messageDesc(file_ambit_waypoint_v1_route, 7);
+
+/**
+ * Requests that bring the token of an earlier answer go to the endpoint that gave it, while it may be chosen.
+ *
+ * @generated from message ambit.waypoint.v1.SessionPersistence
+ */
+export type SessionPersistence = Message<"ambit.waypoint.v1.SessionPersistence"> & {
+  /**
+   * @generated from field: ambit.waypoint.v1.SessionPersistence.Kind kind = 1;
+   */
+  kind: SessionPersistence_Kind;
+
+  /**
+   * Of the cookie, or of the header, in lower case.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Follows the value, and Max-Age, in Set-Cookie.
+   *
+   * @generated from field: string cookie_attributes = 3;
+   */
+  cookieAttributes: string;
+
+  /**
+   * The cookie tells how long it lasts, which is the absolute timeout.
+   *
+   * @generated from field: bool is_permanent = 4;
+   */
+  isPermanent: boolean;
+
+  /**
+   * Since the first answer; 0: none.
+   *
+   * @generated from field: uint32 absolute_timeout_ms = 5;
+   */
+  absoluteTimeoutMs: number;
+
+  /**
+   * Since the latest request; 0: none.
+   *
+   * @generated from field: uint32 idle_timeout_ms = 6;
+   */
+  idleTimeoutMs: number;
+};
+
+/**
+ * Describes the message ambit.waypoint.v1.SessionPersistence.
+ * Use `create(SessionPersistenceSchema)` to create a new message.
+ */
+export const SessionPersistenceSchema: GenMessage<SessionPersistence> = /*@__PURE__*/
+  messageDesc(file_ambit_waypoint_v1_route, 8);
+
+/**
+ * @generated from enum ambit.waypoint.v1.SessionPersistence.Kind
+ */
+export const SessionPersistence_Kind = {
+  /**
+   * @generated from enum value: COOKIE = 0;
+   */
+  COOKIE: 0,
+
+  /**
+   * @generated from enum value: HEADER = 1;
+   */
+  HEADER: 1,
+} as const;
+
+/**
+ * @generated from enum ambit.waypoint.v1.SessionPersistence.Kind
+ */
+export type SessionPersistence_Kind = (typeof SessionPersistence_Kind)[keyof typeof SessionPersistence_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum ambit.waypoint.v1.SessionPersistence.Kind.
+ */
+export const SessionPersistence_KindSchema: GenEnum<SessionPersistence_Kind> = /*@__PURE__*/
+  enumDesc(file_ambit_waypoint_v1_route, 8, 0);
 
 /**
  * @generated from message ambit.waypoint.v1.HttpBackend
@@ -455,7 +542,7 @@ export type HttpBackend = Message<"ambit.waypoint.v1.HttpBackend"> & {
  * Use `create(HttpBackendSchema)` to create a new message.
  */
 export const HttpBackendSchema: GenMessage<HttpBackend> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 8);
+  messageDesc(file_ambit_waypoint_v1_route, 9);
 
 /**
  * Names in lower case, each at most once in each list.
@@ -484,7 +571,7 @@ export type HeaderModifier = Message<"ambit.waypoint.v1.HeaderModifier"> & {
  * Use `create(HeaderModifierSchema)` to create a new message.
  */
 export const HeaderModifierSchema: GenMessage<HeaderModifier> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 9);
+  messageDesc(file_ambit_waypoint_v1_route, 10);
 
 /**
  * @generated from message ambit.waypoint.v1.Header
@@ -506,7 +593,7 @@ export type Header = Message<"ambit.waypoint.v1.Header"> & {
  * Use `create(HeaderSchema)` to create a new message.
  */
 export const HeaderSchema: GenMessage<Header> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 10);
+  messageDesc(file_ambit_waypoint_v1_route, 11);
 
 /**
  * @generated from message ambit.waypoint.v1.PathRewrite
@@ -535,7 +622,7 @@ export type PathRewrite = Message<"ambit.waypoint.v1.PathRewrite"> & {
  * Use `create(PathRewriteSchema)` to create a new message.
  */
 export const PathRewriteSchema: GenMessage<PathRewrite> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 11);
+  messageDesc(file_ambit_waypoint_v1_route, 12);
 
 /**
  * @generated from enum ambit.waypoint.v1.PathRewrite.Kind
@@ -570,7 +657,7 @@ export type PathRewrite_Kind = (typeof PathRewrite_Kind)[keyof typeof PathRewrit
  * Describes the enum ambit.waypoint.v1.PathRewrite.Kind.
  */
 export const PathRewrite_KindSchema: GenEnum<PathRewrite_Kind> = /*@__PURE__*/
-  enumDesc(file_ambit_waypoint_v1_route, 11, 0);
+  enumDesc(file_ambit_waypoint_v1_route, 12, 0);
 
 /**
  * @generated from message ambit.waypoint.v1.Rewrite
@@ -594,7 +681,7 @@ export type Rewrite = Message<"ambit.waypoint.v1.Rewrite"> & {
  * Use `create(RewriteSchema)` to create a new message.
  */
 export const RewriteSchema: GenMessage<Rewrite> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 12);
+  messageDesc(file_ambit_waypoint_v1_route, 13);
 
 /**
  * @generated from message ambit.waypoint.v1.Redirect
@@ -633,7 +720,7 @@ export type Redirect = Message<"ambit.waypoint.v1.Redirect"> & {
  * Use `create(RedirectSchema)` to create a new message.
  */
 export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 13);
+  messageDesc(file_ambit_waypoint_v1_route, 14);
 
 /**
  * @generated from message ambit.waypoint.v1.DirectResponse
@@ -655,7 +742,7 @@ export type DirectResponse = Message<"ambit.waypoint.v1.DirectResponse"> & {
  * Use `create(DirectResponseSchema)` to create a new message.
  */
 export const DirectResponseSchema: GenMessage<DirectResponse> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 14);
+  messageDesc(file_ambit_waypoint_v1_route, 15);
 
 /**
  * @generated from message ambit.waypoint.v1.Mirror
@@ -689,7 +776,7 @@ export type Mirror = Message<"ambit.waypoint.v1.Mirror"> & {
  * Use `create(MirrorSchema)` to create a new message.
  */
 export const MirrorSchema: GenMessage<Mirror> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 15);
+  messageDesc(file_ambit_waypoint_v1_route, 16);
 
 /**
  * @generated from message ambit.waypoint.v1.Cors
@@ -740,7 +827,7 @@ export type Cors = Message<"ambit.waypoint.v1.Cors"> & {
  * Use `create(CorsSchema)` to create a new message.
  */
 export const CorsSchema: GenMessage<Cors> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 16);
+  messageDesc(file_ambit_waypoint_v1_route, 17);
 
 /**
  * @generated from message ambit.waypoint.v1.RetryPolicy
@@ -776,7 +863,7 @@ export type RetryPolicy = Message<"ambit.waypoint.v1.RetryPolicy"> & {
  * Use `create(RetryPolicySchema)` to create a new message.
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 17);
+  messageDesc(file_ambit_waypoint_v1_route, 18);
 
 /**
  * @generated from enum ambit.waypoint.v1.RetryPolicy.Condition
@@ -852,7 +939,7 @@ export type RetryPolicy_Condition = (typeof RetryPolicy_Condition)[keyof typeof 
  * Describes the enum ambit.waypoint.v1.RetryPolicy.Condition.
  */
 export const RetryPolicy_ConditionSchema: GenEnum<RetryPolicy_Condition> = /*@__PURE__*/
-  enumDesc(file_ambit_waypoint_v1_route, 17, 0);
+  enumDesc(file_ambit_waypoint_v1_route, 18, 0);
 
 /**
  * @generated from message ambit.waypoint.v1.TcpRouteTable
@@ -876,7 +963,7 @@ export type TcpRouteTable = Message<"ambit.waypoint.v1.TcpRouteTable"> & {
  * Use `create(TcpRouteTableSchema)` to create a new message.
  */
 export const TcpRouteTableSchema: GenMessage<TcpRouteTable> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 18);
+  messageDesc(file_ambit_waypoint_v1_route, 19);
 
 /**
  * @generated from message ambit.waypoint.v1.TcpRule
@@ -907,7 +994,7 @@ export type TcpRule = Message<"ambit.waypoint.v1.TcpRule"> & {
  * Use `create(TcpRuleSchema)` to create a new message.
  */
 export const TcpRuleSchema: GenMessage<TcpRule> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 19);
+  messageDesc(file_ambit_waypoint_v1_route, 20);
 
 /**
  * @generated from message ambit.waypoint.v1.TcpBackend
@@ -941,5 +1028,5 @@ export type TcpBackend = Message<"ambit.waypoint.v1.TcpBackend"> & {
  * Use `create(TcpBackendSchema)` to create a new message.
  */
 export const TcpBackendSchema: GenMessage<TcpBackend> = /*@__PURE__*/
-  messageDesc(file_ambit_waypoint_v1_route, 20);
+  messageDesc(file_ambit_waypoint_v1_route, 21);
 
