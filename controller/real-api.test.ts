@@ -189,7 +189,7 @@ test('once the API server is proven to ask the controller, a bad policy is refus
   // Nobody is reached so far: an object that must be refused would be taken, so nothing is closed.
   assert.deepEqual(
     (await hooks()).map((hook) => hook.failurePolicy),
-    ['Ignore', 'Ignore'],
+    ['Ignore', 'Ignore', 'Ignore'],
   );
   await admin.create({
     apiVersion: 'discovery.k8s.io/v1',
@@ -199,7 +199,8 @@ test('once the API server is proven to ask the controller, a bad policy is refus
     endpoints: [{ addresses: ['127.0.0.1'] }],
     ports: [{ name: 'https-webhook', port: controller.ports.webhook }],
   } as KubeObject);
-  const isClosed = (all: readonly Hook[]) => all[0]?.failurePolicy === 'Fail' && all[1]?.failurePolicy === 'Ignore';
+  const isClosed = (all: readonly Hook[]) =>
+    all.map(({ failurePolicy }) => failurePolicy).join() === 'Fail,Ignore,Ignore';
   await settled(isClosed, 'it is closed');
 
   const apply = (kind: string, spec: string) =>
@@ -221,6 +222,17 @@ test('once the API server is proven to ask the controller, a bad policy is refus
   const slip = await lab.kubectl(['label', 'namespace', 'default', 'istio.io/dataplane-mode=Ambient']);
   assert.match(slip.stderr, /labels.validation.ambit.io" denied the request: .*"Ambient" is none of ambient, none/);
   assert.equal((await lab.kubectl(['label', 'namespace', 'default', 'team=a'])).code, 0);
+
+  // Routes are looked at where they are about a service, and left to others where they are about Gateways.
+  const route = (parent: string) =>
+    lab.kubectl(
+      ['apply', '-f', '-'],
+      `{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: default}, spec: {parentRefs: [${parent}],
+        rules: [{matches: [{path: {type: RegularExpression, value: "/("}}], backendRefs: [{name: a, port: 80}]}]}}`,
+    );
+  const badRoute = await route('{group: "", kind: Service, name: a}');
+  assert.match(badRoute.stderr, /routes.validation.ambit.io" denied the request: HTTPRoute default\/r is invalid/);
+  assert.equal((await route('{name: edge}')).code, 0);
 
   // Somebody overwrites it, as `kubectl apply` of the manifest does.
   const spoilt = {

@@ -13,6 +13,7 @@ export function cachedSurroundings(informers: Informers, config: MeshConfig): Su
     ServiceEntry: informers.serviceEntries,
     WorkloadEntry: informers.workloadEntries,
     Gateway: informers.gateways,
+    ReferenceGrant: informers.referenceGrants,
   };
   return {
     config,

@@ -37,6 +37,34 @@ const route = (
     { creationTimestamp: `2026-01-01T00:00:0${o.second ?? 1}Z` },
   );
 
+const INVALID = cases(
+  ['IST0106', 'AMB0108', 'IST0133'],
+  [
+    [
+      'what can not be read is told by its field',
+      [...MESH, route('r', [{ ...at('(', 'RegularExpression'), ...to('next') }])],
+      ['IST0106 HTTPRoute shop/r spec.rules[0].matches[0].path.value'],
+    ],
+    ['what a condition of the route says is told by it alone', [ambient('shop'), CART, route('r', [to('gone')])], []],
+    [
+      'a DestinationRule without effect',
+      [
+        ...MESH,
+        object('networking.istio.io/v1', 'DestinationRule', 'shop/d', { host: 'cart', subsets: [{ name: 'a' }] }),
+      ],
+      ['AMB0108 DestinationRule shop/d spec.subsets'],
+    ],
+    [
+      'a Telemetry that asks what nobody knows',
+      [
+        ...MESH,
+        object('telemetry.istio.io/v1', 'Telemetry', 'shop/t', { accessLogging: [{ filter: { expression: 'a.b' } }] }),
+      ],
+      ['AMB0108 Telemetry shop/t spec.accessLogging[0].filter.expression'],
+    ],
+  ],
+);
+
 const CASES = cases(
   ['AMB0711', 'AMB0712', 'AMB0713', 'AMB0714', 'AMB0715'],
   [
@@ -147,7 +175,7 @@ const CASES = cases(
     ],
   ],
 );
-for (const { name, got, want } of CASES) test(name, () => assert.deepEqual(got(), want));
+for (const { name, got, want } of [...INVALID, ...CASES]) test(name, () => assert.deepEqual(got(), want));
 
 const header = (name: string, value: string) => named(name, exactly(value));
 const coverings: readonly [string, Parameters<typeof httpMatch>[0], Parameters<typeof httpMatch>[0], boolean][] = [

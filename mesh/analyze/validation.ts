@@ -30,6 +30,10 @@ const WARNINGS: Readonly<Record<Warning, { readonly code: Code; readonly fix: st
   unusual: { code: 'IST0133', fix: 'say what is meant in the usual way' },
   'unknown-field': { code: 'IST0133', fix: 'correct the name of the field, or take it away' },
 };
+/** What conditions of routes say, and analysis with them, needs no second finding. */
+const ROUTES = ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'];
+const HOSTNAMES = { code: 'AMB0714', fix: 'match the header Host, or take them away' } as const;
+const NOTHING_SENT = { code: 'IST0133', fix: 'name a Secret in tls.credentialName, or take it away' } as const;
 const EMPTY_ENTRY = { code: 'IST0127', fix: 'correct its selector or endpoints, or take it away' } as const;
 const INVALID_FIX = 'correct the field; see the reference of its kind (kubectl explain)';
 
@@ -79,6 +83,10 @@ const isOfMetadata = (field: string): boolean => field.startsWith('metadata.');
 
 function mapped(kind: string, { code, field }: Problem) {
   if (code === 'invalid') return null; // never a warning
+  if (ROUTES.includes(kind) && (code === 'no-waypoint' || code === 'ignored')) {
+    return field === 'spec.hostnames' ? HOSTNAMES : null;
+  }
+  if (kind === 'DestinationRule' && code === 'denies-everything') return NOTHING_SENT;
   // Which of several PeerAuthentications counts is told with the pods that they are about.
   if (kind === 'PeerAuthentication' && code === 'ignored' && field === 'spec') return null;
   if (kind === 'ServiceEntry' && code === 'never-matches') return null; // it has no address, which is told as such

@@ -36,6 +36,9 @@ export function compileCel(text: string, attributes: CelAttributes): CelProgram 
   };
 }
 
+/** It asks for what is not known here; elsewhere it may be. */
+export class UnknownName extends CelError {}
+
 type Names = ReadonlySet<string>;
 const NOTHING: Names = new Set();
 
@@ -58,7 +61,7 @@ class Binder {
         return e;
       case 'name':
         if (local.has(e.name)) return e;
-        throw new CelError(this.#unknown(e.name));
+        throw new UnknownName(this.#unknown(e.name));
       case 'select': {
         const name = this.#attributeOf(e, local);
         return name === undefined ? { ...e, of: inner(e.of) } : { kind: 'name', name };
@@ -95,7 +98,8 @@ class Binder {
   #attributeOf({ of, field }: { readonly of: Expression; readonly field: string }, local: Names): string | undefined {
     if (of.kind !== 'name' || local.has(of.name) || !this.#roots.has(of.name)) return undefined;
     const name = `${of.name}.${field}`;
-    if (!Object.hasOwn(this.#attributes, name)) throw new CelError(`${name} is not known here${this.#those(of.name)}`);
+    if (!Object.hasOwn(this.#attributes, name))
+      throw new UnknownName(`${name} is not known here${this.#those(of.name)}`);
     return name;
   }
 

@@ -1,7 +1,7 @@
 /** Expressions of Telemetry objects, made ready: which requests are logged, and what labels say (waypoint.md section 5.1). */
 import { CelError } from '../cel/ast.ts';
 import type { Lookup } from '../cel/evaluate.ts';
-import { type CelProgram, compileCel } from '../cel/program.ts';
+import { type CelProgram, compileCel, UnknownName } from '../cel/program.ts';
 import type { CelType } from '../cel/type-of.ts';
 import type { CelValue } from '../cel/values.ts';
 import { ATTRIBUTES, type AttributeName } from './attributes.ts';
@@ -10,8 +10,8 @@ export type Attributes = (name: AttributeName) => CelValue | undefined;
 
 export type Compiled<T> =
   | { readonly kind: 'compiled'; readonly ask: T }
-  /** What is wrong with the expression, for a person. */
-  | { readonly kind: 'invalid'; readonly problem: string };
+  /** What is wrong with the expression, for a person; `isForeign`: it asks for what other proxies may know. */
+  | { readonly kind: 'invalid'; readonly problem: string; readonly isForeign: boolean };
 
 /** Whether a line is to be written: also where that can not be said, so that nothing is hidden by a mistake. */
 export type LogFilter = (attributes: Attributes) => boolean;
@@ -46,10 +46,10 @@ function compiled<T>(
   try {
     const program = compileCel(expression, ATTRIBUTES);
     if (program.type === undefined || types.includes(program.type)) return { kind: 'compiled', ask: ready(program) };
-    return { kind: 'invalid', problem: `${wanted}, and not a ${program.type}` };
+    return { kind: 'invalid', problem: `${wanted}, and not a ${program.type}`, isForeign: false };
   } catch (error) {
     if (!(error instanceof CelError)) throw error;
-    return { kind: 'invalid', problem: error.message };
+    return { kind: 'invalid', problem: error.message, isForeign: error instanceof UnknownName };
   }
 }
 

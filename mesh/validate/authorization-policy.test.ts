@@ -605,3 +605,24 @@ test('an object made to be slow is judged in no time', () => {
   }
   assert.ok(performance.now() - started < 2_000);
 });
+
+const slashes = (action: string, what: Spec) => operation(what, { ...SERVICE, action });
+
+table('a denial that a second slash gets around is warned about', [
+  ['an exact path', slashes('DENY', { paths: ['/admin'] }), [], [`${OPERATION}.paths[0]: does not catch "//admin"`]],
+  [
+    'a prefix, after a suffix',
+    slashes('DENY', { paths: ['*.php', '/admin/*'] }),
+    [],
+    [`${OPERATION}.paths[1]: does not catch`],
+  ],
+  [
+    'an exception from what is allowed',
+    slashes('ALLOW', { notPaths: ['/admin'] }),
+    [],
+    [`${OPERATION}.notPaths[0]: does`],
+  ],
+  ['what is allowed: more slashes are then denied', slashes('ALLOW', { paths: ['/public'] }), []],
+  ['any path', slashes('DENY', { paths: ['/*'] }), []],
+  ['the end of a path', slashes('DENY', { paths: ['*/admin'] }), []],
+]);

@@ -7,6 +7,7 @@ import { warnOfEffect } from './authorization-effect.ts';
 import { OPERATION_FIELDS, type PolicyField, SOURCE_FIELDS, WHEN_KEY_NAMES, whenKey } from './authorization-fields.ts';
 import { warnOfHabits } from './authorization-habits.ts';
 import type { Enforcer } from './authorization-values.ts';
+import { warnOfDoubleSlashes } from './double-slashes.ts';
 import { type Findings, quote } from './findings.ts';
 import { type Check, isSet, list, object, oneOf, present, text } from './shape.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -32,6 +33,7 @@ export function validateAuthorizationPolicy(policy: KubeObject, around: Surround
   warnOfTargets(spec, namespace, around, found);
   warnOfEffect(policy, around, found);
   warnOfHabits(spec, around.config, found);
+  if (enforcer === 'waypoint') warnOfDoubleSlashes(spec, around.config, found);
 }
 
 function specCheck(action: Action, enforcer: Enforcer): Check {

@@ -9,7 +9,7 @@ export type Surroundings = {
   readonly objects: (kind: SurroundingKind, namespace?: string) => Iterable<KubeObject> | undefined;
 };
 
-/** `Gateway` is the one of the Gateway API. */
+/** `Gateway` and `ReferenceGrant` are those of the Gateway API. */
 export type SurroundingKind =
   | 'Pod'
   | 'Service'
@@ -17,6 +17,7 @@ export type SurroundingKind =
   | 'ServiceEntry'
   | 'WorkloadEntry'
   | 'Gateway'
+  | 'ReferenceGrant'
   | 'AuthorizationPolicy'
   | 'PeerAuthentication';
 
@@ -27,6 +28,7 @@ const GROUPS: Readonly<Record<SurroundingKind, string>> = {
   ServiceEntry: 'networking.istio.io',
   WorkloadEntry: 'networking.istio.io',
   Gateway: 'gateway.networking.k8s.io',
+  ReferenceGrant: 'gateway.networking.k8s.io',
   AuthorizationPolicy: 'security.istio.io',
   PeerAuthentication: 'security.istio.io',
 };

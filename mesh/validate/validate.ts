@@ -4,13 +4,19 @@
  */
 import { nearest } from '../analyze/edit-distance.ts';
 import type { KubeObject } from '../kube-object.ts';
+import { readGrpcRoute } from '../route/derive/grpc-route.ts';
+import { readHttpRoute } from '../route/derive/http-route.ts';
+import { readTcpRoute, readTlsRoute } from '../route/derive/stream-route.ts';
 import { validateAuthorizationPolicy } from './authorization-policy.ts';
+import { validateDestinationRule } from './destination-rule.ts';
 import { Findings, type Validation } from './findings.ts';
 import { validateMeshLabels } from './mesh-labels.ts';
 import { validatePeerAuthentication } from './peer-authentication.ts';
 import { validateRequestAuthentication } from './request-authentication.ts';
+import { routeValidator } from './routes.ts';
 import { validateServiceEntry } from './service-entry.ts';
 import { groupOf, type Surroundings } from './surroundings.ts';
+import { validateTelemetry } from './telemetry.ts';
 import { validateWorkloadEntry } from './workload-entry.ts';
 
 type Validator = (object: KubeObject, around: Surroundings, found: Findings) => void;
@@ -21,6 +27,12 @@ const KINDS: Readonly<Record<string, Validator>> = {
   'security.istio.io/RequestAuthentication': validateRequestAuthentication,
   'networking.istio.io/ServiceEntry': validateServiceEntry,
   'networking.istio.io/WorkloadEntry': validateWorkloadEntry,
+  'networking.istio.io/DestinationRule': validateDestinationRule,
+  'telemetry.istio.io/Telemetry': validateTelemetry,
+  'gateway.networking.k8s.io/HTTPRoute': routeValidator(readHttpRoute),
+  'gateway.networking.k8s.io/GRPCRoute': routeValidator(readGrpcRoute),
+  'gateway.networking.k8s.io/TCPRoute': routeValidator(readTcpRoute),
+  'gateway.networking.k8s.io/TLSRoute': routeValidator(readTlsRoute),
 };
 
 const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];

@@ -96,5 +96,8 @@ export type MirrorFacts = {
 /** `failed`: requests of the rule are answered with 500. `dropped`: one of its matches never matches. */
 export type RuleProblem = {
   readonly effect: 'failed' | 'dropped';
+  /** From its field in the rule on. */
   readonly message: string;
+  /** It is right in itself: others may have it. */
+  readonly isUnsupported?: boolean;
 };

@@ -1,15 +1,17 @@
 /** Filters of rules and backends (waypoint.md section 2.3). What is not understood must not be skipped: its requests fail. */
 import { type Fields, fields, list, portNumber, text, texts } from '../../derive/read.ts';
 import type { Cors, Header, HeaderModifier, PathRewrite, Redirect, Rewrite, StringMatch } from '../model.ts';
-import type { Filters, MirrorFacts } from './facts.ts';
+import type { Filters, MirrorFacts, RuleProblem } from './facts.ts';
 import { backendRef } from './parts.ts';
 
 export type ReadFilters = {
   readonly filters: Filters;
   readonly mirrors: readonly MirrorFacts[];
   /** Of each: what it is, and why it can not be had. */
-  readonly problems: readonly string[];
+  readonly problems: readonly FilterProblem[];
 };
+
+export type FilterProblem = Omit<RuleProblem, 'effect'>;
 
 type Around = {
   readonly namespace: string;
@@ -33,18 +35,19 @@ const READERS: ReadonlyMap<string, { readonly field: string; readonly read: Read
 export function readFilters(value: unknown, at: string, around: Around): ReadFilters {
   let filters: Filters = {};
   const mirrors: MirrorFacts[] = [];
-  const problems: string[] = [];
+  const problems: FilterProblem[] = [];
   for (const [index, entry] of list(value).entries()) {
     const written = fields(entry);
     const type = text(written['type']);
-    const refuse = (why: string) => problems.push(`${at}filters[${index}] ${type}: ${why}`);
+    const refuse = (why: string, isUnsupported = false) =>
+      problems.push({ message: `${at}filters[${index}] ${type}: ${why}`, isUnsupported });
     const reader = READERS.get(type);
     if (type === 'RequestMirror' && around.on === 'rule') {
       const mirror = readMirror(fields(written['requestMirror']), around.namespace);
       if (typeof mirror === 'string') refuse(mirror);
       else mirrors.push(mirror);
     } else if (reader === undefined || (around.on === 'backend' && !reader.onBackend)) {
-      refuse(`is not supported on a ${around.on}`);
+      refuse(`is not supported on a ${around.on}`, true);
     } else {
       const read = reader.read(fields(written[reader.field]), around);
       if (typeof read === 'string') refuse(read);

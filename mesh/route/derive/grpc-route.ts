@@ -33,8 +33,8 @@ function readRule(rule: Fields, { name, id, namespace }: RuleNames): RuleFacts {
   const ofRule = readFilters(rule['filters'], '', { ...around, on: 'rule' });
   const sessions = readSession(rule['sessionPersistence'], id);
   const backends = list(rule['backendRefs']).map((entry, index) => readBackend(fields(entry), index, around));
-  for (const message of [...ofRule.problems, ...sessions.problems, ...backends.flatMap((one) => one.problems)]) {
-    problems.push({ effect: 'failed', message });
+  for (const problem of [...ofRule.problems, ...sessions.problems, ...backends.flatMap((one) => one.problems)]) {
+    problems.push({ effect: 'failed', ...problem });
   }
   return {
     name,

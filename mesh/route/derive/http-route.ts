@@ -4,7 +4,7 @@ import type { KubeObject } from '../../kube-object.ts';
 import { compileRegex } from '../../regex/regex.ts';
 import type { HttpMatch, PathMatch, RetryPolicy } from '../model.ts';
 import type { BackendFacts, Filters, MatchFacts, RouteFacts, RuleFacts, RuleProblem } from './facts.ts';
-import { readFilters } from './filters.ts';
+import { type FilterProblem, readFilters } from './filters.ts';
 import { backendRef, durationMs, namedMatches, routeFacts, weightOf } from './parts.ts';
 import { readSession, sessionIn } from './session.ts';
 
@@ -37,13 +37,13 @@ function readRule(rule: Fields, { name, id, namespace }: RuleNames): RuleFacts {
   const timing = readTiming(rule);
   const sessions = readSession(rule['sessionPersistence'], id);
   const backends = list(rule['backendRefs']).map((entry, index) => readBackend(fields(entry), index, around));
-  for (const message of [
+  for (const problem of [
     ...ofRule.problems,
     ...timing.problems,
     ...sessions.problems,
     ...backends.flatMap((one) => one.problems),
   ]) {
-    problems.push({ effect: 'failed', message });
+    problems.push({ effect: 'failed', ...problem });
   }
   return {
     name,
@@ -60,7 +60,7 @@ export function readBackend(
   written: Fields,
   index: number,
   around: { readonly namespace: string; readonly prefix: string | undefined },
-): { readonly facts: BackendFacts; readonly problems: readonly string[] } {
+): { readonly facts: BackendFacts; readonly problems: readonly FilterProblem[] } {
   const read = readFilters(written['filters'], `backendRefs[${index}].`, { ...around, on: 'backend' });
   const ref = backendRef(written, around.namespace);
   return { facts: { ref, weight: weightOf(written['weight']), filters: read.filters }, problems: read.problems };
@@ -109,11 +109,11 @@ function rankOf({ path, method, headers, queryParams }: HttpMatch): readonly num
   return [path ? PATH_RANK[path.kind] : 0, length, method ? 1 : 0, headers.length, queryParams.length];
 }
 
-function readTiming(rule: Fields): { readonly filters: Filters; readonly problems: readonly string[] } {
-  const problems: string[] = [];
+function readTiming(rule: Fields): { readonly filters: Filters; readonly problems: readonly FilterProblem[] } {
+  const problems: FilterProblem[] = [];
   const duration = (of: Fields, field: string, at: string): number => {
     const ms = of[field] === undefined ? 0 : durationMs(of[field]);
-    if (ms === undefined) problems.push(`${at}.${field}: ${JSON.stringify(of[field])} is no duration`);
+    if (ms === undefined) problems.push({ message: `${at}.${field}: ${JSON.stringify(of[field])} is no duration` });
     return ms ?? 0;
   };
   const timeouts = fields(rule['timeouts']);

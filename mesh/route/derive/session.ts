@@ -4,21 +4,21 @@ import { hash32 } from '../../hash.ts';
 import { hex } from '../../view/mark.ts';
 import type { PathMatch, SessionPersistence } from '../model.ts';
 import type { Filters } from './facts.ts';
-import { isFreeHeader } from './filters.ts';
+import { type FilterProblem, isFreeHeader } from './filters.ts';
 import { durationMs } from './parts.ts';
 
 export type SessionReading = {
   /** Undefined without `sessionPersistence`. Its cookies have no path yet, which hangs on what matches. */
   readonly session?: SessionPersistence;
-  readonly problems: readonly string[];
+  readonly problems: readonly FilterProblem[];
 };
 
 /** `rule`: tells the rule from all others of the mesh, for where no name is given. */
 export function readSession(written: unknown, rule: string): SessionReading {
   if (written === undefined || written === null) return { problems: [] };
-  const problems: string[] = [];
+  const problems: FilterProblem[] = [];
   const problem = (field: string, why: string): void => {
-    problems.push(`sessionPersistence.${field}: ${why}`);
+    problems.push({ message: `sessionPersistence.${field}: ${why}` });
   };
   const of = fields(written);
   const { type = 'Cookie' } = of;

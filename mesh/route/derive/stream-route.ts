@@ -31,6 +31,7 @@ function readStreamRoute(kind: 'TCPRoute' | 'TLSRoute', object: KubeObject, sni:
         : list(rule['filters']).map((filter) => ({
             effect: 'failed',
             message: `filters: ${text(fields(filter)['type'])} is not supported`,
+            isUnsupported: true,
           })),
     sni,
   }));
