@@ -300,6 +300,63 @@ test('a ServiceEntry gets addresses, and a waypoint counts from the moment that 
   assert.match(bad.stderr, /NONE mode cannot set endpoints/);
 });
 
+test('a Secret is read by who was let read just that one, and until then the rule that names it says why not', async () => {
+  await using mesh = await installed();
+  const { admin } = mesh;
+  const meta = (name: string) => ({ name, namespace: 'default' });
+  const rbac = 'rbac.authorization.k8s.io';
+  const create = (object: object) => admin.create(object as KubeObject);
+  await create({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: meta('w'),
+    spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
+  });
+  await admin.patch(
+    RESOURCES.Gateway,
+    meta('w'),
+    'merge',
+    { status: { addresses: [{ type: 'Hostname', value: 'w.default.svc.cluster.local' }] } },
+    { subresource: 'status' },
+  );
+  await create({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { ...meta('api'), labels: { 'istio.io/use-waypoint': 'w' } },
+    spec: { hosts: ['api.example.com'], resolution: 'DNS', ports: [{ name: 'http', number: 80, protocol: 'HTTP' }] },
+  });
+  const pem = '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n';
+  await create({ apiVersion: 'v1', kind: 'Secret', metadata: meta('ca'), stringData: { 'ca.crt': pem } });
+  await create({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'DestinationRule',
+    metadata: meta('tls'),
+    spec: { host: 'api.example.com', trafficPolicy: { tls: { mode: 'SIMPLE', credentialName: 'ca' } } },
+  });
+  const said = async () => {
+    const conditions = conditionsOf(await admin.get(RESOURCES.DestinationRule, 'tls', 'default'));
+    return conditions.find(({ type }) => type === 'ambit.io/Accepted')?.message;
+  };
+  const become = async (holds: (message: string | undefined) => boolean, what: string): Promise<void> => {
+    for (const deadline = Date.now() + 20_000; !holds(await said()); ) {
+      assert.ok(Date.now() < deadline, `${what}\n${mesh.logs.join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await become((message) => message?.includes('the controller may not read it') === true, 'it is not let');
+  const verbs = ['get', 'list', 'watch'];
+  const rules = [{ apiGroups: [''], resources: ['secrets'], resourceNames: ['ca'], verbs }];
+  await create({ apiVersion: `${rbac}/v1`, kind: 'Role', metadata: meta('read-ca'), rules });
+  await create({
+    apiVersion: `${rbac}/v1`,
+    kind: 'RoleBinding',
+    metadata: meta('read-ca'),
+    roleRef: { apiGroup: rbac, kind: 'Role', name: 'read-ca' },
+    subjects: [{ kind: 'ServiceAccount', name: 'istiod', namespace: 'istio-system' }],
+  });
+  await become((message) => message === undefined, 'it is let');
+});
+
 test('a Gateway becomes a waypoint, with the rights that the manifests give and by server-side apply that counts', async () => {
   await using mesh = await installed();
   const { admin, lab, logs } = mesh;

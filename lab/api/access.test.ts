@@ -72,7 +72,7 @@ test('an account may do what its bindings say, where they say it, and reads why 
       metadata: { name: 'reader' },
       rules: [
         { apiGroups: [''], resources: ['pods', 'pods/log'], verbs: ['get', 'list'] },
-        { apiGroups: [''], resources: ['secrets'], verbs: ['get'], resourceNames: ['mine'] },
+        { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list'], resourceNames: ['mine'] },
       ],
     },
   });
@@ -89,6 +89,12 @@ test('an account may do what its bindings say, where they say it, and reads why 
   assert.equal((await lab.call('GET', '/api/v1/namespaces/kube-system/pods', { token: own })).status, 403);
   assert.equal((await lab.call('GET', '/api/v1/namespaces/default/secrets/mine', { token: own })).status, 404);
   assert.equal((await lab.call('GET', '/api/v1/namespaces/default/secrets/other', { token: own })).status, 403);
+  const listed = async (query: string) =>
+    (await lab.call('GET', `/api/v1/namespaces/default/secrets${query}`, { token: own })).status;
+  assert.equal(await listed('?fieldSelector=metadata.name%3Dmine'), 200);
+  assert.equal(await listed('?fieldSelector=metadata.name%3Dother'), 403);
+  assert.equal(await listed('?fieldSelector=metadata.name%21%3Dmine'), 403);
+  assert.equal(await listed(''), 403);
   assert.equal((await lab.call('DELETE', `${PODS}/x`, { token: own })).status, 403);
   assert.equal((await lab.call('GET', '/apis/apps/v1', { token: own })).status, 200);
 });

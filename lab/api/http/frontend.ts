@@ -125,11 +125,11 @@ export class Frontend {
     if (Object.keys(request.headers).some((name) => name.startsWith('impersonate-'))) {
       throw new ApiStatusError(403, 'Forbidden', 'impersonation is not supported by this lab');
     }
-    this.#authorize(caller, target);
+    this.#authorize(caller, target, url.searchParams);
     return { caller, target, url, path };
   }
 
-  #authorize(caller: Caller, target: Target): void {
+  #authorize(caller: Caller, target: Target, query: URLSearchParams): void {
     const asked: Attributes =
       target.kind === 'path'
         ? target
@@ -140,7 +140,8 @@ export class Frontend {
             resource: target.plural,
             subresource: target.subresource,
             namespace: target.namespace,
-            name: target.name,
+            // Who lists or watches one object by its name asks for that one: rules with resourceNames are about it.
+            name: target.name || nameSelected(query),
           };
     if (this.#o.parts.rbac.authorize(caller, asked).allowed) return;
     if (target.kind === 'path') {
@@ -175,3 +176,9 @@ export class Frontend {
 }
 
 const ANONYMOUS: Caller = { username: 'system:anonymous', uid: '', groups: ['system:unauthenticated'], extra: {} };
+
+/** What `metadata.name` must be for a field selector; '' for anything. */
+function nameSelected(query: URLSearchParams): string {
+  const [, name = ''] = /(?:^|,)metadata\.name==?([^,]*)/.exec(query.get('fieldSelector') ?? '') ?? [];
+  return name;
+}
