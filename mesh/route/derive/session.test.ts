@@ -67,7 +67,7 @@ test('what can not be had is a problem of the rule', async (t) => {
     await t.test(name, () => {
       const { session, problems } = readSession(written, 'r');
       assert.equal(session, undefined);
-      assert.match(problems.join('\n'), why);
+      assert.match(problems.map(({ message }) => message).join('\n'), why);
     });
   }
 });
