@@ -7,7 +7,7 @@ import { namespaceLabels } from '../enroll/steps.ts';
 import { DATAPLANE_LABEL } from '../enrolment.ts';
 import { CliError, UsageError } from '../errors.ts';
 import { parseOutputFormat, show } from '../output.ts';
-import { isAmbient, otherWaypoint, useWaypoint } from './enrol-namespace.ts';
+import { isAmbient, otherWaypoint, strayWishes, useWaypoint } from './enrol-namespace.ts';
 import { classOf, mustHaveMesh, waypointsIn } from './gateways.ts';
 import {
   DEFAULT_NAME,
@@ -136,6 +136,7 @@ async function apply(context: CliContext, options: Options): Promise<void> {
   if (options.enrollNamespace) {
     await useWaypoint(cluster, namespace, name);
     done(`namespace ${namespace} labeled with "${USE_WAYPOINT}: ${name}"`);
+    for (const stray of await strayWishes(cluster, namespace)) warn(stray);
   } else if (!(await waypointUsers(cluster)).has(`${namespace}/${name}`)) {
     context.say(
       `Nobody uses it yet. A service does with: kubectl label service NAME -n ${namespace} ${USE_WAYPOINT}=${name}; all of the namespace: --enroll-namespace`,

@@ -56,6 +56,31 @@ test('a namespace that is not in the mesh is warned of', async () => {
   assert.match(said, /namespace shop is not in the mesh.*ambit enroll shop/);
 });
 
+test('what names a waypoint that there is not goes without the one of its namespace, and is warned of', async () => {
+  const uses = (name: string, more = {}) => ({ labels: { 'istio.io/use-waypoint': name, ...more } });
+  const cluster = served(
+    SHOP,
+    object('Service', 'shop/cart', uses('old')),
+    object('Service', 'shop/price', uses('old')),
+    object('Service', 'shop/stock', uses('gate', { 'istio.io/use-waypoint-namespace': 'edge' })),
+    object('Service', 'shop/free', uses('none')),
+    object('Service', 'shop/plain'),
+    object('Service', 'shop/other', uses('spare')),
+    object('Service', 'shop/own', uses('waypoint')),
+    object('Service', 'web/cart', uses('old')),
+    waypoint('shop/spare'),
+  );
+  const { code, said } = await ambit(['waypoint', 'apply', '-n', 'shop', '--enroll-namespace'], cluster);
+  assert.equal(code, 0, said);
+  const warnings = said.split('\n').filter((line) => line.includes('does not exist'));
+  assert.equal(warnings.length, 2, said);
+  assert.match(warnings[0] ?? '', /Service shop\/cart, shop\/price: .* names waypoint shop\/old, which does not exist/);
+  assert.match(warnings[0] ?? '', /kubectl label service cart price -n shop istio\.io\/use-waypoint- /);
+  assert.match(warnings[1] ?? '', /Service shop\/stock: .* names waypoint edge\/gate/);
+  const quiet = await ambit(['waypoint', 'apply', '-n', 'shop'], cluster);
+  assert.doesNotMatch(quiet.said, /does not exist/);
+});
+
 test('a namespace that uses another waypoint is left as it is, without --overwrite', async () => {
   const cluster = served(namespace('shop', { ...AMBIENT, 'istio.io/use-waypoint': 'old' }));
   const refused = await ambit(['waypoint', 'apply', '-n', 'shop', '--enroll-namespace'], cluster);
