@@ -12,7 +12,7 @@ import {
   type Question,
 } from '../../mesh/index.ts';
 import { CliError, UsageError } from '../errors.ts';
-import { loadFiles, openObject, type SourcedObject } from '../model/load-files.ts';
+import { loadFiles, openObject, type SourcedObject, TEST_FILE } from '../model/load-files.ts';
 
 /** One connection that is expected to end in a certain way. */
 export type PolicyTest = {
@@ -30,9 +30,6 @@ export type Suite = {
   readonly objects: readonly SourcedObject[];
   readonly tests: readonly PolicyTest[];
 };
-
-/** What a folder is searched for. */
-export const TEST_FILE = /\.authz-test\.(ya?ml|json)$/;
 
 /** What decides, in the words of predictions. */
 const REASONS = [

@@ -8,8 +8,9 @@ import { CliError } from '../errors.ts';
 /** `origin` is for people: `policies/shop.yaml`, or `policies/shop.yaml#2` for the second of several documents. */
 export type SourcedObject = { readonly object: KubeObject; readonly origin: string };
 
-/** Policy tests (`*.authz-test.yaml`) may lie beside what they test, and are no objects. */
-const EXTENSION = /(?<!\.authz-test)\.(ya?ml|json)$/;
+const EXTENSION = /\.(ya?ml|json)$/;
+/** Policy tests may lie beside what they test, and are no objects: shells that name all files of a folder name them, too. */
+export const TEST_FILE = /\.authz-test\.(ya?ml|json)$/;
 const STDIN = '-';
 const DEFAULT_NAMESPACE = 'default';
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
@@ -38,7 +39,7 @@ const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
  */
 export function loadFiles(paths: readonly string[]): readonly SourcedObject[] {
   const found = new Map<string, SourcedObject>();
-  for (const path of paths.flatMap(filesUnder)) {
+  for (const path of objectFiles(paths)) {
     for (const sourced of parseObjects(textOf(path), path === STDIN ? 'stdin' : path)) {
       const { apiVersion, kind, metadata } = sourced.object;
       const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
@@ -86,6 +87,16 @@ export function openObject(value: unknown, origin: string): readonly SourcedObje
   const object = value as KubeObject;
   if (typeof namespace === 'string' || CLUSTER_SCOPED.has(kind)) return [{ object, origin }];
   return [{ object: { ...object, metadata: { ...object.metadata, namespace: DEFAULT_NAMESPACE } }, origin }];
+}
+
+function objectFiles(paths: readonly string[]): readonly string[] {
+  const files = paths.flatMap(filesUnder);
+  const found = files.filter((path) => !TEST_FILE.test(path));
+  const [test] = files;
+  if (found.length === 0 && test !== undefined) {
+    throw new CliError(`${test}: is a policy test, and no object of Kubernetes: ambit authz test ${test}`);
+  }
+  return found;
 }
 
 function filesUnder(path: string): readonly string[] {

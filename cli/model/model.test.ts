@@ -73,6 +73,22 @@ test('addresses that are written somewhere are not given again', () => {
   );
 });
 
+test('policy tests beside objects are no objects, whoever names them', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ambit-model-'));
+  try {
+    const [objects, tests] = [join(folder, 'a.yaml'), join(folder, 'a.authz-test.yaml')];
+    writeFileSync(objects, SHOP);
+    writeFileSync(tests, 'tests: []');
+    for (const paths of [[folder], [objects, tests]]) assert.equal(loadFiles(paths).length, 3);
+    assert.throws(
+      () => loadFiles([tests]),
+      /a\.authz-test\.yaml: is a policy test, .*: ambit authz test .*a\.authz-test/,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('a folder is read with all below it, and the later of two objects with one name counts', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ambit-model-'));
   try {
