@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -20,12 +20,42 @@ before(() => {
 });
 after(() => rmSync(labs, { recursive: true, force: true }));
 
-/** Namespaces that a process of the lab holds: what must have no holder afterwards. */
-function namespacesOf(pids: readonly number[]): Set<string> {
-  const kinds = ['net', 'mnt', 'pid', 'uts'];
-  const own = new Set(kinds.map((kind) => readlinkSync(`/proc/self/ns/${kind}`)));
-  const held = pids.flatMap((pid) => kinds.map((kind) => link(`/proc/${pid}/ns/${kind}`)));
-  return new Set(held.filter((ns): ns is string => ns !== undefined && !own.has(ns)));
+const KINDS = ['net', 'mnt', 'pid', 'uts'];
+const OWN = new Set(KINDS.map((kind) => readlinkSync(`/proc/self/ns/${kind}`)));
+
+/** Namespaces that are not this process's own: by name, and one of the files that tell of each. */
+function namespacesOf(pids: readonly number[]): ReadonlyMap<string, string> {
+  const files = pids.flatMap((pid) => KINDS.map((kind) => `/proc/${pid}/ns/${kind}`));
+  const named = files.flatMap((file) => {
+    const name = link(file);
+    return name === undefined || OWN.has(name) ? [] : [[name, file] as const];
+  });
+  return new Map(named);
+}
+
+/**
+ * Namespaces of a lab, which no process may be in afterwards. They are kept open meanwhile: the kernel gives the number
+ * of a namespace that is gone to the next one, which may be another test's.
+ */
+class LabNamespaces implements Disposable {
+  readonly #open: ReadonlyMap<string, number>;
+
+  constructor(pids: readonly number[]) {
+    this.#open = new Map([...namespacesOf(pids)].map(([name, file]) => [name, openSync(file, 'r')]));
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  areEmpty(): boolean {
+    const still = namespacesOf(everyProcess());
+    return [...this.#open.keys()].every((name) => !still.has(name));
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.#open.values()) closeSync(fd);
+  }
 }
 
 function link(path: string): string | undefined {
@@ -50,15 +80,12 @@ const machineNetwork = async () =>
     await run('nft', ['list', 'ruleset']),
   ].map((text) => text.replace(/\b(valid_lft|expires) \S+/g, ''));
 
-async function assertNothingLeft(lab: TestLab, namespaces: ReadonlySet<string>): Promise<void> {
+async function assertNothingLeft(lab: TestLab, namespaces: LabNamespaces): Promise<void> {
   assert.equal(existsSync(lab.paths.state), false);
   assert.equal(new Cgroup(labGroup(lab.paths.name)).exists(), false);
   assert.equal(readFileSync('/proc/self/mounts', 'utf8').includes(lab.paths.name), false);
   // The kernel takes a moment to end a killed process, and with it what it holds.
-  await eventually('no process holds a namespace of the lab', () => {
-    const still = namespacesOf(everyProcess());
-    return [...namespaces].every((ns) => !still.has(ns));
-  });
+  await eventually('no process is in a namespace of the lab', () => namespaces.areEmpty());
 }
 
 const pidsOf = (lab: TestLab) => new Cgroup(labGroup(lab.paths.name)).processes();
@@ -71,7 +98,7 @@ test('a lab that goes down leaves no process, namespace, mount, control group, f
   await lab.apply(pod('one'));
   await lab.ready('one');
   assert.deepEqual(await machineNetwork(), before);
-  const namespaces = namespacesOf(pidsOf(lab));
+  using namespaces = new LabNamespaces(pidsOf(lab));
   assert.ok(namespaces.size > 6);
   assert.equal(await down(lab.paths, () => {}), 'removed');
   await assertNothingLeft(lab, namespaces);
@@ -84,7 +111,7 @@ test('after kill -9 of the supervisor everything ends, and down leaves nothing',
   await lab.apply(pod('one'));
   await lab.ready('one');
   const pids = pidsOf(lab);
-  const namespaces = namespacesOf(pids);
+  using namespaces = new LabNamespaces(pids);
   process.kill(lab.info.pid, 'SIGKILL');
   await eventually('all processes end', () => pidsOf(lab).length === 0);
   assert.equal((await status(lab.paths)).state, 'dead');
