@@ -1,5 +1,5 @@
 /** What the flow ledgers of the ztunnels hold, as far as the CLI reads it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
 import { askZtunnels, DEFAULT_ADMIN_PORT, type Silent } from './ztunnels.ts';

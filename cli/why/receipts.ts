@@ -1,5 +1,5 @@
 /** Finds a receipt among the proxies of a mesh: only the one that denied has it, a ztunnel or a waypoint. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { RESOURCES } from '../../core/kube/index.ts';
 import type { KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
