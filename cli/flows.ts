@@ -1,26 +1,34 @@
-/** What the flow ledgers of the ztunnels hold, as far as the CLI reads it. */
-import * as z from 'zod';
+/** What the ledgers of the ztunnels hold of connections, and those of the waypoints of requests, as far as the CLI reads it. */
+import { z } from 'zod';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
+import { askWaypoints, type SilentWaypoint } from './waypoint/ask.ts';
 import { askZtunnels, DEFAULT_ADMIN_PORT, type Silent } from './ztunnels.ts';
 
-const answer = z.looseObject({
-  flows: z.array(
-    z.looseObject({
-      source: z.string(),
-      waypoint: z.string().optional(),
-      destination: z.string(),
-      port: z.number(),
-      service: z.string().default(''),
-      verdict: z.enum(['allow', 'deny']),
-      count: z.number(),
-      firstSeen: z.string(),
-      lastSeen: z.string(),
-    }),
-  ),
+const seen = {
+  source: z.string(),
+  destination: z.string(),
+  port: z.number(),
+  verdict: z.enum(['allow', 'deny']),
+  count: z.number(),
+  firstSeen: z.string(),
+  lastSeen: z.string(),
+};
+const flow = z.looseObject({ ...seen, waypoint: z.string().optional(), service: z.string().default('') });
+const request = z.looseObject({
+  ...seen,
+  waypoint: z.string(),
+  method: z.string(),
+  paths: z.string(),
+  example: z.looseObject({ method: z.string(), path: z.string(), host: z.string() }),
 });
+const answer = z
+  .looseObject({ flows: z.array(flow).optional(), requests: z.array(request).optional() })
+  .refine(({ flows, requests }) => flows !== undefined || requests !== undefined, 'neither `flows` nor `requests`');
 
-export type Flow = z.infer<typeof answer>['flows'][number];
+export type Flow = z.infer<typeof flow>;
+export type Request = z.infer<typeof request>;
+export type Rows = { readonly flows: readonly Flow[]; readonly requests: readonly Request[] };
 
 /** `asked` and `silent` are nodes; what a silent one has seen is not known. */
 export type Ledgers = {
@@ -29,18 +37,36 @@ export type Ledgers = {
   readonly silent: readonly Silent[];
 };
 
-/** A saved answer of `/flows`, or several joined in one list of rows. Throws CliError naming the place and the field. */
-export function parseFlows(text: string, place: string): readonly Flow[] {
+/**
+ * Saved answers of `/flows`, of a ztunnel or a waypoint: one, a list of them, or their rows in one list. Throws CliError naming the
+ * place and the field.
+ */
+export function parseFlows(text: string, place: string): Rows {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
     throw new CliError(`${place}: not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const parsed = answer.safeParse(Array.isArray(json) ? { flows: json } : json);
-  if (parsed.success) return parsed.data.flows;
+  const parsed = z.array(answer).safeParse(Array.isArray(json) ? json.map(answerOf) : [json]);
+  if (parsed.success) return joined(parsed.data);
   const issue = parsed.error.issues[0];
-  throw new CliError(`${place}: not the flows of a ztunnel: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  const [index, ...path] = issue?.path ?? [];
+  const field = (Array.isArray(json) ? [index, ...path] : path).join('.');
+  throw new CliError(`${place}: not the flows of a ztunnel or a waypoint: ${field}: ${issue?.message ?? ''}`);
+}
+
+/** A row is an answer of one row. */
+function answerOf(row: unknown): unknown {
+  if (typeof row !== 'object' || row === null || 'flows' in row || 'requests' in row) return row;
+  return 'paths' in row ? { requests: [row] } : { flows: [row] };
+}
+
+export function joined(parts: readonly { readonly [K in keyof Rows]?: Rows[K] | undefined }[]): Rows {
+  return {
+    flows: parts.flatMap(({ flows = [] }) => flows),
+    requests: parts.flatMap(({ requests = [] }) => requests),
+  };
 }
 
 /** Asks every ztunnel of the mesh in `namespace`. One that does not answer is named, never an error. */
@@ -49,7 +75,17 @@ export async function readLedgers(
   namespace: string,
   adminPort = DEFAULT_ADMIN_PORT,
 ): Promise<Ledgers> {
-  const asking = { path: '/flows', read: parseFlows };
-  const { asked, answers, silent } = await askZtunnels({ cluster, namespace, adminPort }, asking);
-  return { flows: answers.flatMap(({ value }) => value), asked, silent };
+  const { asked, answers, silent } = await askZtunnels({ cluster, namespace, adminPort }, ASKING);
+  return { flows: joined(answers.map(({ value }) => value)).flows, asked, silent };
 }
+
+/** Asks every pod of every waypoint, likewise. */
+export async function readRequests(
+  cluster: Cluster,
+  adminPort = DEFAULT_ADMIN_PORT,
+): Promise<{ readonly requests: readonly Request[]; readonly silent: readonly SilentWaypoint[] }> {
+  const { answers, silent } = await askWaypoints(cluster, adminPort, ASKING);
+  return { requests: joined(answers.map(({ value }) => value)).requests, silent };
+}
+
+const ASKING = { path: '/flows', read: parseFlows };

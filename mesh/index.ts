@@ -25,8 +25,17 @@ export { findings } from './analyze/findings.ts';
 export { type Authority, type HostPort, parseAuthority } from './authority.ts';
 export { type CheckResult, check, type Expectation, type ExpectedBecause } from './authz/check.ts';
 export { better, coverageOf, type RuleCoverage, type RuleState } from './authz/coverage.ts';
-export { diffFlows, type FlowChange, type FlowDiff } from './authz/diff.ts';
+export {
+  diffFlows,
+  diffRequests,
+  type Effect,
+  type FlowChange,
+  type FlowDiff,
+  type RequestChange,
+  type RequestDiff,
+} from './authz/diff.ts';
 export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from './authz/flow.ts';
+export { judgeRequest, type RequestVerdict, type SeenRequest } from './authz/request.ts';
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
 export type { Brand } from './brand.ts';
 export { CelError, type Expression as CelExpression, parts as celParts } from './cel/ast.ts';

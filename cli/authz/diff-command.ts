@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { diffFlows, type KubeObject } from '../../mesh/index.ts';
+import { diffFlows, diffRequests, type KubeObject } from '../../mesh/index.ts';
 import { type CliContext, gather } from '../context.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { parseOutputFormat, show } from '../output.ts';
 import { describeDiff } from './diff-report.ts';
-import { modelFrom, objectsOf, readSeen, type SeenOptions, silentNote } from './seen.ts';
+import { FLOWS_OPTION, modelFrom, objectsOf, readSeen, type SeenOptions, silentNote } from './seen.ts';
 
 type Options = SeenOptions & {
   readonly file?: readonly string[];
@@ -17,28 +17,30 @@ const NO_ANSWER = 2;
 const DELETED = /^([A-Za-z]+)\/([^/.]+(?:\.[^/.]+)*)\.([a-z0-9-]+)$/;
 
 const HELP = `
-Every connection that the ztunnels remember (up to 16,384 kinds a node: who, to which pod and port) is judged by the policies as
-they are and as they would be. What nobody has made yet is not in it: see also \`ambit why -f\` and \`ambit authz test\`.
+Every connection that the ztunnels remember (up to 16,384 kinds a node: who, to which pod and port), and every request that the
+waypoints do (who, to which service and port, method, pattern of paths; each kind is judged by one request of it), is judged by the policies as they are and
+as they would be. What nobody has made yet is not in it: see also \`ambit why -f\` and \`ambit authz test\`. Of requests neither headers
+nor tokens are kept: where policies about them change, it can not be told what becomes of the request.
 
 Exit codes: 0 nothing that was seen would change, 1 something would, 2 no answer: wrong use, nothing
-to read, or a node that did not answer where the others have seen nothing that would change.
+to read, or a node or waypoint that did not answer where the others have seen nothing that would change.
 
 Examples:
   ambit authz diff -f policies/
   ambit authz diff -f new.yaml --delete AuthorizationPolicy/old.shop
-  ambit authz diff -f policies/ -o json | jq '.changes[] | select(.effect == "cut")'
-  ambit authz diff -f policies/ --flows flows.json --base manifests/      # without a cluster`;
+  ambit authz diff -f policies/ -o json | jq '(.changes + .requests.changes)[] | select(.effect == "cut")'
+  ambit authz diff -f policies/ --flows ztunnel.json --flows waypoint.json --base manifests/      # without a cluster`;
 
 export function addAuthzDiff(group: Command, context: CliContext): void {
   group
     .command('diff')
     .summary('what a change would cut or let in, of what was seen')
     .description(
-      'Judges the connections that the live mesh has open or has seen recently by policies before they are applied.',
+      'Judges the connections and requests that the live mesh sees or has seen recently by policies before they are applied.',
     )
     .option('-f, --file <path>', 'what would be applied: file, folder, or - for standard input; repeatable', gather)
     .option('--delete <kind/name.namespace>', 'what would be deleted; repeatable', gather)
-    .option('--flows <file>', 'connections saved from `/flows` of the ztunnels, instead of asking them')
+    .option('--flows <file>', FLOWS_OPTION, gather)
     .option('--base <path>', 'with --flows: the objects of that mesh; repeatable', gather)
     .option('-n, --mesh-namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
     .option('-o, --output <format>', 'short, json or yaml', 'short')
@@ -51,13 +53,13 @@ export function addAuthzDiff(group: Command, context: CliContext): void {
         }
         const applied = objectsOf(options.file ?? []);
         const deleted = (options.delete ?? []).map(readDeleted);
-        const { objects, flows, silent } = await readSeen(context, options);
+        const { objects, flows, requests, silent } = await readSeen(context, options);
         const before = modelFrom(objects, options.meshNamespace);
         const after = modelFrom(changed(objects, applied, deleted), options.meshNamespace);
-        const diff = diffFlows(before, after, flows);
+        const diff = { ...diffFlows(before, after, flows), requests: diffRequests(before, after, requests) };
         context.out(show(format, { ...diff, silent }, () => describeDiff(diff)));
         for (const note of silentNote(silent)) context.say(note);
-        if (diff.changes.length > 0) context.setExitCode(1);
+        if (diff.changes.length + diff.requests.changes.length > 0) context.setExitCode(1);
         else if (silent.length > 0) context.setExitCode(NO_ANSWER); // what only they have seen may change
       }, NO_ANSWER),
     );

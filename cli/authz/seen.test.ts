@@ -302,7 +302,7 @@ const refusals: readonly [string, readonly string[], Readonly<Record<string, str
     'flows that are none',
     ['suggest', 'shop', ...OFFLINE],
     { 'flows.json': '{"flows":[{"source":1}]}' },
-    /flows\.json: not the flows of a ztunnel: flows\.0\.source/,
+    /flows\.json: not the flows of a ztunnel or a waypoint: flows\.0\.source/,
   ],
   ['a namespace that is not there', ['suggest', 'nowhere', ...OFFLINE], {}, /no pod of namespace nowhere is known/],
 ];

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { diffFlows, reached, suggestPolicies } from '../../mesh/index.ts';
+import { diffFlows, diffRequests, reached, suggestPolicies } from '../../mesh/index.ts';
 import { type CliContext, gather } from '../context.ts';
 import { CliError, NoAnswer } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
 import { parseOutputFormat, show } from '../output.ts';
-import { modelFrom, readSeen, type SeenOptions, silentNote } from './seen.ts';
+import { FLOWS_OPTION, modelFrom, readSeen, type SeenOptions, silentNote } from './seen.ts';
 import { describeSuggestions } from './suggest-report.ts';
 
 type Options = SeenOptions & { readonly output: string };
@@ -29,7 +29,7 @@ export function addAuthzSuggest(group: Command, context: CliContext): void {
     .description(
       'Writes AuthorizationPolicies that allow what the ztunnels have seen and allowed, and no more, each rule with its evidence.',
     )
-    .option('--flows <file>', 'connections saved from `/flows` of the ztunnels, instead of asking them')
+    .option('--flows <file>', FLOWS_OPTION, gather)
     .option('--base <path>', 'with --flows: the objects of that mesh; repeatable', gather)
     .option('-n, --mesh-namespace <name>', 'namespace of the mesh', DEFAULT_NAMESPACE)
     .option('-o, --output <format>', 'short (YAML with comments), json or yaml', 'short')
@@ -46,7 +46,7 @@ export function addAuthzSuggest(group: Command, context: CliContext): void {
         const policies = found.suggestions.map(({ policy }) => policy);
         const after = modelFrom([...objects, ...policies], options.meshNamespace);
         const own = flows.filter((flow) => reached(before, flow)?.namespace === namespace);
-        const diff = diffFlows(before, after, own);
+        const diff = { ...diffFlows(before, after, own), requests: diffRequests(before, after, []) };
         const notes = silentNote(silent);
         context.out(show(format, { ...found, diff, silent }, () => describeSuggestions(namespace, found, diff, notes)));
         for (const note of notes) context.say(note);

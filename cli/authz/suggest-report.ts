@@ -1,12 +1,12 @@
 /** Suggested policies as YAML to be reviewed: every rule with its evidence, and at the end what they would cut. */
 import { stringify } from 'yaml';
-import type { FlowDiff, SuggestedRule, Suggestion, Suggestions } from '../../mesh/index.ts';
-import { describeDiff, describeFlow } from './diff-report.ts';
+import type { SuggestedRule, Suggestion, Suggestions } from '../../mesh/index.ts';
+import { describeDiff, describeFlow, type SeenDiff } from './diff-report.ts';
 
 export function describeSuggestions(
   namespace: string,
   found: Suggestions,
-  diff: FlowDiff,
+  diff: SeenDiff,
   notes: readonly string[],
 ): string {
   const head = [

@@ -1,13 +1,8 @@
 /** Finds a receipt among the proxies of a mesh: only the one that denied has it, a ztunnel or a waypoint. */
-import * as z from 'zod';
-import { RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
-import type { Cluster } from '../cluster.ts';
-import { isLive } from '../enrolment.ts';
+import { z } from 'zod';
 import { CliError } from '../errors.ts';
-import { waypointsIn } from '../waypoint/gateways.ts';
-import { GATEWAY_NAME } from '../waypoint/manifest.ts';
-import { type Asking, askPods, mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';
+import { askWaypoints, type SilentWaypoint } from '../waypoint/ask.ts';
+import { type Asking, mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';
 
 const party = { ip: z.string(), workload: z.string().optional() };
 const receiptSchema = z.looseObject({
@@ -44,8 +39,6 @@ export type Found = {
   readonly waypoints?: { readonly asked: number; readonly silent: readonly SilentWaypoint[] };
 };
 
-export type SilentWaypoint = { readonly waypoint: string; readonly reason: string };
-
 /** As `core/telemetry` makes them: Crockford's base 32. */
 export const RECEIPT_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
@@ -57,33 +50,19 @@ export async function findReceipt(ztunnels: Ztunnels, id: string): Promise<Found
     read: parseReceipt,
     notFound: () => undefined,
   };
-  const pods = await waypointPods(cluster);
   const [nodes, gates] = await Promise.all([
     mustAskZtunnels(ztunnels, asking),
-    askPods(cluster, adminPort, pods, asking, ({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+    askWaypoints(cluster, adminPort, asking),
   ]);
   const atNode = nodes.answers.find(({ value }) => value !== undefined);
   const atGate = gates.answers.find(({ value }) => value !== undefined);
-  const silent = gates.silent.map(({ node: waypoint, reason }) => ({ waypoint, reason }));
   return {
     ...(atNode?.value && { receipt: atNode.value, node: atNode.node }),
-    ...(atGate?.value && { receipt: atGate.value, waypoint: atGate.node }),
+    ...(atGate?.value && { receipt: atGate.value, waypoint: atGate.waypoint }),
     asked: nodes.asked.length,
     silent: nodes.silent,
-    ...(pods.length > 0 && { waypoints: { asked: pods.length, silent } }),
+    ...(gates.asked > 0 && { waypoints: { asked: gates.asked, silent: gates.silent } }),
   };
-}
-
-/** Those that run. */
-async function waypointPods(cluster: Cluster): Promise<readonly KubeObject[]> {
-  const waypoints = new Set(
-    (await waypointsIn(cluster, undefined, 'orNothing')).map((w) => `${w.namespace}/${w.name}`),
-  );
-  if (waypoints.size === 0) return [];
-  const pods = await cluster.list(RESOURCES.Pod, { labelSelector: GATEWAY_NAME });
-  return pods.filter(
-    (pod) => isLive(pod) && waypoints.has(`${pod.metadata.namespace}/${pod.metadata.labels?.[GATEWAY_NAME]}`),
-  );
 }
 
 function parseReceipt(text: string, place: string): Receipt {

@@ -1,58 +1,101 @@
-/** What a change of policies would mean for connections that were seen. */
+/** What a change of policies would mean for connections and requests that were seen. */
 import type { MeshModel } from '../predict/model.ts';
 import { type FlowVerdict, judgeFlow, type SeenFlow } from './flow.ts';
+import { isJudgedAlike, judgeRequest, type RequestVerdict, type SeenRequest } from './request.ts';
 
-export type FlowChange = {
-  readonly flow: SeenFlow;
-  readonly effect: 'cut' | 'opened' | 'unclear';
-  readonly before: FlowVerdict;
-  readonly after: FlowVerdict;
-};
+export type Effect = 'cut' | 'opened' | 'unclear';
+export type FlowChange = Changed<FlowVerdict> & { readonly flow: SeenFlow };
+export type RequestChange = Changed<RequestVerdict> & { readonly request: SeenRequest };
+type Changed<V> = { readonly effect: Effect; readonly before: V; readonly after: V };
 
-export type FlowDiff = {
+/** `notJudged`: nobody can say: what they reached, or who called, is not there (any more). */
+type Diff<Row, Change> = {
   /** What is cut comes first, then by how often it was seen. */
-  readonly changes: readonly FlowChange[];
+  readonly changes: readonly Change[];
   readonly unchanged: number;
-  /** Nobody can say: what they reached, or who called, is not there (any more). */
-  readonly notJudged: readonly SeenFlow[];
+  readonly notJudged: readonly Row[];
 };
+export type FlowDiff = Diff<SeenFlow, FlowChange>;
+export type RequestDiff = Diff<SeenRequest, RequestChange>;
 
-const ORDER: readonly FlowChange['effect'][] = ['cut', 'unclear', 'opened'];
+const ORDER: readonly Effect[] = ['cut', 'unclear', 'opened'];
 
 /** Both models hold the same pods; they differ in policies. */
 export function diffFlows(before: MeshModel, after: MeshModel, flows: readonly SeenFlow[]): FlowDiff {
-  const changes: FlowChange[] = [];
-  const notJudged: SeenFlow[] = [];
+  const rows = merged(flows, ({ source, waypoint = '', destination, port }) =>
+    [source, waypoint, destination, port].join(' '),
+  );
+  const { changes, ...rest } = diffRows(rows, (flow) => [judgeFlow(before, flow), judgeFlow(after, flow)]);
+  return { changes: changes.map(({ row: flow, ...change }) => ({ flow, ...change })), ...rest };
+}
+
+/** The same for requests, by the policies of their waypoints. */
+export function diffRequests(before: MeshModel, after: MeshModel, requests: readonly SeenRequest[]): RequestDiff {
+  const rows = merged(requests, ({ waypoint, source, destination, port, method, paths }) =>
+    [waypoint, source, destination, port, method, paths].join(' '),
+  );
+  const { changes, ...rest } = diffRows(
+    rows,
+    (row) => [judgeRequest(before, row), judgeRequest(after, row)],
+    (row) => isJudgedAlike(before, after, row),
+  );
+  return { changes: changes.map(({ row: request, ...change }) => ({ request, ...change })), ...rest };
+}
+
+type Row = { readonly count: number; readonly firstSeen: string; readonly lastSeen: string };
+type Verdict = {
+  readonly verdict: 'allow' | 'deny' | 'unknown';
+  readonly asks?: readonly string[];
+  readonly dependsOn?: readonly string[];
+};
+
+function diffRows<R extends Row, V extends Verdict>(
+  rows: readonly R[],
+  judge: (row: R) => readonly [before: V | undefined, after: V | undefined],
+  isAlike: (row: R) => boolean = () => false,
+): Diff<R, Changed<V> & { readonly row: R }> {
+  const changes: (Changed<V> & { readonly row: R })[] = [];
+  const notJudged: R[] = [];
   let unchanged = 0;
-  for (const flow of merged(flows)) {
-    const [was, willBe] = [judgeFlow(before, flow), judgeFlow(after, flow)];
-    if (was === undefined || willBe === undefined) notJudged.push(flow);
-    else if (was.verdict === willBe.verdict && was.verdict !== 'unknown') unchanged += 1;
-    else if (was.verdict === 'unknown' && JSON.stringify(was) === JSON.stringify(willBe)) unchanged += 1;
-    else changes.push({ flow, effect: effectOf(was, willBe), before: was, after: willBe });
+  for (const row of rows) {
+    const [before, after] = judge(row);
+    if (before === undefined || after === undefined) notJudged.push(row);
+    else if (isSame(before, after) || isAlike(row)) unchanged += 1;
+    else changes.push({ row, effect: effectOf(before, after), before, after });
   }
-  changes.sort((a, b) => ORDER.indexOf(a.effect) - ORDER.indexOf(b.effect) || b.flow.count - a.flow.count);
+  changes.sort((a, b) => ORDER.indexOf(a.effect) - ORDER.indexOf(b.effect) || b.row.count - a.row.count);
   return { changes, unchanged, notJudged };
 }
 
-function effectOf(before: FlowVerdict, after: FlowVerdict): FlowChange['effect'] {
-  if (before.verdict === 'unknown' || after.verdict === 'unknown') return 'unclear';
+/** Who is asked beside may say no. */
+function isSame(before: Verdict, after: Verdict): boolean {
+  // Of a connection only the caller's address is ever unknown; of a request much is, and a change of policies may be about that.
+  if ('dependsOn' in before) return false;
+  return before.verdict === after.verdict && String(before.asks) === String(after.asks);
+}
+
+function effectOf(before: Verdict, after: Verdict): Effect {
+  if (before.verdict === 'unknown' || after.verdict === 'unknown' || before.verdict === after.verdict) return 'unclear';
   return after.verdict === 'deny' ? 'cut' : 'opened';
 }
 
-/** One flow may have been allowed and denied by turns, and be told by several ztunnels. */
-function merged(flows: readonly SeenFlow[]): readonly SeenFlow[] {
-  const rows = new Map<string, SeenFlow>();
-  for (const flow of flows) {
-    const key = `${flow.source} ${flow.waypoint ?? ''} ${flow.destination} ${flow.port}`;
-    const known = rows.get(key);
-    rows.set(key, known === undefined ? flow : together(known, flow));
+/** One may have been allowed and denied by turns, and be told by several proxies. */
+function merged<R extends Row & { readonly service?: string }>(
+  rows: readonly R[],
+  keyOf: (row: R) => string,
+): readonly R[] {
+  const byKey = new Map<string, R>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    const known = byKey.get(key);
+    byKey.set(key, known === undefined ? row : together(known, row));
   }
-  return [...rows.values()];
+  return [...byKey.values()];
 }
 
-function together(a: SeenFlow, b: SeenFlow): SeenFlow {
+function together<R extends Row & { readonly service?: string }>(a: R, b: R): R {
   const latest = a.lastSeen >= b.lastSeen ? a : b;
   const [firstSeen = a.firstSeen] = [a.firstSeen, b.firstSeen].sort();
-  return { ...latest, service: latest.service || a.service || b.service, count: a.count + b.count, firstSeen };
+  const service = latest.service || a.service || b.service;
+  return { ...latest, ...(service !== undefined && { service }), count: a.count + b.count, firstSeen };
 }

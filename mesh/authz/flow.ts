@@ -44,7 +44,7 @@ export function identityOf({ source }: SeenFlow): SpiffeId | undefined {
   return readIdentity(source);
 }
 
-function readIdentity(written: string): SpiffeId | undefined {
+export function readIdentity(written: string): SpiffeId | undefined {
   try {
     return parseSpiffeId(written);
   } catch {
@@ -95,7 +95,7 @@ export function judgeFlow(model: MeshModel, flow: SeenFlow): FlowVerdict | undef
     const from = parseIp(flow.source);
     return from === undefined ? undefined : inShort(model, destination, judge(from));
   }
-  const known = addressesOf(model, source, destination);
+  const known = accountAddresses(model, source).filter((ip) => sameFamily(destination, ip) !== undefined);
   const [first = judge(to), ...others] = known.map(judge);
   const depends =
     known.length === 0
@@ -120,12 +120,12 @@ function ruleName(model: MeshModel, destination: Workload, { policy, rule, waypo
 }
 
 /** Where it may call from: the addresses of all pods of that account. */
-function addressesOf({ view }: MeshModel, identity: SpiffeId, destination: Workload): readonly IpAddress[] {
+export function accountAddresses({ view }: MeshModel, identity: SpiffeId): readonly IpAddress[] {
   const { namespace, serviceAccount } = spiffeParts(identity);
   const found: IpAddress[] = [];
   for (const workload of view.workloads()) {
-    if (workload.namespace !== namespace || workload.serviceAccount !== serviceAccount) continue;
-    found.push(...workload.addresses.filter((ip) => sameFamily(destination, ip) !== undefined));
+    if (workload.namespace === namespace && workload.serviceAccount === serviceAccount)
+      found.push(...workload.addresses);
   }
   return found;
 }

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ambient, object, pod, policy, service } from '../analyze/test-support.ts';
+import type { KubeObject } from '../kube-object.ts';
+import { buildModel } from '../predict/model.ts';
+import { diffRequests } from './diff.ts';
+import type { SeenRequest } from './request.ts';
+
+const GATEWAY = 'gateway.networking.k8s.io/v1';
+const SHOP: readonly KubeObject[] = [
+  ambient('shop', { 'istio.io/use-waypoint': 'gate' }),
+  {
+    ...object(GATEWAY, 'Gateway', 'shop/gate', {
+      gatewayClassName: 'istio-waypoint',
+      listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+    }),
+    status: { addresses: [{ type: 'Hostname', value: 'gate.shop.svc.cluster.local' }] },
+  },
+  pod('shop/cart', { ip: '10.1.0.2', labels: { app: 'cart' } }),
+  pod('shop/web', { ip: '10.1.0.1' }),
+  service('shop/cart', {
+    clusterIP: '10.96.0.1',
+    selector: { app: 'cart' },
+    ports: [{ name: 'http', port: 80, targetPort: 8080 }],
+  }),
+];
+const on = (spec: object, path = 'shop/p') =>
+  policy(path, { targetRefs: [{ group: '', kind: 'Service', name: 'cart' }], ...spec });
+const row = (fields: Partial<SeenRequest> & { readonly path?: string } = {}): SeenRequest => {
+  const { path = '/items/17', method = 'GET', ...rest } = fields;
+  return {
+    waypoint: 'shop/gate',
+    source: 'spiffe://cluster.local/ns/shop/sa/web',
+    destination: 'shop/cart.shop.svc.cluster.local',
+    port: 80,
+    method,
+    paths: '/items/{*}',
+    verdict: 'allow',
+    example: { method, path, host: 'cart.shop' },
+    count: 1,
+    firstSeen: '2026-11-01T00:00:00Z',
+    lastSeen: '2026-11-02T00:00:00Z',
+    ...rest,
+  };
+};
+const stranger = 'spiffe://cluster.local/ns/office/sa/boss';
+const operation = (spec: object) => ({ rules: [{ to: [{ operation: spec }] }] });
+const when = (key: string) => ({ rules: [{ when: [{ key, values: ['x'] }] }] });
+const from = (source: object) => ({ rules: [{ from: [{ source }] }] });
+
+type Case = {
+  readonly before?: readonly KubeObject[];
+  readonly after?: readonly KubeObject[];
+  readonly seen?: SeenRequest;
+  readonly expect: 'cut' | 'opened' | 'unclear' | 'unchanged' | 'not judged';
+  readonly says?: RegExp;
+};
+const CASES: Readonly<Record<string, Case>> = {
+  'a change that is about other paths': {
+    after: [on({ action: 'DENY', ...operation({ paths: ['/admin*'] }) })],
+    expect: 'unchanged',
+  },
+  'a DENY of its path': {
+    after: [on({ action: 'DENY', ...operation({ paths: ['/items/*'] }) })],
+    expect: 'cut',
+    says: /AuthorizationPolicy shop\/p, rule 0, denies it at waypoint shop\/gate/,
+  },
+  'an ALLOW of other methods': {
+    after: [on(operation({ methods: ['POST'] }))],
+    expect: 'cut',
+    says: /no rule of them matches/,
+  },
+  'an ALLOW that goes': { before: [on(operation({ methods: ['POST'] }))], expect: 'opened' },
+  'an ALLOW by a header': { after: [on(when('request.headers[x-team]'))], expect: 'unclear', says: /headers/ },
+  'a DENY by a claim': {
+    after: [on({ action: 'DENY', ...when('request.auth.claims[role]') })],
+    expect: 'unclear',
+    says: /the token/,
+  },
+  'a DENY by a header beside one that matches anyway': {
+    after: [
+      on({ action: 'DENY', ...when('request.headers[x-team]') }),
+      on({ action: 'DENY', rules: [{}] }, 'shop/all'),
+    ],
+    expect: 'cut',
+  },
+  'a header rule that is the same before and after': {
+    before: [on(when('request.headers[x-team]'))],
+    after: [on(when('request.headers[x-team]'))],
+    expect: 'unchanged',
+  },
+  'a header rule that becomes another': {
+    before: [on(when('request.headers[x-team]'))],
+    after: [on(when('request.headers[x-squad]'))],
+    expect: 'unclear',
+  },
+  "a DENY by the caller's address, whose pods are known": {
+    after: [on({ action: 'DENY', ...from({ ipBlocks: ['10.1.0.0/24'] }) })],
+    expect: 'cut',
+  },
+  "a DENY by the caller's address, whose pods are not": {
+    after: [on({ action: 'DENY', ...from({ ipBlocks: ['10.1.0.0/24'] }) })],
+    seen: row({ source: stranger }),
+    expect: 'unclear',
+    says: /the caller's address/,
+  },
+  'an authorizer who is to be asked now': {
+    after: [on({ action: 'CUSTOM', provider: { name: 'opa' }, ...operation({ paths: ['/items/*'] }) })],
+    expect: 'unclear',
+    says: /opa/,
+  },
+  'a service that was never bound to that waypoint': { seen: row({ waypoint: 'shop/other' }), expect: 'not judged' },
+  'a caller whom nobody can read': { seen: row({ source: 'nobody' }), expect: 'not judged' },
+};
+for (const [name, { before = [], after = [], seen = row(), expect, says }] of Object.entries(CASES)) {
+  test(`of a request that was seen: ${name}`, () => {
+    const diff = diffRequests(buildModel([...SHOP, ...before]), buildModel([...SHOP, ...after]), [seen]);
+    const [change] = diff.changes;
+    assert.equal(change?.effect ?? (diff.unchanged === 1 ? 'unchanged' : 'not judged'), expect);
+    if (says !== undefined) assert.match(JSON.stringify(change?.after), says);
+  });
+}
+
+test('what the pods of one waypoint have seen of one kind of request is one row', () => {
+  const deny = on({ action: 'DENY', ...operation({ paths: ['/items/*'] }) });
+  const seen = [row({ count: 2 }), row({ count: 3, verdict: 'deny' }), row({ method: 'POST', paths: '/' })];
+  const { changes } = diffRequests(buildModel(SHOP), buildModel([...SHOP, deny]), seen);
+  assert.deepEqual(
+    changes.map(({ request }) => [request.method, request.count]),
+    [
+      ['GET', 5],
+      ['POST', 1],
+    ],
+  );
+});
