@@ -1,5 +1,5 @@
 /** What the ledgers of the ztunnels hold of connections, and those of the waypoints of requests, as far as the CLI reads it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
 import { askWaypoints, type SilentWaypoint } from './waypoint/ask.ts';

@@ -1,6 +1,6 @@
 /** The controller's configuration: the reference's environment names, and our own beginning with AMBIT_. */
 import { hostname } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   configError,
   type Env,

@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { LabPaths } from './paths.ts';
 import { isRunning, type ProcessId } from './process-id.ts';
 

@@ -1,6 +1,6 @@
 /** The mesh configuration that people write: key `mesh` of ConfigMap `istio` (controller.md section 11). */
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type LabelSelector, readLabelSelector } from './derive/label-selector.ts';
 import { MeshError } from './error.ts';
 import { authorizersOf, extensionProviders } from './http-policy/derive/authorizers.ts';

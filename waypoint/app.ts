@@ -13,6 +13,7 @@ import {
   readinessRoute,
   serveHttp,
 } from '../core/telemetry/index.ts';
+import { settle } from '../core/threads/index.ts';
 import { systemClock } from '../core/time/index.ts';
 import {
   ADDRESS_TYPE,
@@ -135,6 +136,7 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
     .then(async () => {
       await told.addressesKnown();
       synced.ready();
+      settle();
       await plane.open();
       listening.ready();
     })

@@ -1,5 +1,5 @@
 /** The waypoint's configuration: environment variables, parsed once; every problem is told in one error. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   configError,
   deepFreeze,

@@ -13,6 +13,7 @@ import {
   readinessRoute,
   serveHttp,
 } from '../core/telemetry/index.ts';
+import { settle } from '../core/threads/index.ts';
 import { systemClock } from '../core/time/index.ts';
 import { CaClient, controlPlane, DeltaClient, type DeltaEvent, type DeltaHandlers } from '../core/xds/index.ts';
 import { MeshError, type SpiffeId, View } from '../mesh/index.ts';
@@ -141,6 +142,7 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
 
   let dedicated: ServedPod | undefined;
   const onSynced = async (): Promise<void> => {
+    settle();
     synced.ready();
     if (config.workload === undefined) {
       manager.start();

@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   configError,
   deepFreeze,

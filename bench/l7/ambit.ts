@@ -79,7 +79,7 @@ export const ambitL7: Configure = (job) => {
   const program = join(ROOT, 'bench/l7/ambit-proxy.ts');
   return {
     command: join(ROOT, 'scripts/node.sh'),
-    args: ['--max-semi-space-size=4', program, job.mode, job.dir], // as waypoints are started
+    args: ['--expose-gc', '--max-semi-space-size=4', program, job.mode, job.dir], // as waypoints are started
     env: { PORT: String(job.port), AUTHORITY, AMBIT_WAYPOINT_PORT: '0', AMBIT_WAYPOINT_ACCESS_LOG: 'text' },
     serving: /serving (\d+)/,
   };

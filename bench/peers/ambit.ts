@@ -14,6 +14,7 @@ const OURS: Pick<Implementation, 'name' | 'command' | 'args'> = {
   args: [
     '--disable-warning=ExperimentalWarning',
     '--disable-sigusr1',
+    '--expose-gc',
     '--max-semi-space-size=4',
     join(import.meta.dirname, '../../dist/ztunnel/main.js'),
   ],

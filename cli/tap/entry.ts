@@ -1,5 +1,5 @@
 /** One finished request, as a waypoint's `/tap` tells it on a line of its own. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CliError } from '../errors.ts';
 
 const text = z.string().optional();

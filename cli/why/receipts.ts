@@ -1,5 +1,5 @@
 /** Finds a receipt among the proxies of a mesh: only the one that denied has it, a ztunnel or a waypoint. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CliError } from '../errors.ts';
 import { askWaypoints, type SilentWaypoint } from '../waypoint/ask.ts';
 import { type Asking, mustAskZtunnels, type Silent, type Ztunnels } from '../ztunnels.ts';

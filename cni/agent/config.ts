@@ -1,7 +1,7 @@
 /** The agent's configuration: the reference's environment names, and paths of our own prefix for hosts that differ. */
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   configError,
   type Env,

@@ -1,5 +1,5 @@
 /** What the plugin says: a new pod that has to be enrolled before it starts, and log lines. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Logger, LogLevel } from '../../core/telemetry/index.ts';
 import { causedBy, type IpAddress, MeshError, parseIp } from '../../mesh/index.ts';
 import type { AddEvent } from '../plugin/event.ts';

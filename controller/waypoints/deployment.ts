@@ -73,8 +73,13 @@ function container({ annotations }: WaypointWish, settings: WaypointSettings) {
   return {
     name: 'istio-proxy',
     image: annotations[PROXY_IMAGE] ?? settings.image,
-    // A small young generation: what a connection holds is half of what it is with the default of 16 MB.
-    command: ['/opt/ambit/scripts/node.sh', '--max-semi-space-size=4', '/opt/ambit/dist/waypoint/main.js'],
+    // What starting needed is given back (core/threads/settle.ts), and with a small young generation a connection holds half.
+    command: [
+      '/opt/ambit/scripts/node.sh',
+      '--expose-gc',
+      '--max-semi-space-size=4',
+      '/opt/ambit/dist/waypoint/main.js',
+    ],
     args: ['proxy', 'waypoint'],
     workingDir: '/',
     ports: [

@@ -1,5 +1,5 @@
 /** What a Gateway asks for, read with care: its definition may be that of another bundle. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { KubeObject } from '../../mesh/index.ts';
 
 const reference = z.object({ group: z.string(), kind: z.string(), name: z.string() });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   envBoolean,
   envDuration,

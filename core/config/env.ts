@@ -2,7 +2,7 @@
  * Configuration from environment variables: parsed once, all problems together, frozen. Nothing below a `main.ts` reads
  * `process.env`; it gets the result.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeshError } from '../../mesh/index.ts';
 import { parseDuration } from './duration.ts';
 

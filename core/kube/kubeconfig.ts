@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeshError } from '../../mesh/index.ts';
 
 /** How to reach a server by TLS; PEM throughout. */

@@ -1,7 +1,7 @@
 /** Images: folders found by the name that a pod's spec gives. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeshError } from '../../mesh/index.ts';
 import { readImageTable } from './table.ts';
 

@@ -1,7 +1,7 @@
 /** The users' own images: a table of names and folders, one for all labs of the machine. */
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeshError } from '../../mesh/index.ts';
 
 const FILE = 'images.json';

@@ -1,7 +1,7 @@
 /** Runs the chain of CNI plugins (the CNI specification, version 1.1) for a pod. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeshError } from '../../mesh/index.ts';
 import { runToEnd } from '../run.ts';
 

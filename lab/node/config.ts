@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Where the supervisor leaves the configuration, inside the node. */
 export const NODE_CONFIG_FILE = '/etc/ambit-lab/node.json';

@@ -1,5 +1,5 @@
 /** AuthorizationPolicy: who may talk to whom (crds.md section 2). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
 import { ONE_ATTACHMENT, targetRef, text, textList, workloadSelector } from './shared.ts';

@@ -1,5 +1,5 @@
 /** A CustomResourceDefinition object. All versions have one schema (crds.md section 1.1). */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { KubeObject } from '../../../mesh/index.ts';
 import { structuralSchema } from './openapi.ts';
 import { status } from './shared.ts';

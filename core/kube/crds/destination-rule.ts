@@ -1,5 +1,5 @@
 /** DestinationRule: how the endpoints of a service are treated (crds.md section 6). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column, customResourceDefinition } from './definition.ts';
 import { port } from './endpoint.ts';
 import { cel } from './openapi.ts';

@@ -1,5 +1,5 @@
 /** Where something outside of Kubernetes is reached: a WorkloadEntry, or an endpoint of a ServiceEntry (crds.md section 8). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cel } from './openapi.ts';
 import { text } from './shared.ts';
 

@@ -2,7 +2,7 @@
  * From a zod schema to the structural OpenAPI schema of a CRD, so that types, validation and what the API server
  * enforces have one source. Kubernetes' own words (`x-kubernetes-...`, `maxProperties`) ride along as zod metadata.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export type OpenApi = { readonly [word: string]: unknown };
 

@@ -1,5 +1,5 @@
 /** PeerAuthentication: whether callers must use mutual TLS (crds.md section 3). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
 import { workloadSelector } from './shared.ts';

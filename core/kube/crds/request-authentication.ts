@@ -1,5 +1,5 @@
 /** RequestAuthentication: which tokens a request may carry (crds.md section 4). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
 import { ONE_ATTACHMENT, targetRef, text, workloadSelector } from './shared.ts';

@@ -1,5 +1,5 @@
 /** ServiceEntry: a service that Kubernetes does not know (crds.md section 7). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column, customResourceDefinition } from './definition.ts';
 import { endpoint, port } from './endpoint.ts';
 import { cel } from './openapi.ts';

@@ -1,5 +1,5 @@
 /** Pieces that the kinds of the security group share (crds.md section 1.3). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CelRule, cel } from './openapi.ts';
 
 const MAX_LABELS = 4096;

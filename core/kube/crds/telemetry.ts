@@ -1,5 +1,5 @@
 /** Telemetry: what proxies show of what passes through them (crds.md section 10). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { cel } from './openapi.ts';
 import { ONE_ATTACHMENT, targetRef, text, workloadSelector } from './shared.ts';

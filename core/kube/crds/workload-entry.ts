@@ -1,5 +1,5 @@
 /** WorkloadEntry: a machine outside of Kubernetes (crds.md section 8). */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { AGE, customResourceDefinition } from './definition.ts';
 import { endpoint } from './endpoint.ts';
 

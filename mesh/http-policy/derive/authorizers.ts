@@ -1,5 +1,5 @@
 /** External authorizers out of `extensionProviders` of the mesh configuration (waypoint.md section 4.4). Other providers are others' business. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from '../../validate/durations.ts';
 import type { ExternalAuthorizer, Pattern } from '../model.ts';
 

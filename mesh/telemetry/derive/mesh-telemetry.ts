@@ -1,5 +1,5 @@
 /** What the mesh configuration says of telemetry (waypoint.md section 5): providers, and what holds where no Telemetry object says otherwise. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from '../../validate/durations.ts';
 import type { AccessLog, NamedValue } from '../model.ts';
 

@@ -1,5 +1,5 @@
 /** BackendTLSPolicy: TLS towards the endpoints of a service (crds.md section 19). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';

@@ -1,5 +1,5 @@
 /** The definition of a kind of Gateway API (crds.md section 1.2). */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { KubeObject } from '../../../../mesh/index.ts';
 import { BUNDLE_ANNOTATIONS } from '../../gateway-bundle.ts';
 import { definition, type PrinterColumn } from '../definition.ts';

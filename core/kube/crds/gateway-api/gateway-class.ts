@@ -1,5 +1,5 @@
 /** GatewayClass: who runs the gateways of a class (crds.md section 13). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';

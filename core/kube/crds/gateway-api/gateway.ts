@@ -1,5 +1,5 @@
 /** Gateway: where traffic enters; a waypoint is one (crds.md section 14). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';

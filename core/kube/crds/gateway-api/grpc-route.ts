@@ -1,5 +1,5 @@
 /** GRPCRoute: where calls go (crds.md section 16). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';

@@ -1,5 +1,5 @@
 /** What a rule of an HTTPRoute or GRPCRoute does to requests and answers (crds.md section 15). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cel } from '../openapi.ts';
 import { ATOMIC, backendObjectRef, int32, localRef, mapBy, port, preciseHostname, SET } from './shared.ts';
 

@@ -1,5 +1,5 @@
 /** HTTPRoute: where requests go, and what happens to them on the way (crds.md section 15). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE, column } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';

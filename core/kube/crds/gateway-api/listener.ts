@@ -1,5 +1,5 @@
 /** One listener of a Gateway (crds.md section 14). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cel } from '../openapi.ts';
 import {
   ATOMIC,

@@ -1,5 +1,5 @@
 /** ReferenceGrant: permits references from other namespaces (crds.md section 18). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE } from '../definition.ts';
 import { gatewayApiDefinition } from './definition.ts';
 import { ATOMIC, group, kind, namespaceName, objectName } from './shared.ts';

@@ -1,5 +1,5 @@
 /** Session persistence of a rule, of the experimental channel (GEP-1619, crds.md section 15). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cel } from '../openapi.ts';
 import { duration } from './shared.ts';
 

@@ -1,5 +1,5 @@
 /** Pieces that the kinds of Gateway API share (crds.md section 1.3). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { cel } from '../openapi.ts';
 
 export const MAX_PORT = 65_535;

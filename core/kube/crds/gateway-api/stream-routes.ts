@@ -1,5 +1,5 @@
 /** TCPRoute and TLSRoute: where connections go that nobody looks into (crds.md section 17). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE } from '../definition.ts';
 import { cel } from '../openapi.ts';
 import { gatewayApiDefinition } from './definition.ts';
