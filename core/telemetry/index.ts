@@ -18,4 +18,5 @@ export {
   Registry,
   type SeriesDelta,
 } from './registry.ts';
+export { labelText } from './series.ts';
 export { ulid } from './ulid.ts';

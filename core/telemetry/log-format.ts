@@ -57,12 +57,16 @@ export function describeError(error: unknown): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
+/** Nearly all that is logged: printable ASCII without what JSON escapes. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function withoutControls(text: string): string {
+  if (PLAIN.test(text)) return text;
   return text.replace(CONTROLS, (c) => (c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
 }
 
 function plainValue(value: Exclude<FieldValue, null | undefined>): string {
-  if (typeof value === 'string') return withoutControls(JSON.stringify(value));
+  if (typeof value === 'string') return PLAIN.test(value) ? `"${value}"` : withoutControls(JSON.stringify(value));
   if (value instanceof Bare) return withoutControls(value.text);
   if (value instanceof Error) return withoutControls(JSON.stringify(describeError(value)));
   return String(value);

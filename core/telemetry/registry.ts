@@ -7,6 +7,8 @@ export interface Family<S> {
   readonly name: string;
   /** Values in the order of the label names; then labels that this series has beside those of the family. */
   labels(values: readonly string[], more?: readonly Label[]): S;
+  /** The same by the text of the labels ({@link labelText}): for who asks several families of the same labels. */
+  byText(text: string): S;
 }
 export type CounterFamily = Family<Counter>;
 export type GaugeFamily = Family<Gauge>;
@@ -133,7 +135,7 @@ export class Registry {
       return samples === '' ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${samples}`;
     };
     this.#families.set(name, { kind: type, set, text });
-    return { name, labels: (values, more = []) => set.resolve(values, more) };
+    return { name, labels: (values, more = []) => set.resolve(values, more), byText: (text) => set.resolveText(text) };
   }
 }
 

@@ -103,7 +103,7 @@ export class SeriesSet<S extends Series> {
 
   /** Values in the order of the family's label names; a missing one is the empty string. `more` are labels of this series alone. */
   resolve(values: readonly string[], more: readonly Label[]): S {
-    const text = formatLabels(this.#labelNames, values);
+    const text = labelText(this.#labelNames, values);
     if (more.length === 0) return this.resolveText(text);
     return this.resolveText([text, ...more.map(formatLabel)].filter((part) => part !== '').join(','));
   }
@@ -151,7 +151,7 @@ export class SeriesSet<S extends Series> {
     this.#limits.onOverflow();
     this.#overflow ??= this.#make(
       this as unknown as SeriesSet<Series>,
-      formatLabels(
+      labelText(
         this.#labelNames,
         this.#labelNames.map(() => 'overflow'),
       ),
@@ -162,9 +162,11 @@ export class SeriesSet<S extends Series> {
 
 export type Label = { readonly name: string; readonly value: string };
 
-/** `a="x",b="y"` with the escapes of the text format. */
-function formatLabels(names: readonly string[], values: readonly string[]): string {
-  return names.map((name, i) => formatLabel({ name, value: values[i] ?? '' })).join(',');
+/** `a="x",b="y"` with the escapes of the text format. Values in the order of the names; a missing one is the empty string. */
+export function labelText(names: readonly string[], values: readonly string[]): string {
+  let text = '';
+  for (const [i, name] of names.entries()) text += `${i === 0 ? '' : ','}${name}="${escapeLabel(values[i] ?? '')}"`;
+  return text;
 }
 
 const formatLabel = ({ name, value }: Label): string => `${name}="${escapeLabel(value)}"`;

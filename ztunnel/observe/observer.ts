@@ -8,6 +8,7 @@ import {
   type Counter,
   type FlowLedger,
   type Logger,
+  labelText,
   type Receipt,
   type Receipts,
 } from '../../core/telemetry/index.ts';
@@ -33,7 +34,7 @@ import type {
   PolicyEvent,
   Reporter,
 } from '../data/index.ts';
-import { sourceLabels, tcpLabels, withFlags } from './labels.ts';
+import { sourceLabels, TCP_LABELS, tcpLabels, withFlags } from './labels.ts';
 import type { TcpMetrics } from './metrics.ts';
 
 export type ObserverOptions = {
@@ -200,7 +201,8 @@ class Connection implements OpenConnection {
   readonly #options: ObserverOptions;
   readonly #access: Logger;
   readonly #live: Map<ConnectionContext, Connection>;
-  readonly #labels: readonly string[];
+  /** As text. */
+  readonly #labels: string;
   readonly #sent: Counter;
   readonly #received: Counter;
   readonly #startedMs: number;
@@ -221,10 +223,13 @@ class Connection implements OpenConnection {
     this.#access = access;
     this.#live = live;
     this.#startedMs = options.now();
-    this.#labels = tcpLabels(context);
-    options.metrics.opened.labels(this.#labels).inc();
-    this.#sent = options.metrics.sent.labels(this.#labels);
-    this.#received = options.metrics.received.labels(this.#labels);
+    const { opened, sent, received } = options.metrics;
+    const labels = labelText(TCP_LABELS, tcpLabels(context));
+    const series = opened.byText(labels);
+    series.inc();
+    this.#sent = sent.byText(labels);
+    this.#received = received.byText(labels);
+    this.#labels = series.labelText === labels ? series.labelText : labels; // one text for all connections of the series
     if (access.enabled('debug')) access.debug('connection opened', accessLine(accessRecord(context)));
   }
 
@@ -246,9 +251,12 @@ class Connection implements OpenConnection {
     this.#live.delete(this.#context);
     this.flush();
     const { metrics, now } = this.#options;
-    const labels = withFlags(this.#labels, flags);
-    metrics.closed.labels(labels).inc();
-    if (flags !== '-') metrics.failed.labels(labels).inc();
+    if (flags === '-') metrics.closed.byText(this.#labels).inc();
+    else {
+      const labels = withFlags(tcpLabels(this.#context), flags);
+      metrics.closed.labels(labels).inc();
+      metrics.failed.labels(labels).inc();
+    }
     if (flags === 'CERT_REVOKED') metrics.revoked[this.#context.reporter].inc();
     const level = error === undefined ? 'info' : 'error';
     if (!this.#access.enabled(level)) return;
