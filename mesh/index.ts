@@ -37,6 +37,12 @@ export {
 export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from './authz/flow.ts';
 export { judgeRequest, type RequestVerdict, type SeenRequest } from './authz/request.ts';
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
+export {
+  type RequestSuggestion,
+  type RequestSuggestions,
+  type SuggestedRequestRule,
+  suggestForRequests,
+} from './authz/suggest-requests.ts';
 export type { Brand } from './brand.ts';
 export { CelError, type Expression as CelExpression, parts as celParts } from './cel/ast.ts';
 export { evaluate as evaluateCel } from './cel/evaluate.ts';

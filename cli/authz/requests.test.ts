@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
 import type { Cluster } from '../cluster.ts';
 import { CliError } from '../errors.ts';
 import { parseObjects } from '../model/load-files.ts';
@@ -158,4 +159,52 @@ test('a waypoint that does not answer is named, and nothing is taken to stay as 
   const { code, said } = await authz(['diff', '-f', '@new.yaml'], { 'new.yaml': NO_DELETES }, cluster);
   assert.equal(code, 2);
   assert.match(said, /waypoint pod shop\/gate-2 did not answer \(pod is gone\): what only it has seen is missing here/);
+});
+
+test('rules for requests come as YAML with their evidence, and what is in no rule is told', async () => {
+  const mesh = MESH.replace('targetPort: 8080 }]', 'targetPort: 8080 }, { name: tcp-raw, port: 90 }]');
+  const seen = [
+    ...REQUESTS,
+    request('POST', '/items', { verdict: 'deny' }),
+    request('GET', '/old', { destination: 'shop/old.shop.svc.cluster.local' }),
+  ];
+  const files = { 'mesh.yaml': mesh, 'seen.json': JSON.stringify(seen) };
+  const { code, out, said } = await authz(['suggest', 'shop', ...OFFLINE], files);
+  assert.equal(code, 0, said);
+  const policies = parseAllDocuments(out)
+    .map((document) => document.toJS())
+    .filter((object) => object !== null);
+  assert.deepEqual(policies, [
+    {
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      metadata: { name: 'cart-requests', namespace: 'shop' },
+      spec: {
+        targetRefs: [{ group: '', kind: 'Service', name: 'cart' }],
+        action: 'ALLOW',
+        rules: [
+          {
+            from: [{ source: { principals: ['cluster.local/ns/shop/sa/web'] } }],
+            to: [{ operation: { ports: ['80'], methods: ['DELETE', 'GET'], paths: ['/items/{*}'] } }],
+          },
+          { to: [{ operation: { ports: ['90'] } }] },
+        ],
+      },
+    },
+  ]);
+  assert.match(
+    out,
+    /# spiffe:\S+\/sa\/web -> DELETE \/items\/\{\*\} of shop\/cart\.\S+:80 at waypoint shop\/gate, once, last /,
+  );
+  assert.match(out, /# not known to speak HTTP[^\n]*\n {4}- to:/);
+  assert.match(out, /# Denied today, [^\n]*\n# {3}spiffe:\S+ -> POST \/items of /);
+  assert.match(out, /# In no rule: what they called is gone, [^\n]*\n# {3}spiffe:\S+ -> GET \/old of /);
+  assert.match(out, /# Requests: 1 would be cut, 0 let in, 0 unclear, 2 stay as they are\. 1 not judged/);
+});
+
+test('evidence that would end its comment does not', async () => {
+  const seen = [request('GET', '/items', { lastSeen: '2026\nmetadata: { name: other }' })];
+  const { out } = await authz(['suggest', 'shop', ...OFFLINE], { 'seen.json': JSON.stringify(seen) });
+  assert.match(out, / {4}# spiffe:\S+ -> GET \/items of [^\n]*2026 metadata: \{ name: other \}/);
+  assert.equal(out.match(/^ *metadata:/gm)?.length, 1);
 });

@@ -1,7 +1,8 @@
 /** What a change of policies would mean for connections and requests that were seen. */
 import type { MeshModel } from '../predict/model.ts';
 import { type FlowVerdict, judgeFlow, type SeenFlow } from './flow.ts';
-import { isJudgedAlike, judgeRequest, type RequestVerdict, type SeenRequest } from './request.ts';
+import { merged, type Row } from './merge.ts';
+import { isJudgedAlike, judgeRequest, type RequestVerdict, requestKey, type SeenRequest } from './request.ts';
 
 export type Effect = 'cut' | 'opened' | 'unclear';
 export type FlowChange = Changed<FlowVerdict> & { readonly flow: SeenFlow };
@@ -31,9 +32,7 @@ export function diffFlows(before: MeshModel, after: MeshModel, flows: readonly S
 
 /** The same for requests, by the policies of their waypoints. */
 export function diffRequests(before: MeshModel, after: MeshModel, requests: readonly SeenRequest[]): RequestDiff {
-  const rows = merged(requests, ({ waypoint, source, destination, port, method, paths }) =>
-    [waypoint, source, destination, port, method, paths].join(' '),
-  );
+  const rows = merged(requests, requestKey);
   const { changes, ...rest } = diffRows(
     rows,
     (row) => [judgeRequest(before, row), judgeRequest(after, row)],
@@ -42,7 +41,6 @@ export function diffRequests(before: MeshModel, after: MeshModel, requests: read
   return { changes: changes.map(({ row: request, ...change }) => ({ request, ...change })), ...rest };
 }
 
-type Row = { readonly count: number; readonly firstSeen: string; readonly lastSeen: string };
 type Verdict = {
   readonly verdict: 'allow' | 'deny' | 'unknown';
   readonly asks?: readonly string[];
@@ -77,25 +75,4 @@ function isSame(before: Verdict, after: Verdict): boolean {
 function effectOf(before: Verdict, after: Verdict): Effect {
   if (before.verdict === 'unknown' || after.verdict === 'unknown' || before.verdict === after.verdict) return 'unclear';
   return after.verdict === 'deny' ? 'cut' : 'opened';
-}
-
-/** One may have been allowed and denied by turns, and be told by several proxies. */
-function merged<R extends Row & { readonly service?: string }>(
-  rows: readonly R[],
-  keyOf: (row: R) => string,
-): readonly R[] {
-  const byKey = new Map<string, R>();
-  for (const row of rows) {
-    const key = keyOf(row);
-    const known = byKey.get(key);
-    byKey.set(key, known === undefined ? row : together(known, row));
-  }
-  return [...byKey.values()];
-}
-
-function together<R extends Row & { readonly service?: string }>(a: R, b: R): R {
-  const latest = a.lastSeen >= b.lastSeen ? a : b;
-  const [firstSeen = a.firstSeen] = [a.firstSeen, b.firstSeen].sort();
-  const service = latest.service || a.service || b.service;
-  return { ...latest, ...(service !== undefined && { service }), count: a.count + b.count, firstSeen };
 }

@@ -33,6 +33,11 @@ export type SeenRequest = {
   readonly lastSeen: string;
 };
 
+/** What a row is about, whatever became of it. */
+export function requestKey({ waypoint, source, destination, port, method, paths }: SeenRequest): string {
+  return [waypoint, source, destination, port, method, paths].join(' ');
+}
+
 export type RequestVerdict =
   | {
       readonly verdict: 'allow' | 'deny';
@@ -95,11 +100,12 @@ export function isJudgedAlike(before: MeshModel, after: MeshModel, row: SeenRequ
 }
 
 const textOf = (policies: readonly HttpPolicy[]) => JSON.stringify(policies);
-const policiesOf = ({ gateway, service }: Place) => [...gateway.policies, ...(service?.policies ?? [])];
+export const policiesOf = ({ gateway, service }: Place) => [...gateway.policies, ...(service?.policies ?? [])];
 
-type Place = { readonly gateway: GatewayConfig; readonly service: ServiceConfig | undefined };
+export type Place = { readonly gateway: GatewayConfig; readonly service: ServiceConfig | undefined };
 
-function placeOf({ deriver }: MeshModel, { waypoint, destination }: SeenRequest): Place | undefined {
+/** Undefined: that waypoint does not serve it. */
+export function placeOf({ deriver }: MeshModel, { waypoint, destination }: SeenRequest): Place | undefined {
   const gateway = deriver.waypoints.get(waypoint)?.gateway;
   const kind = destination.includes('//') ? 'workload' : 'service';
   const told = deriver.waypoints.get(`${waypoint}/${kind}/${destination}`);

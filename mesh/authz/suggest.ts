@@ -35,7 +35,6 @@ export type Suggestions = {
 
 type Labels = Readonly<Record<string, string>>;
 
-const SCHEME = 'spiffe://';
 /** What names an application, best first. */
 const APP_LABELS = ['app', 'app.kubernetes.io/name', 'k8s-app'];
 /** What tells replicas and generations of one application apart. */
@@ -74,13 +73,16 @@ export function suggestPolicies(model: MeshModel, namespace: string, flows: read
   const names = new Set(existing.map(({ metadata }) => metadata.name));
   const called = [...groups.values()].filter((group) => group.flows.length > 0);
   const suggestions = called.map(({ selector, flows: own }) => {
-    const name = freeName(selector, names);
+    const name = freeName(`${shortName(Object.values(selector)[0] ?? '')}-callers`, names);
     return suggestionFor({ name, namespace }, selector, own);
   });
   const open = [...groups.values()].filter((group) => group.flows.length === 0).flatMap(({ pods }) => pods);
   const besides = existing.filter(isAllow).map(({ metadata }) => `${namespace}/${metadata.name}`);
   return { suggestions, plaintext, denied, open, gone, besides, unlabelled };
 }
+
+/** As policies write it. */
+export const principalOf = (source: string) => source.replace(/^spiffe:\/\//, '');
 
 function suggestionFor(
   metadata: { readonly name: string; readonly namespace: string },
@@ -91,7 +93,7 @@ function suggestionFor(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(
       ([source, own]): SuggestedRule => ({
-        principal: source.slice(SCHEME.length),
+        principal: principalOf(source),
         ports: [...new Set(own.map(({ port }) => port))].sort((a, b) => a - b),
         flows: own,
       }),
@@ -112,22 +114,20 @@ function suggestionFor(
   return { policy, rules };
 }
 
-/** `cart-callers`, or `cart-callers-2` when another selector has led to that name. */
-function freeName(selector: Labels, taken: Set<string>): string {
-  const [app = 'pods'] = Object.values(selector);
-  const base = `${
-    app
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, '-')
-      .slice(0, 200) || 'pods'
-  }-callers`;
+function shortName(app: string): string {
+  const name = app.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  return name.slice(0, 200) || 'pods';
+}
+
+/** `cart-callers`, or `cart-callers-2` when something else has led to that name; then it is taken. */
+export function freeName(base: string, taken: Set<string>): string {
   let name = base;
   for (let n = 2; taken.has(name); n += 1) name = `${base}-${n}`;
   taken.add(name);
   return name;
 }
 
-function isPolicyIn(namespace: string): (object: KubeObject) => boolean {
+export function isPolicyIn(namespace: string): (object: KubeObject) => boolean {
   return ({ apiVersion, kind, metadata }) =>
     kind === 'AuthorizationPolicy' && apiVersion.startsWith('security.istio.io/') && metadata.namespace === namespace;
 }
