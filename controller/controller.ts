@@ -106,6 +106,8 @@ export async function startController(config: ControllerConfig, deps: Controller
       onMaterials: (refs) => materials.want(refs),
       onConditions: (changes) => writers.setConditions(changes),
       onRouteStatuses: (statuses) => writers.setRouteStatuses(statuses),
+      onDerived: (object) => writers.lookAt(object),
+      onGone: (object) => writers.forget(object),
     }),
   );
   const materials = stack.use(

@@ -95,22 +95,43 @@ const said = (mesh: TestMesh): string | undefined => {
   return own?.conditions?.map(({ type, status, reason }) => `${type}=${status} ${reason}`).join(', ');
 };
 
+const ROUTE = {
+  ...object,
+  metadata: { name: 'r', namespace: 'default', generation: 1 },
+  spec: { parentRefs: [parent], rules: [{ backendRefs: [{ name: 's', port: 80 }] }] },
+};
+const SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 's', namespace: 'default' },
+  spec: { ports: [{ name: 'http', port: 80 }] },
+};
+
+test('a route that is deleted and made again at once says what became of it, and nothing of the old one', async () => {
+  await using mesh = await startMesh({ PILOT_DEBOUNCE_AFTER: '200ms' }, (api) => void api.put(SERVICE)); // both within one derivation
+  const again = (route: typeof ROUTE) => {
+    mesh.api.remove(RESOURCES.HTTPRoute, 'default/r');
+    mesh.api.put(route);
+  };
+  const writes = () => mesh.api.requests.filter((r) => r.method === 'PATCH' && r.path.endsWith('/r/status')).length;
+  mesh.api.put(ROUTE);
+  await until(() => said(mesh)?.startsWith('Accepted=True Accepted, ResolvedRefs=True') === true, 'the first');
+  again(ROUTE);
+  await until(() => said(mesh)?.startsWith('Accepted=True Accepted, ResolvedRefs=True') === true, 'the second');
+  again({ ...ROUTE, spec: { ...ROUTE.spec, rules: [{ backendRefs: [{ name: 'nobody', port: 80 }] }] } });
+  await until(() => said(mesh) !== undefined, 'the third');
+  assert.match(said(mesh) ?? '', /ResolvedRefs=False BackendNotFound/);
+  assert.equal(writes(), 3);
+});
+
 test('a route says for its parent what became of it, beside what others say', async () => {
   await using mesh = await startMesh();
   const others = { parentRef: { name: 'gw' }, controllerName: 'example.com/gateway', conditions: [] };
-  const spec = { parentRefs: [parent], rules: [{ backendRefs: [{ name: 's', port: 80 }] }] };
-  const metadata = { name: 'r', namespace: 'default', generation: 1 };
-  mesh.api.put({ ...object, metadata, spec, status: { parents: [others] } });
+  mesh.api.put({ ...ROUTE, status: { parents: [others] } });
   const missing =
     'Accepted=False NoMatchingParent, ResolvedRefs=False BackendNotFound, ResolvedWaypoints=False NoMatchingParent';
   await until(() => said(mesh) === missing, 'the Service is missing');
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 's', namespace: 'default' },
-    spec: { ports: [{ name: 'http', port: 80 }] },
-  };
-  mesh.api.put(service);
+  mesh.api.put(SERVICE);
   await until(
     () => said(mesh)?.startsWith('Accepted=True Accepted, ResolvedRefs=True ResolvedRefs') === true,
     'it came',

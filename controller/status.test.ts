@@ -49,6 +49,15 @@ test('an unchanged status is not written again, also after a restart', async () 
   assert.deepEqual([statusWrites(mesh), statusWrites(again)], [1, 0]);
 });
 
+test('a policy that is deleted and made again at once says what became of it', async () => {
+  await using mesh = await startMesh({ PILOT_DEBOUNCE_AFTER: '200ms' }); // both within one derivation
+  mesh.api.put(policy(GOOD));
+  await until(() => condition(mesh)?.status === 'True', 'accepted');
+  mesh.api.remove(RESOURCES.AuthorizationPolicy, 'default/p');
+  mesh.api.put(policy(GOOD));
+  await until(() => condition(mesh)?.status === 'True', 'the new one');
+});
+
 test('the status of a policy that was given to another control plane is left to that one', async () => {
   await using mesh = await startMesh();
   mesh.api.put(policy(GOOD));

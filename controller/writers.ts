@@ -140,6 +140,18 @@ export class Writers implements AsyncDisposable {
     this.#routes?.set(statuses);
   }
 
+  /** What should stand on it is known; it may be that something else does. */
+  lookAt(object: KubeObject): void {
+    this.#status?.lookAt(object);
+    this.#routes?.lookAt(object);
+  }
+
+  /** Nothing should stand on it any more: it is gone. */
+  forget(object: KubeObject): void {
+    this.#status?.forget(object);
+    this.#routes?.forget(object);
+  }
+
   /** Resolves when it is known which namespaces have the root. */
   async start(): Promise<void> {
     this.#addresses?.start();

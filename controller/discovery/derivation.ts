@@ -26,6 +26,10 @@ export type DerivationOptions = {
   readonly onMaterials: (refs: Iterable<MaterialRef>) => void;
   readonly onConditions: (changes: readonly ConditionChange[]) => void;
   readonly onRouteStatuses: (statuses: readonly RouteStatus[]) => void;
+  /** All that follows from an object that is new or changed has been told. */
+  readonly onDerived: (object: KubeObject) => void;
+  /** An object that is back before anything was derived is not gone: only what differs from before will be told of it. */
+  readonly onGone: (object: KubeObject) => void;
 };
 
 type Change =
@@ -109,7 +113,12 @@ export class Derivation implements Disposable {
     // Additions before removals: an object that replaces another one is there before the other goes.
     const set = changes.filter((change) => change.kind === 'set').map((change) => change.object);
     this.#publish(this.#deriver.applyAll(set));
-    for (const change of changes) if (change.kind === 'gone') this.#publish(this.#deriver.remove(change.object));
+    for (const object of set) this.#options.onDerived(object);
+    for (const { kind, object } of changes) {
+      if (kind !== 'gone') continue;
+      this.#publish(this.#deriver.remove(object));
+      this.#options.onGone(object);
+    }
     this.#options.onMaterials(this.#deriver.materials());
   }
 

@@ -41,13 +41,6 @@ export class RouteStatusWriter implements AsyncDisposable {
       onProblem: (key, error) => options.onProblem(`status of ${key}`, error),
       clock: options.clock,
     });
-    for (const informer of Object.values(options.informers)) {
-      informer.on('set', (object) => {
-        const key = keyOf(object);
-        if (this.#wanted.has(key)) this.#queue.add(key);
-      });
-      informer.on('delete', (object) => void this.#wanted.delete(keyOf(object)));
-    }
   }
 
   set(statuses: readonly RouteStatus[]): void {
@@ -56,6 +49,19 @@ export class RouteStatusWriter implements AsyncDisposable {
       this.#wanted.set(key, status);
       this.#queue.add(key);
     }
+  }
+
+  /**
+   * Somebody has written to it, or it is another one of that name: of this only what differs is told. Not asked by the informer,
+   * which knows it before anything was derived: what was true of the old one would be written to the new one.
+   */
+  lookAt(object: KubeObject): void {
+    const key = keyOf(object);
+    if (this.#wanted.has(key)) this.#queue.add(key);
+  }
+
+  forget(object: KubeObject): void {
+    this.#wanted.delete(keyOf(object));
   }
 
   /** We lead now: everything that should stand is compared with what does. */
@@ -71,9 +77,7 @@ export class RouteStatusWriter implements AsyncDisposable {
     const { client, clock, informers, isOurs, leads } = this.#options;
     const [kind = '', name = ''] = key.split(' ');
     const status = this.#wanted.get(key);
-    const informer = informers[kind];
-    const object = informer?.get(name);
-    if (informer?.isSynced === true && object === undefined) this.#wanted.delete(key); // gone
+    const object = informers[kind]?.get(name);
     if (!leads() || status === undefined || object === undefined || !isOurs(object)) return;
     const form = kind === 'BackendTLSPolicy' ? ANCESTORS : PARENTS;
     const entries = mergeParents(parentsOf(object, form), status, new Date(clock.now()).toISOString(), form);

@@ -49,13 +49,6 @@ export class StatusWriter implements AsyncDisposable {
       onProblem: (key, error) => options.onProblem(`status of ${key}`, error),
       clock: options.clock,
     });
-    for (const { informer } of options.kinds) {
-      informer.on('set', (object) => {
-        const key = `${object.kind} ${objectKey(object)}`;
-        if (this.#wanted.has(key)) this.#queue.add(key);
-      });
-      informer.on('delete', (object) => void this.#wanted.delete(`${object.kind} ${objectKey(object)}`));
-    }
   }
 
   set(changes: readonly ConditionChange[]): void {
@@ -67,6 +60,19 @@ export class StatusWriter implements AsyncDisposable {
       this.#wanted.set(key, conditions);
       this.#queue.add(key);
     }
+  }
+
+  /**
+   * Somebody has written to it, or it is another one of that name: of this only what differs is told. Not asked by the informer,
+   * which knows it before anything was derived: what was true of the old one would be written to the new one.
+   */
+  lookAt(object: KubeObject): void {
+    const key = `${object.kind} ${objectKey(object)}`;
+    if (this.#wanted.has(key)) this.#queue.add(key);
+  }
+
+  forget(object: KubeObject): void {
+    this.#wanted.delete(`${object.kind} ${objectKey(object)}`);
   }
 
   /** We lead now: everything that should stand is compared with what does. */
@@ -84,7 +90,6 @@ export class StatusWriter implements AsyncDisposable {
     const wanted = this.#wanted.get(key);
     const known = kinds.find(({ type }) => type.kind === kind);
     const object = known?.informer.get(objectName);
-    if (known?.informer.isSynced === true && object === undefined) this.#wanted.delete(key); // gone
     if (!leads() || wanted === undefined || known === undefined || object === undefined || !isOurs(object)) return;
     const present = conditionsOf(object);
     const next = mergeConditions(present, [...wanted.values()], new Date(clock.now()).toISOString());
