@@ -1,12 +1,10 @@
-/**
- * What the conformance tests of Gateway API for meshes run in: namespace `mesh` with a waypoint, a service `echo` over both
- * versions of an application that tells what it was asked, and a service for each version.
- */
-import { once } from 'node:events';
-import { type IncomingHttpHeaders, type IncomingMessage, request as nodeRequest } from 'node:http';
-import { connect as connectHttp2 } from 'node:http2';
-import { text } from 'node:stream/consumers';
+/** What the conformance tests of Gateway API for meshes run in, without a lab: a waypoint in this process, callers and both echoes. */
+import type { IncomingMessage } from 'node:http';
 import type { TestContext } from 'node:test';
+import { ask, askGrpc } from '../conformance/ask.ts';
+import { type Answer, type Asked, type GrpcAnswer, readSeen, type Seen, tell, tellGrpc } from '../conformance/echo.ts';
+import { meshYaml } from '../conformance/objects.ts';
+import type { Echoes } from '../conformance/scenario.ts';
 import { podYaml, WaypointWorld } from './world.ts';
 
 const VIPS: Readonly<Record<string, string>> = {
@@ -15,70 +13,14 @@ const VIPS: Readonly<Record<string, string>> = {
   'echo-v2': '10.0.0.102',
 };
 
-const service = (name: string, selector: string): string => `
-apiVersion: v1
-kind: Service
-metadata: { name: ${name}, namespace: mesh }
-spec:
-  clusterIP: ${VIPS[name]}
-  selector: { ${selector} }
-  ports:
-    - { name: http, port: 80, targetPort: 8080, appProtocol: http }
-    - { name: http-alt, port: 8080, appProtocol: http }
-    - { name: tcp, port: 9090 }
-    - { name: grpc, port: 7070 }
----`;
-
 const MESH = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: mesh, labels: { istio.io/use-waypoint: waypoint } }
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: { name: waypoint, namespace: mesh }
-spec: { gatewayClassName: istio-waypoint, listeners: [{ name: mesh, port: 15008, protocol: HBONE }] }
-status: { addresses: [{ type: Hostname, value: waypoint.mesh.svc.cluster.local }] }
----
-${service('echo', 'app: echo')}
-${service('echo-v1', 'app: echo, version: v1')}
-${service('echo-v2', 'app: echo, version: v2')}
+${meshYaml({ clusterIps: VIPS, gatewayStatus: '{ addresses: [{ type: Hostname, value: waypoint.mesh.svc.cluster.local }] }' })}
 ${podYaml('mesh', 'echo-v1', 1, 'echo', 'version: v1')}
 ---
 ${podYaml('mesh', 'echo-v2', 2, 'echo', 'version: v2')}
 `;
 
-export type Asked = {
-  readonly service?: string;
-  readonly port?: number;
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** Namespace of the caller. */
-  readonly from?: string;
-};
-
-export type Answer = {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-  /** Which version answered; '' when none did. */
-  readonly backend: string;
-  /** What it was asked. */
-  readonly seen: Seen;
-};
-
-export type Seen = {
-  readonly method: string;
-  readonly path: string;
-  readonly host: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: string;
-};
-
-const NOTHING: Seen = { method: '', path: '', host: '', headers: {}, body: '' };
-
-export class EchoMesh {
+export class EchoMesh implements Echoes {
   readonly world: WaypointWorld;
   /** All that each version was asked, in order. */
   readonly asked: { readonly backend: string; readonly seen: Seen }[] = [];
@@ -105,76 +47,22 @@ export class EchoMesh {
     return mesh;
   }
 
-  /** A request through the waypoint, on a connection of its own. Redirects are not followed. */
   async get(path: string, o: Asked = {}): Promise<Answer> {
     const port = await this.#port(o.from ?? 'mesh', o.service ?? 'echo', o.port ?? 80);
-    const req = nodeRequest({
-      host: '127.0.0.1',
-      port,
-      path,
-      method: o.method ?? 'GET',
-      headers: { host: o.service ?? 'echo', connection: 'close', ...o.headers },
-    });
-    req.end(o.body);
-    const [res] = (await once(req, 'response')) as [IncomingMessage];
-    const body = await text(res);
-    const backend = String(res.headers['x-backend'] ?? '');
-    return {
-      status: res.statusCode ?? 0,
-      headers: res.headers,
-      body,
-      backend,
-      seen: backend === '' ? NOTHING : JSON.parse(body),
-    };
+    return ask({ host: '127.0.0.1', port }, path, o);
   }
 
-  /** How many of `count` requests each version answered. */
-  async shares(count: number, ask: () => Promise<Answer>): Promise<Readonly<Record<string, number>>> {
-    const shares: Record<string, number> = {};
-    for (let i = 0; i < count; i++) {
-      const { backend, status } = await ask();
-      const who = backend || String(status);
-      shares[who] = (shares[who] ?? 0) + 1;
-    }
-    return shares;
+  async grpc(method: string, headers: Readonly<Record<string, string>> = {}): Promise<GrpcAnswer> {
+    return askGrpc({ host: '127.0.0.1', port: await this.#port('mesh', 'echo', 7070) }, method, headers);
   }
 
-  /** A unary call of gRPC; what answered, and the headers that it saw. */
-  async grpc(method: string, headers: Readonly<Record<string, string>> = {}) {
-    const port = await this.#port('mesh', 'echo', 7070);
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
-    try {
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': method,
-        ':authority': 'echo:7070',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        ...headers,
-      });
-      stream.end(Buffer.from([0, 0, 0, 0, 0]));
-      let trailers: IncomingHttpHeaders = {};
-      stream.on('trailers', (fields) => {
-        trailers = fields;
-      });
-      const [head] = (await once(stream, 'response')) as [IncomingHttpHeaders];
-      const body = await text(stream);
-      const status = String(trailers['grpc-status'] ?? head['grpc-status'] ?? '');
-      return {
-        status,
-        backend: String(head['x-backend'] ?? ''),
-        seen: body === '' ? {} : (JSON.parse(body) as IncomingHttpHeaders),
-      };
-    } finally {
-      session.destroy();
-    }
+  logged(pattern: RegExp): Promise<string> {
+    return this.world.logged(pattern);
   }
 
   async #serve(n: number, backend: string): Promise<void> {
     await this.world.http(n, 8080, async (req, res) => {
-      const body = await text(req);
-      const { host = '', ...headers } = req.headers;
-      const seen = { method: req.method ?? '', path: req.url ?? '', host, headers: headers as Seen['headers'], body };
+      const seen = await readSeen(req);
       const times = this.asked.push({ backend, seen });
       const instead = this.misbehave?.(req, backend, times);
       if (instead === 'hang') return;
@@ -183,19 +71,9 @@ export class EchoMesh {
         return;
       }
       if (instead !== undefined) res.statusCode = instead;
-      res.setHeader('x-backend', backend);
-      res.end(JSON.stringify(seen));
+      tell(res, backend, seen);
     });
-    await this.world.http2(n, 7070, (req, res) => {
-      const headers = Object.fromEntries(Object.entries(req.headers).filter(([name]) => !name.startsWith(':')));
-      req.resume();
-      req.on('end', () => {
-        res.setHeader('content-type', 'application/grpc');
-        res.setHeader('x-backend', backend);
-        res.addTrailers({ 'grpc-status': '0' });
-        res.end(JSON.stringify(headers));
-      });
-    });
+    await this.world.http2(n, 7070, (req, res) => tellGrpc(req, res, backend));
   }
 
   #port(from: string, name: string, port: number): Promise<number> {
@@ -207,18 +85,4 @@ export class EchoMesh {
     }
     return found;
   }
-}
-
-/** A route of namespace mesh about service `parent`; `rules` is its YAML in flow style. */
-export function routeYaml(kind: string, name: string, parent: string, rules: string, namespace = 'mesh'): string {
-  const [service = '', port] = parent.split(':');
-  const ref = `{ group: "", kind: Service, name: ${service}, namespace: mesh${port === undefined ? '' : `, port: ${port}`} }`;
-  return `
-apiVersion: gateway.networking.k8s.io/v1
-kind: ${kind}
-metadata: { name: ${name}, namespace: ${namespace}, generation: 1 }
-spec:
-  parentRefs: [${ref}]
-  rules: ${rules.replaceAll(/\s+/g, ' ')}
----`;
 }

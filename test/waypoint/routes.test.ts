@@ -6,11 +6,12 @@ import { connect as connectTcp } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { routeYaml, to } from '../conformance/objects.ts';
+import { shares } from '../conformance/scenario.ts';
 import { eventually } from '../support/netns.ts';
-import { EchoMesh, routeYaml } from './echo-mesh.ts';
+import { EchoMesh } from './echo-mesh.ts';
 
 const http = (rule: string, parent = 'echo:80', name = 'r') => routeYaml('HTTPRoute', name, parent, `[${rule}]`);
-const to = (name: string, port = 80, more = '') => `{ name: ${name}, port: ${port}${more} }`;
 const V1 = `backendRefs: [${to('echo-v1')}]`;
 
 test('HTTPRouteTimeoutRequest: what takes too long is 504, and a timeout of zero is none', async (t) => {
@@ -71,8 +72,8 @@ kind: Pod
 metadata: { name: dead, namespace: mesh, labels: { app: echo }, annotations: { ambient.istio.io/redirection: enabled } }
 spec: { nodeName: node-1, serviceAccountName: echo, containers: [{ name: c }] }
 status: { phase: Running, podIPs: [{ ip: 10.0.0.9 }], conditions: [{ type: Ready, status: "True" }] }`);
-  const shares = await mesh.shares(40, () => mesh.get('/', { method: 'POST', body: 'x' }));
-  assert.equal((shares['echo-v1'] ?? 0) + (shares['echo-v2'] ?? 0), 40, JSON.stringify(shares));
+  const found = await shares(40, () => mesh.get('/', { method: 'POST', body: 'x' }));
+  assert.equal((found['echo-v1'] ?? 0) + (found['echo-v2'] ?? 0), 40, JSON.stringify(found));
   assert.ok(
     mesh.world.arrivals.some(({ pod }) => pod === 'mesh/dead'),
     'it was tried',
@@ -134,8 +135,8 @@ test('HTTPRouteNoBackendRefs, HTTPRouteInvalidNonExistentBackendRef: 500, for it
   const mesh = await EchoMesh.start(t, http(rules.join(', ')));
   assert.equal((await mesh.get('/none')).status, 500);
   assert.equal((await mesh.get('/good')).status, 200);
-  const shares = await mesh.shares(60, () => mesh.get('/half'));
-  assert.ok((shares['500'] ?? 0) > 10 && (shares['echo-v1'] ?? 0) > 10, JSON.stringify(shares));
+  const found = await shares(60, () => mesh.get('/half'));
+  assert.ok((found['500'] ?? 0) > 10 && (found['echo-v1'] ?? 0) > 10, JSON.stringify(found));
 });
 
 test('HTTPRouteReferenceGrant: a backend of another namespace serves as long as a grant stands', async (t) => {
