@@ -252,7 +252,8 @@ class Http1Server implements ServerConnection, LegEvents, InletOwner, OutletOwne
     this.#settleRequestBody(request);
     const plan = planResponse(response, request.method, this.#wantsTrailers, this.#isLast);
     this.#isAnswered = true;
-    if (plan.framing === 'none') response.body.cancel();
+    // Nobody reads a body of no bytes either: whoever watches it is told all the same.
+    if (plan.framing === 'none' || plan.framing === 0) response.body.cancel();
     this.#outlet.message(plan.head, response.body, plan.framing);
   }
 

@@ -108,7 +108,7 @@ class ServerStream extends MessageStream implements HttpRequest {
     this.#server.respond(this, status, response.headers, length, isLast);
     if (!isLast) this.send(body, isUpgraded ? undefined : body.length);
     else {
-      if (body.length !== 0) body.cancel();
+      body.cancel(); // one of no bytes as well: whoever watches it is told
       this.sentEnd();
     }
   }
