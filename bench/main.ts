@@ -31,7 +31,7 @@ const SUITES: Readonly<Record<string, SuiteEntry>> = {
   hbone: { what: 'bytes through two proxies: 1 and 16 streams, CPU per GB', network: true, run: hbone },
   connect: { what: 'new connections a second through a warm tunnel', network: true, run: connect },
   latency: { what: 'request and response of 100 bytes on open connections', network: true, run: latency },
-  memory: { what: 'what a ztunnel holds: idle, for each open connection', network: true, run: memory },
+  memory: { what: 'what a ztunnel holds: idle, for each idle tunnel and open connection', network: true, run: memory },
   propagation: {
     what: 'from a push until it is enforced, among 10 to 10,000 workloads',
     network: true,

@@ -25,7 +25,9 @@ const POLICIES = 5;
 
 export type MeshRunning = Running & { readonly world: MeshWorld };
 export const isMesh = (running: Running): running is MeshRunning => 'world' in running;
-export type MeshPeer = Peer & { startMesh(context: PeerContext): Promise<MeshRunning> };
+type Env = Readonly<Record<string, string>>;
+/** `env`: on top of how the ztunnels are started otherwise. */
+export type MeshPeer = Peer & { startMesh(context: PeerContext, env?: Env): Promise<MeshRunning> };
 
 export function ambit(hbone: 'plane' | 'http2' | undefined): MeshPeer {
   const env = hbone === undefined ? {} : { AMBIT_HBONE: hbone };
@@ -44,12 +46,18 @@ type MeshPeerOptions = {
   readonly name: string;
   readonly version: string;
   readonly implementation: Implementation;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Env;
 };
 
 function meshPeer(o: MeshPeerOptions): MeshPeer {
-  const startMesh = (context: PeerContext) => start(o, context);
-  return { name: o.name, version: o.version, cipherSuite: CIPHER_SUITE, start: startMesh, startMesh };
+  const startMesh = (context: PeerContext, env: Env = {}) => start({ ...o, env: { ...o.env, ...env } }, context);
+  return {
+    name: o.name,
+    version: o.version,
+    cipherSuite: CIPHER_SUITE,
+    start: (context) => startMesh(context),
+    startMesh,
+  };
 }
 
 async function start(o: MeshPeerOptions, { programs, scratch }: PeerContext): Promise<MeshRunning> {

@@ -1,22 +1,28 @@
-/** What ztunnels hold: idle, and for each open connection. Both nodes count, since a connection lives in both. */
+/**
+ * What ztunnels hold: idle, for each idle tunnel, and for each open connection. Of a connection both nodes count, since it lives in
+ * both; of a tunnel the one that it leads to.
+ */
 import { residentBytes } from '../cpu.ts';
+import { idleTunnels } from '../idle-tunnels.ts';
 import { hold } from '../load.ts';
-import { addAll, messageOf, type Suite } from './suite.ts';
+import type { MeshPeer } from '../peers/ambit.ts';
+import { addAll, messageOf, type Suite, type SuiteContext } from './suite.ts';
 
 /** Enough that what a connection costs stands out from what the heap does by itself. */
 const CONNECTIONS = 2000;
+const TUNNELS = 500;
 const MEGABYTE = 1e6;
 
 export const memory: Suite = async (context) => {
   for (const mesh of context.meshes) {
     for (let round = 0; round < context.rounds; round++) {
       try {
+        await oneThread(context, mesh);
         await using running = await mesh.startMesh(context); // afresh: a heap that has grown does not shrink at once
-        const { client, target, pids } = running;
-        const resident = () => pids.map(residentBytes).reduce((sum, bytes) => sum + bytes, 0);
-        const idle = resident() / pids.length;
+        const { world, client, target, pids } = running;
+        const resident = () => residentOf(pids);
         addAll(context, mesh.name, { suite: 'memory', name: 'idle ztunnel' }, [
-          ['resident', 'MB', 'lower', idle / MEGABYTE],
+          ['resident', 'MB', 'lower', resident() / pids.length / MEGABYTE],
         ]);
         using _warm = await hold(context.programs, client, target, 16); // code and tunnel are there from now on
         const before = resident();
@@ -25,9 +31,27 @@ export const memory: Suite = async (context) => {
         addAll(context, mesh.name, { suite: 'memory', name: `${CONNECTIONS} open connections` }, [
           ['resident for each, a node', 'bytes', 'lower', each],
         ]);
+        _held[Symbol.dispose]();
+        const server = () => residentBytes(world.b.pid);
+        await using _few = await idleTunnels(world, 16);
+        const withFew = server();
+        await using _many = await idleTunnels(world, TUNNELS);
+        addAll(context, mesh.name, { suite: 'memory', name: `${TUNNELS} idle tunnels` }, [
+          ['resident for each', 'bytes', 'lower', (server() - withFew) / TUNNELS],
+        ]);
       } catch (error) {
         context.skip(`memory of ${mesh.name}, round ${round + 1}: ${messageOf(error)}`);
       }
     }
   }
 };
+
+async function oneThread(context: SuiteContext, mesh: MeshPeer): Promise<void> {
+  await using running = await mesh.startMesh(context, { ZTUNNEL_WORKER_THREADS: '1' });
+  const { pids } = running;
+  addAll(context, mesh.name, { suite: 'memory', name: 'idle ztunnel, one thread' }, [
+    ['resident', 'MB', 'lower', residentOf(pids) / pids.length / MEGABYTE],
+  ]);
+}
+
+const residentOf = (pids: readonly number[]) => pids.map(residentBytes).reduce((sum, bytes) => sum + bytes, 0);
