@@ -49,11 +49,10 @@ for (const [version, ask] of Object.entries(ASKS)) {
   test(`answers without content are counted, and occupy no endpoint afterwards (${version})`, async (t) => {
     const servicePort = version === 'HTTP/2' ? 82 : 80;
     const world = await WaypointWorld.start(t, { yaml: SHOP + ONE_AT_A_TIME.replace('PORT', `${servicePort}`) });
-    const handler = (_: unknown, res: { writeHead(status: number, headers: object): { end(): void } }) =>
-      res.writeHead(200, { 'content-length': '0' }).end();
     for (const n of [1, 2]) {
-      if (version === 'HTTP/2') await world.http2(n, 8082, handler);
-      else await world.http(n, 8080, handler);
+      if (version === 'HTTP/2')
+        await world.http2(n, 8082, (_, res) => res.writeHead(200, { 'content-length': '0' }).end());
+      else await world.http(n, 8080, (_, res) => res.writeHead(200, { 'content-length': '0' }).end());
     }
     const port = await world.through('web/client', `10.0.0.100:${servicePort}`);
     for (let i = 0; i < 4; i++) assert.equal(await ask(port, '/known'), 200);
