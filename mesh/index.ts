@@ -135,6 +135,7 @@ export { matchesName } from './http-policy/patterns.ts';
 export {
   claimHeader,
   decidingRules,
+  isPreflight,
   needsToken,
   refusalOf,
   TOKEN_REFUSALS,

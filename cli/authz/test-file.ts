@@ -67,7 +67,7 @@ const becauseSchema = z
 const requestSchema = z.strictObject({
   method: z.string().min(1).optional(),
   path: z.string().startsWith('/', 'a path starts with /').optional(),
-  headers: z.record(z.string().min(1), z.string()).optional(),
+  headers: z.record(z.string().min(1), z.union([z.string(), z.array(z.string())])).optional(),
   /** Of a token that is good. */
   claims: z.record(z.string().min(1), z.unknown()).optional(),
 });

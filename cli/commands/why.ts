@@ -85,7 +85,7 @@ export function addWhy(program: Command, context: CliContext): void {
     .option('--path <path>', 'HTTP path with its query, for a waypoint on the path (default: /)')
     .option(
       '--header <name: value>',
-      'HTTP header, for a waypoint on the path; NAME=VALUE is good, too; repeatable',
+      'HTTP header, for a waypoint on the path; NAME=VALUE is good, too; repeatable, also with one name for several lines',
       gather,
     )
     .option(
@@ -174,15 +174,18 @@ async function whyReceipt(
 function httpOf({ method, path, header, claim }: Options): HttpQuestion | undefined {
   if ([method, path, header, claim].every((option) => option === undefined)) return undefined;
   if (path !== undefined && !path.startsWith('/')) throw new UsageError(`--path ${path}: a path starts with /`);
-  const headers = (header ?? []).map((line): [string, string] => {
+  const headers: Record<string, string | readonly string[]> = {};
+  for (const line of header ?? []) {
     const at = line.search(/[:=]/);
     if (at < 1) throw new UsageError(`--header ${JSON.stringify(line)}: expected NAME: VALUE`);
-    return [line.slice(0, at).trim().toLowerCase(), line.slice(at + 1).trim()];
-  });
+    const name = line.slice(0, at).trim().toLowerCase();
+    const [value, before] = [line.slice(at + 1).trim(), headers[name]];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
   return {
     ...(method !== undefined && { method: method.toUpperCase() }),
     ...(path !== undefined && { path }),
-    ...(headers.length > 0 && { headers: Object.fromEntries(headers) }),
+    ...(header !== undefined && { headers }),
     ...(claim !== undefined && { claims: Object.fromEntries(claim.map(claimOf)) }),
   };
 }

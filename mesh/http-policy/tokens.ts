@@ -1,4 +1,5 @@
 /** What a token says, beside its signature: whether it is good for a rule now, and what policies are then told of it. */
+import type { Headers } from '../route/request-facts.ts';
 import { scalar, type TokenFacts } from './facts.ts';
 import type { JwtAuthentication, JwtRule } from './model.ts';
 
@@ -23,6 +24,12 @@ export const TOKEN_REFUSALS = {
   missing: refused('Jwt is missing'),
   noKeys: refused('Jwks remote fetch is failed'),
 } as const;
+
+/** A browser asks without a token whether it may send one. */
+export function isPreflight({ method, headers }: { readonly method: string; readonly headers: Headers }): boolean {
+  if (method !== 'OPTIONS') return false;
+  return headers.get('origin') !== undefined && headers.get('access-control-request-method') !== undefined;
+}
 
 /** The rules that decide about a request: of those without a required one all, else only these. */
 export function decidingRules(authentications: readonly JwtAuthentication[]): readonly JwtRule[] {

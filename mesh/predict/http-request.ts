@@ -1,19 +1,38 @@
-/** The request that is asked about, as a waypoint would see it: what is not said is what is usual. */
-import type { PolicyRequest, TokenFacts } from '../http-policy/facts.ts';
-import type { JwtAuthentication, JwtRule, PathNormalization } from '../http-policy/model.ts';
+/**
+ * The request that is asked about, as a waypoint sees it on its way through its layers (waypoint.md section 1.5): what is not said is
+ * what is usual.
+ */
+import type { PolicyRequest } from '../http-policy/facts.ts';
+import type { JwtAuthentication, PathNormalization } from '../http-policy/model.ts';
 import { normalisePath } from '../http-policy/normalise-path.ts';
-import { decidingRules, TOKEN_REFUSALS } from '../http-policy/tokens.ts';
+import { isPreflight } from '../http-policy/tokens.ts';
+import type { PortRoutes } from '../route/model.ts';
 import { type RequestFacts, splitTarget } from '../route/request-facts.ts';
+import { AskedHeaders, asProxied, type TunnelPeer } from './http-headers.ts';
+import { asClientsSend } from './http-route.ts';
+import { afterToken, type TokenTaken, takeToken, tokenHeader, withToken } from './http-token.ts';
 import type { HttpQuestion } from './question.ts';
 
+export type RequestOnItsWay = RequestFacts & PolicyRequest & { readonly headers: AskedHeaders };
+
 export type AskedRequest =
-  | { readonly kind: 'request'; readonly request: RequestFacts & PolicyRequest; readonly notes: readonly string[] }
-  /** The waypoint answers with this status, before any policy is asked. */
+  | {
+      readonly kind: 'request';
+      /** By which routes of the client's own namespace are chosen. */
+      readonly sent: RequestOnItsWay;
+      /** What those have made of it: external authorizers are asked about this. */
+      readonly come: RequestOnItsWay;
+      /** After its token was looked at: what policies judge, and routes of the service go by. */
+      readonly judged: RequestOnItsWay;
+      readonly notes: readonly string[];
+    }
+  /** The waypoint answers with this status, before AUDIT, DENY and ALLOW are asked. `come`: where authorizers are asked first. */
   | {
       readonly kind: 'refused';
       readonly status: 400 | 401 | 403;
       readonly because: string;
       readonly next?: readonly string[];
+      readonly come?: RequestOnItsWay;
     };
 
 export type Asking = {
@@ -21,104 +40,55 @@ export type Asking = {
   /** Host and port, as the caller named them. */
   readonly authority: string;
   readonly sourceNamespace: string;
+  readonly peer: TunnelPeer;
   readonly normalization: PathNormalization;
   readonly authentications: readonly JwtAuthentication[];
+  readonly routes: PortRoutes | undefined;
 };
 
-export function askedRequest({
-  http,
-  authority,
-  sourceNamespace,
-  normalization,
-  authentications,
-}: Asking): AskedRequest {
-  const { method = 'GET', path: target = '/', headers = {} } = http;
+export function askedRequest(asking: Asking): AskedRequest {
+  const { http, peer, normalization, authentications, routes } = asking;
+  const { method = 'GET', path: target = '/' } = http;
   const { path: raw, query } = splitTarget(target);
   const normalised = normalisePath(raw, normalization);
-  if (normalised.kind === 'invalid') {
-    return {
-      kind: 'refused',
-      status: 400,
-      because: `the path ${JSON.stringify(raw)} is refused: ${normalised.reason}`,
-    };
-  }
-  const token = tokenOf(http.claims, authentications);
-  if (token.kind === 'refused') return token;
-  const fields = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  if (normalised.kind === 'invalid') return badPath(raw, normalised.reason);
+  const written = AskedHeaders.of(http.headers ?? {});
+  const preflight = isPreflight({ method, headers: written });
+  const token = preflight ? NO_TOKEN : takeToken(http.claims, authentications);
+  const by = token.kind === 'taken' ? token.by : undefined;
+  const authority = written.get('host') ?? asking.authority;
+  const headers = http.claims === undefined ? written.clone() : withToken(written, by?.rule).clone();
+  headers.remove('host');
   const { path } = normalised;
-  const notes = path === raw ? [] : [`the path ${raw} is looked at, and sent on, as ${path}`];
+  const { sourceNamespace } = asking;
+  const sent = { method, path, query, authority, scheme: 'http', headers, sourceNamespace };
+  const routed = asClientsSend(routes, sent);
+  const again = normalisePath(routed.path, normalization);
+  if (again.kind === 'invalid') return badPath(routed.path, again.reason);
+  const come = { ...routed, path: again.path, headers: asProxied(routed.headers, peer) };
+  if (token.kind === 'refused') return { ...token, come };
+  const judged = { ...come, headers: afterToken(come.headers, authentications, by) };
   return {
     kind: 'request',
-    request: {
-      method,
-      path,
-      query,
-      authority: fields.get('host') ?? authority,
-      scheme: 'http',
-      headers: { get: (name) => fields.get(name) },
-      sourceNamespace,
-      ...(token.facts && { token: token.facts }),
-    },
-    notes: [...notes, ...token.notes],
+    sent,
+    come,
+    judged: token.facts === undefined ? judged : { ...judged, token: token.facts },
+    notes: [
+      ...(path === raw ? [] : [`the path ${raw} is looked at, and sent on, as ${path}`]),
+      ...token.notes,
+      ...(http.claims === undefined && !preflight ? unverified(written, authentications) : []),
+    ],
   };
 }
 
-type Token =
-  | { readonly kind: 'token'; readonly facts?: TokenFacts; readonly notes: readonly string[] }
-  | Extract<AskedRequest, { readonly kind: 'refused' }>;
+const NO_TOKEN: TokenTaken = { kind: 'taken', notes: [] };
 
-/**
- * A token with these claims, taken to be signed as it should be and in time. Without `iss` it is one of the only issuer there is.
- * Where nobody authenticates, nobody looks at it.
- */
-function tokenOf(claims: HttpQuestion['claims'], authentications: readonly JwtAuthentication[]): Token {
-  const { status, message } = TOKEN_REFUSALS.missing;
-  const rules = decidingRules(authentications);
-  if (claims === undefined) {
-    if (!rules.some(({ isRequired }) => isRequired)) return { kind: 'token', notes: [] };
-    const issuers = [...new Set(rules.map(({ issuer }) => issuer || 'any issuer'))].join(' or ');
-    const because = `a RequestAuthentication requires a token of ${issuers}, and the request has none (${message})`;
-    return { kind: 'refused', status, because, next: ['ask with a token: --claim, as in --claim sub=alice'] };
-  }
-  if (rules.length === 0) {
-    return { kind: 'token', notes: ['no RequestAuthentication is about this: nobody looks at the token'] };
-  }
-  const issuers = [...new Set(rules.map(({ issuer }) => issuer))];
-  const written = claims['iss'];
-  const issuer = typeof written === 'string' ? written : issuers.length === 1 ? (issuers[0] ?? '') : '';
-  const audiences = textsOf(claims['aud']);
-  const known = rules.filter((rule) => rule.issuer === issuer || rule.issuer === '');
-  if (known.length === 0) {
-    const trusted = issuers.join(', ');
-    const because =
-      written === undefined
-        ? `the claim iss is missing, and there are several issuers (${trusted})`
-        : `no RequestAuthentication trusts issuer ${JSON.stringify(written)}, only ${trusted}`;
-    return { kind: 'refused', status: 401, because };
-  }
-  if (!known.some((rule) => suits(rule, audiences))) {
-    const wanted = [...new Set(known.flatMap((rule) => rule.audiences))].join(', ');
-    const shown = audiences.length === 0 ? 'names none' : `is for ${audiences.join(', ')}`;
-    return {
-      kind: 'refused',
-      status: 403,
-      because: `the token ${shown}, and one of the audiences ${wanted} is wanted`,
-    };
-  }
-  const { sub, azp } = claims;
-  const facts = {
-    principal: `${issuer}/${typeof sub === 'string' ? sub : ''}`,
-    audiences,
-    presenter: typeof azp === 'string' ? azp : '',
-    claims: { ...claims, iss: issuer },
-  };
-  return { kind: 'token', facts, notes: ['the token is taken to be signed by its issuer, and in time'] };
+function badPath(raw: string, reason: string): Extract<AskedRequest, { readonly kind: 'refused' }> {
+  return { kind: 'refused', status: 400, because: `the path ${JSON.stringify(raw)} is refused: ${reason}` };
 }
 
-const suits = ({ audiences }: JwtRule, shown: readonly string[]) =>
-  audiences.length === 0 || audiences.some((one) => shown.includes(one));
-
-function textsOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+function unverified(headers: AskedHeaders, authentications: readonly JwtAuthentication[]): readonly string[] {
+  const name = tokenHeader(headers, authentications);
+  if (name === undefined) return [];
+  return [`the token in header ${name} is not looked into: say what is in it with --claim, as in --claim sub=alice`];
 }

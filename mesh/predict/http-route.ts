@@ -1,8 +1,10 @@
 /** Where a waypoint sends what it lets pass, by the routes of the port: every backend that may be chosen. */
-import type { HttpAction, HttpBackend, PortRoutes, TcpRule } from '../route/model.ts';
+import { modifyHeaders } from '../route/header-modifier.ts';
+import type { HeaderModifier, HttpAction, HttpBackend, HttpRouteTable, PortRoutes, TcpRule } from '../route/model.ts';
 import type { RequestFacts } from '../route/request-facts.ts';
 import { rewritePath } from '../route/rewrite.ts';
 import { compileTable, match, RouteTables } from '../route/table.ts';
+import type { AskedHeaders } from './http-headers.ts';
 
 export type RouteOutcome =
   /** Nobody routes it: to what was called. */
@@ -17,11 +19,17 @@ export type Share = {
   readonly port: number;
   /** Of 1. */
   readonly share: number;
-  /** What its service is asked for, where the route changes that. */
-  readonly rewritten?: Rewritten;
+  /** What its service is asked for; of requests. */
+  readonly changes?: Changes;
 };
 
-export type Rewritten = { readonly path: string; readonly authority: string };
+/** What a route makes of a request. */
+export type Changes = {
+  readonly path: string;
+  readonly authority: string;
+  /** In this order. */
+  readonly headers: readonly HeaderModifier[];
+};
 
 export function routeHttp(routes: PortRoutes | undefined, request: RequestFacts): RouteOutcome {
   const table = new RouteTables(routes?.http ?? []).of(request.sourceNamespace);
@@ -31,25 +39,38 @@ export function routeHttp(routes: PortRoutes | undefined, request: RequestFacts)
 }
 
 /** The request that the policies of the service judge: as the routes of the client's own namespace have made it. */
-export function asClientsSend<R extends RequestFacts>(routes: PortRoutes | undefined, request: R): R {
-  const table = routes?.http.find(({ clientNamespace }) => clientNamespace === request.sourceNamespace);
+export function asClientsSend<R extends Changeable>(routes: PortRoutes | undefined, request: R): R {
+  const table = ofClient(routes, request.sourceNamespace);
   const action = table && match(compileTable(table), request);
   const [backend] = action?.backends ?? [];
-  return action === undefined || backend === undefined
-    ? request
-    : { ...request, ...rewrittenBy(action, backend, request) };
+  if (action === undefined || backend === undefined) return request;
+  const { path, authority, headers } = changesBy(action, backend, request);
+  return { ...request, path, authority, headers: withChanges(request.headers, headers) };
 }
 
-function rewrittenBy(
-  { rewrite: ofRule }: HttpAction,
-  { rewrite: own }: HttpBackend,
+/** The routes of that namespace, which take the place of those of the service. */
+export function ofClient(routes: PortRoutes | undefined, namespace: string): HttpRouteTable | undefined {
+  return routes?.http.find(({ clientNamespace }) => clientNamespace === namespace && namespace !== '');
+}
+
+export function withChanges(headers: AskedHeaders, changes: readonly HeaderModifier[]): AskedHeaders {
+  const made = headers.clone();
+  for (const change of changes) modifyHeaders(change, made);
+  return made;
+}
+
+type Changeable = RequestFacts & { readonly headers: AskedHeaders };
+
+function changesBy(
+  { rewrite: ofRule, requestHeaders: headersOfRule }: HttpAction,
+  { rewrite: own, requestHeaders: ownHeaders }: HttpBackend,
   request: RequestFacts,
-): Rewritten | undefined {
-  if (ofRule === undefined && own === undefined) return undefined;
+): Changes {
   const path = own?.path ?? ofRule?.path;
   return {
     path: path === undefined ? request.path : rewritePath(path, request.path),
     authority: own?.hostname || ofRule?.hostname || request.authority,
+    headers: [headersOfRule, ownHeaders].filter((one) => one !== undefined),
   };
 }
 
@@ -69,7 +90,7 @@ function outcomeOf(action: HttpAction, request: RequestFacts): RouteOutcome {
   const shares = sharesOf(
     backends,
     ({ service, invalidStatus }) => (invalidStatus === 0 ? service : undefined),
-    (backend) => rewrittenBy(action, backend, request),
+    (backend) => changesBy(action, backend, request),
   );
   return shares.length === 0
     ? { kind: 'answer', name, status: 500, says: '500: no backend of it has any weight' }
@@ -95,17 +116,17 @@ export function routeTcp(routes: PortRoutes | undefined, clientNamespace: string
 function sharesOf<B extends { readonly port: number; readonly weight: number }>(
   backends: readonly B[],
   serviceOf: (backend: B) => string | undefined,
-  rewrittenOf: (backend: B) => Rewritten | undefined = () => undefined,
+  changesOf: (backend: B) => Changes | undefined = () => undefined,
 ): readonly Share[] {
   const weighted = backends.filter(({ weight }) => weight > 0);
   const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
   const shares = new Map<string, Share>();
   for (const backend of weighted) {
     const service = serviceOf(backend);
-    const rewritten = rewrittenOf(backend);
-    const key = `${service} ${backend.port} ${rewritten?.authority} ${rewritten?.path}`;
+    const changes = changesOf(backend);
+    const key = `${service} ${backend.port} ${JSON.stringify(changes)}`;
     const share = (shares.get(key)?.share ?? 0) + backend.weight / total;
-    shares.set(key, { service, port: backend.port, share, ...(rewritten && { rewritten }) });
+    shares.set(key, { service, port: backend.port, share, ...(changes && { changes }) });
   }
   return [...shares.values()];
 }

@@ -41,19 +41,33 @@ export type JudgedCall = {
   readonly request?: PolicyRequest;
 };
 
-export type Judged = {
-  readonly http: HttpVerdict;
-  /** Who is asked beside; only where nothing else denies. */
-  readonly custom: readonly CustomCheck[];
-};
+function factsOf({ source, from, to, request }: JudgedCall): HttpFacts {
+  return { peer: new Subject({ source, from, to }), sni: '', ...(request && { request }) };
+}
 
-export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): Judged {
-  const { source, from, to, chain, request } = call;
-  const scope = compileHttpPolicies(policiesAt(place), chain);
-  const facts: HttpFacts = { peer: new Subject({ source, from, to }), sni: '', ...(request && { request }) };
+/** Who is asked beside, before anybody looks at tokens: `call` is as it has come. */
+export function askedBeside(place: WaypointPlace, call: JudgedCall): readonly CustomCheck[] {
+  return customChecks(compileHttpPolicies(policiesAt(place), call.chain), factsOf(call));
+}
+
+/** Those that can not be asked, which is a no: nobody has configured them, or there is no request to ask about. */
+export function unaskable(
+  { gateway, service }: WaypointPlace,
+  chain: ChainKind,
+  checks: readonly CustomCheck[],
+): { readonly check: CustomCheck; readonly why: string } | undefined {
+  const known = new Set([...gateway.authorizers, ...(service?.authorizers ?? [])].map(({ name }) => name));
+  if (chain !== 'http') return checks[0] && { check: checks[0], why: 'can be asked about requests only' };
+  const check = checks.find(({ provider }) => !known.has(provider));
+  return check && { check, why: 'is no provider that the mesh configuration has' };
+}
+
+export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): HttpVerdict {
+  const scope = compileHttpPolicies(policiesAt(place), call.chain);
+  const facts = factsOf(call);
   const { verdict, because, audited, dryRunHits } = evaluateHttp(scope, facts);
   const { considered, nearestMiss } = explainHttp(scope, facts);
-  const http = {
+  return {
     waypoint: place.key,
     verdict,
     because,
@@ -63,7 +77,6 @@ export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): Judged 
     ...(audited && { audited }),
     ...(dryRunHits && { dryRunHits }),
   };
-  return { http, custom: verdict === 'allow' ? customChecks(scope, facts) : [] };
 }
 
 /** One sentence, without a full stop. */

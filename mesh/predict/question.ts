@@ -19,7 +19,8 @@ export type Callee =
 export type HttpQuestion = {
   readonly method?: string;
   readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Of one that comes in several lines, each. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** Of a token that is good. Without `iss`: of the one issuer that is trusted. */
   readonly claims?: Readonly<Record<string, unknown>>;
 };

@@ -1,22 +1,23 @@
 /**
  * A path through a waypoint: what its policies say, where its routes send to, and what the endpoints behind it say to the waypoint.
  */
-import { ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
+import { type IpAddress, ipFamily, mustParseIp, type SocketAddress } from '../address.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
-import type { ChainKind, PolicyRequest } from '../http-policy/facts.ts';
+import type { ChainKind } from '../http-policy/facts.ts';
 import type { JwtAuthentication } from '../http-policy/model.ts';
 import { needsToken } from '../http-policy/tokens.ts';
 import type { AppProtocol } from '../model.ts';
-import type { RequestFacts } from '../route/request-facts.ts';
+import type { PortRoutes } from '../route/model.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import { type Behalf, type Sender, type Tunnel, tunnelHops } from './arrival.ts';
 import { type Behind, behind, refusedBehind } from './behind-waypoint.ts';
 import { ended, endpointOf, hop, nameOf } from './ends.ts';
 import { type WaypointPlace, waypointPlace } from './http-place.ts';
-import { type AskedRequest, askedRequest } from './http-request.ts';
-import { asClientsSend, type RouteOutcome, routeHttp, routeTcp, type Share } from './http-route.ts';
+import { type AskedRequest, askedRequest, type RequestOnItsWay } from './http-request.ts';
+import { ofClient, type RouteOutcome, routeHttp, routeTcp, type Share, withChanges } from './http-route.ts';
 import {
+  askedBeside,
   asksOfRequest,
   describeHttpMiss,
   httpAdvice,
@@ -24,6 +25,7 @@ import {
   judgeAtWaypoint,
   mentions,
   policiesAt,
+  unaskable,
 } from './http-verdict.ts';
 import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
@@ -107,19 +109,19 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
     return [end(arrived, 'unknown', 'address-matters', because)];
   }
   const request = chain === 'http' ? requestOf(arrived, place) : undefined;
+  const call = { source: identity, from: from ?? { ip: unspecified(target), port: 0 }, to: target, chain };
+  const come = request?.come;
+  const custom =
+    request === undefined || come !== undefined ? askedBeside(place, { ...call, ...(come && { request: come }) }) : [];
+  const silent = unaskable(place, chain, custom);
+  if (silent !== undefined) return [notAsked(arrived, place, silent)];
   if (request?.kind === 'refused') {
     const because = `waypoint ${place.key} answers ${request.status}: ${request.because}`;
     const refused = end(arrived, 'denied', request.status === 400 ? 'request-refused' : 'token-refused', because);
     return [{ ...refused, ...(request.next && { next: request.next }) }];
   }
   const notes = request?.notes ?? [];
-  const { http, custom } = judgeAtWaypoint(place, {
-    source: identity,
-    from: from ?? { ip: UNSPECIFIED[ipFamily(target.ip)], port: 0 },
-    to: target,
-    chain,
-    ...(request && { request: asClientsSend(place.port?.routes, request.request) }),
-  });
+  const http = judgeAtWaypoint(place, { ...call, ...(request && { request: request.judged }) });
   const because = httpBecause(http);
   if (http.verdict === 'deny') {
     const reason = typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
@@ -138,8 +140,8 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
   const outcome =
     request === undefined
       ? routeTcp(place.port?.routes, sender.caller.workload.namespace)
-      : routeHttp(place.port?.routes, request.request);
-  const passed = { http, because, policy: policyHop(http, because, 'passes', notes), chain, request: request?.request };
+      : routeHttp(place.port?.routes, routedBy(place.port?.routes, request));
+  const passed = { http, because, policy: policyHop(http, because, 'passes', notes), chain, request };
   return routed(arrived, place, passed, outcome);
 }
 
@@ -149,8 +151,28 @@ type Passed = {
   readonly policy: Hop;
   readonly chain: ChainKind;
   /** Absent where the connection is not HTTP. */
-  readonly request: (RequestFacts & PolicyRequest) | undefined;
+  readonly request: Request | undefined;
 };
+
+type Request = Extract<AskedRequest, { readonly kind: 'request' }>;
+
+/** Routes of the client's own namespace go by what it has sent, those of the service by what its policies have judged. */
+function routedBy(routes: PortRoutes | undefined, { sent, judged }: Request): RequestOnItsWay {
+  return ofClient(routes, sent.sourceNamespace) === undefined ? judged : sent;
+}
+
+/** An external authorizer who can not be asked has not said yes. */
+function notAsked(
+  arrived: Arrived,
+  place: WaypointPlace,
+  { check, why }: NonNullable<ReturnType<typeof unaskable>>,
+): PredictedCase {
+  const { provider, rule } = check;
+  const because = `AuthorizationPolicy ${rule.policy}, rule ${rule.rule}, asks ${provider} at waypoint ${place.key}, who ${why}`;
+  const http: HttpVerdict = { waypoint: place.key, verdict: 'deny', because: rule, considered: [], matched: [rule] };
+  const next = [`make ${provider} one of extensionProviders of the mesh configuration, or name another provider`];
+  return { ...end(arrived, 'denied', 'deny-rule', because), http, next };
+}
 
 function routed(
   arrived: Arrived,
@@ -217,21 +239,22 @@ function refusedByBackend(
   arrived: Arrived,
   place: WaypointPlace,
   { chain, request }: Passed,
-  { service, port, rewritten }: Share,
+  { service, port, changes }: Share,
 ): PredictedCase | undefined {
   const { model, sender, identity, call } = arrived;
   if (service === undefined || (place.service !== undefined && service === keyOf(place.service))) return undefined;
   const other = model.deriver.waypoints.get(`${place.key}/service/${service}`)?.service;
   if (other === undefined || other.policies.length === 0) return undefined;
   const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: [] }, service: other };
-  const { http, custom } = judgeAtWaypoint(alone, {
+  const asked = {
     source: identity,
-    from: sender.from ?? { ip: UNSPECIFIED[ipFamily(call.target.ip)], port: 0 },
-    to: { ip: UNSPECIFIED[ipFamily(call.target.ip)], port },
+    from: sender.from ?? { ip: unspecified(call.target), port: 0 },
+    to: { ip: unspecified(call.target), port },
     chain,
-    ...(request && { request: { ...request, ...rewritten } }),
-  });
-  if (http.verdict === 'allow' && custom.length === 0) return undefined;
+    ...(request && { request: asSentOn(place.port?.routes, request, changes) }),
+  };
+  const http = judgeAtWaypoint(alone, asked);
+  if (http.verdict === 'allow' && askedBeside(alone, asked).length === 0) return undefined;
   const because =
     http.verdict === 'deny'
       ? `${httpBecause(http)}, for ${other.hostname}, which a route leads to`
@@ -325,16 +348,32 @@ function authenticationsAt({ gateway, service }: WaypointPlace): readonly JwtAut
   return [...gateway.authentications, ...(service?.authentications ?? [])];
 }
 
-function requestOf({ sender, call }: Arrived, place: WaypointPlace): AskedRequest {
+/** What a backend is sent: routes of the client's own namespace have changed it already. */
+function asSentOn(
+  routes: PortRoutes | undefined,
+  { sent, judged }: Request,
+  changes: Share['changes'],
+): RequestOnItsWay {
+  if (changes === undefined) return judged;
+  const { path, authority, headers } = changes;
+  const isChanged = ofClient(routes, sent.sourceNamespace) !== undefined;
+  return { ...judged, path, authority, headers: isChanged ? judged.headers : withChanges(judged.headers, headers) };
+}
+
+function requestOf({ sender, identity, call }: Arrived, place: WaypointPlace): AskedRequest {
   const { http = {}, authority } = call.asked;
   return askedRequest({
     http,
     authority,
     sourceNamespace: sender.caller.workload.namespace,
+    peer: { identity, ip: sender.from?.ip ?? unspecified(call.target) },
     normalization: place.gateway.pathNormalization,
     authentications: authenticationsAt(place),
+    routes: place.port?.routes,
   });
 }
+
+const unspecified = ({ ip }: SocketAddress): IpAddress => UNSPECIFIED[ipFamily(ip)];
 
 /** Stands for an address that is not known, where no policy looks at it. */
 const UNSPECIFIED = { 4: mustParseIp('0.0.0.0'), 6: mustParseIp('::') } as const;

@@ -6,6 +6,7 @@ import type { HeaderFields, HttpResponse } from '../../core/http/index.ts';
 import {
   claimHeader,
   decidingRules,
+  isPreflight,
   type JwtAuthentication,
   type JwtRule,
   TOKEN_REFUSALS,
@@ -17,7 +18,6 @@ import { type Located, locate, MOST_TOKENS } from '../jwt/locate.ts';
 import type { ParsedToken } from '../jwt/parse.ts';
 import { type Verified, type VerifyParts, verifyToken } from '../jwt/verify.ts';
 import type { PolicyWatch } from '../policy/watch.ts';
-import { isPreflight } from '../preflight.ts';
 import { reply } from '../reply.ts';
 
 export type AuthenticateParts = VerifyParts & { readonly watch: PolicyWatch };
@@ -30,7 +30,7 @@ export function authenticate(authentications: readonly JwtAuthentication[], part
   for (const rule of deciding) parts.store.prepare(rule);
   return (next) => (x) => {
     for (const name of outputs) x.request.headers.remove(name); // nobody but us says what a token says
-    if (isPreflight(x)) return next(x);
+    if (isPreflight(x.request)) return next(x);
     return judge(parts, deciding, 0, undefined, x, next);
   };
 }

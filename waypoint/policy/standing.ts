@@ -10,11 +10,11 @@ import {
   formatBecause,
   type HttpFacts,
   type HttpScope,
+  isPreflight,
   type JwtRule,
 } from '../../mesh/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { locate } from '../jwt/locate.ts';
-import { isPreflight } from '../preflight.ts';
 import { factsAtTarget, type JudgedFacts, requestFacts } from './facts.ts';
 
 export type Denial = {
@@ -41,7 +41,7 @@ export function standingOf({ scope, tokenRules, own, backendScope }: StandingPar
   const ofToken = (x: Exchange, { request }: JudgedFacts): Denial | undefined => {
     if (tokenRules.length === 0) return undefined;
     if (x.tokenRule !== undefined) return known.has(textOf(x.tokenRule)) ? undefined : TOKEN_UNVERIFIED;
-    if (isPreflight(x)) return undefined;
+    if (isPreflight(x.request)) return undefined;
     if (tokenRules.some(({ isRequired }) => isRequired)) return TOKEN_REQUIRED;
     const asItCame = { headers: request.headers, target: x.request.target };
     return tokenRules.some((rule) => locate(asItCame, rule).length > 0) ? TOKEN_UNVERIFIED : undefined;
