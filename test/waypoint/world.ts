@@ -118,7 +118,7 @@ export class WaypointWorld implements AsyncDisposable {
     });
   }
 
-  static async start(t: TestContext, o: WorldOptions): Promise<WaypointWorld> {
+  static async start(t: Pick<TestContext, 'after'>, o: WorldOptions): Promise<WaypointWorld> {
     const ca = await TestCa.create();
     const [namespace = '', name = ''] = (o.gateway ?? 'shop/waypoint').split('/');
     const world = new WaypointWorld(ca, await ca.material(ca.id(namespace, name)), o);

@@ -1,0 +1,7 @@
+/** The table of policy semantics at L7: every row is read by the engine that predicts and by a waypoint that enforces. */
+import { ACTIONS } from './actions.ts';
+import { ATTACHMENT } from './attachment.ts';
+import type { Case } from './case.ts';
+import { FIELDS } from './fields.ts';
+
+export const TABLE: readonly Case[] = [...ACTIONS, ...ATTACHMENT, ...FIELDS];
