@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { onShutdown, ownVersion } from '../core/config/index.ts';
 import { chooseHbone } from '../core/hbone/index.ts';
-import { checkRuntime, setNotDumpable } from '../core/net/index.ts';
+import { checkRuntime, exitAtOnce, setNotDumpable } from '../core/net/index.ts';
 import { createLogger, describeError, standardOutput } from '../core/telemetry/index.ts';
 import { startWaypoint } from './app.ts';
 import { parseConfig } from './config.ts';
@@ -27,7 +27,7 @@ async function proxy(): Promise<void> {
   process.on('unhandledRejection', (reason) =>
     log.error('a failure that nobody handled', { error: describeError(reason) }),
   );
-  using shutdown = onShutdown();
+  using shutdown = onShutdown(undefined, process, exitAtOnce);
   const waypoint = await startWaypoint({ config, log, write, quit: () => shutdown.request('admin') });
   const why = await shutdown.requested;
   log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
@@ -54,7 +54,7 @@ else if (command === 'proxy') {
     process.exitCode = 1;
   }
   // What keeps the loop alive now is none of ours to wait for.
-  process.exit();
+  exitAtOnce();
 } else {
   console.error(HELP);
   process.exitCode = command === 'help' ? 0 : 1;

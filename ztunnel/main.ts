@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { onShutdown, ownVersion } from '../core/config/index.ts';
 import { chooseHbone } from '../core/hbone/index.ts';
-import { checkCapabilities, checkRuntime, setNotDumpable } from '../core/net/index.ts';
+import { checkCapabilities, checkRuntime, exitAtOnce, setNotDumpable } from '../core/net/index.ts';
 import { createLogger, describeError, standardOutput } from '../core/telemetry/index.ts';
 import { configView } from './admin/config-view.ts';
 import { startZtunnel } from './app.ts';
@@ -30,7 +30,7 @@ async function proxy(): Promise<void> {
   process.on('unhandledRejection', (reason) =>
     log.error('a failure that nobody handled', { error: describeError(reason) }),
   );
-  using shutdown = onShutdown();
+  using shutdown = onShutdown(undefined, process, exitAtOnce);
   const ztunnel = await startZtunnel({ config, log, write, quit: () => shutdown.request('admin') });
   const why = await shutdown.requested;
   log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
@@ -57,7 +57,7 @@ else if (command === 'proxy') {
     process.exitCode = 1;
   }
   // What keeps the loop alive now is none of ours to wait for.
-  process.exit();
+  exitAtOnce();
 } else {
   console.error(HELP);
   process.exitCode = command === 'help' ? 0 : 1;

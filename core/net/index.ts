@@ -3,6 +3,7 @@ export { type CaptureOptions, PacketCapture } from './capture.ts';
 export { closeLeftBehind } from './dead-thread.ts';
 export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
+export { exitAtOnce } from './exit.ts';
 export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
 export { HeldViews } from './held-views.ts';
 export { type DescriptorLedger, keepLedger, newLedger } from './ledger.ts';

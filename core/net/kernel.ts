@@ -33,6 +33,7 @@ const native = ffi.dlopen(null, {
   setns: { arguments: [WORD, WORD], return: 'i32' },
   ioctl: { arguments: [WORD, WORD, WORD], return: 'i32' },
   prctl: { arguments: [WORD, WORD, WORD, WORD, WORD], return: 'i32' },
+  _exit: { arguments: [WORD], return: 'void' },
   if_nametoindex: { arguments: [WORD], return: 'u32' },
   uv_handle_size: { arguments: [WORD], return: 'u64' },
   uv_poll_init: { arguments: [WORD, WORD, WORD], return: 'i32' },
@@ -77,6 +78,8 @@ export const sys = {
   setns: (fd: number, kind: number) => orErrno(c.setns(word(fd), word(kind))),
   ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(word(fd), word(request), memory)),
   prctl: (option: number, value: bigint) => orErrno(c.prctl(word(option), value, 0n, 0n, 0n)),
+  /** Does not come back, and runs nothing on the way. */
+  exit: (code: number) => c._exit(word(code)),
   /** Index of an interface of the calling thread's namespace; 0 when there is none of that name. */
   interfaceIndex: (name: string) => c.if_nametoindex(Buffer.from(`${name}\0`)),
 } as const;

@@ -52,8 +52,13 @@ const onClosed = uv.closeCallback((handle) => {
   free.push(handle);
 });
 
-// libuv aborts the process when the loop of a worker ends with an open handle on it. This runs on an uncaught exception and
-// on `process.exit`; it does not when the worker is terminated or out of memory, and the process ends then.
+/*
+ * How a worker may end. Node aborts the process when the loop of a worker still has handles that are not its own ("uv loop ... has
+ * open handles"), and when JavaScript is terminated within a callback of ours, or called by one afterwards ("Callbacks cannot
+ * throw an exception"). An uncaught error and `process.exit` outside of such callbacks come by here first. `worker.terminate`, a
+ * full heap and the end of the main thread do not: workers are never terminated, leave before their heap is full
+ * (`core/threads/heap-guard.ts`), and the process ends by `exitAtOnce`.
+ */
 if (!isMainThread) {
   process.on('exit', () => {
     for (const watch of live.values()) watch[Symbol.dispose]();

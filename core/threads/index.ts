@@ -1,4 +1,5 @@
 /** Threads of a proxy: each its own loop and memory, which talk in questions and answers. */
+export { guardHeap } from './heap-guard.ts';
 export { type Call, type Calls, type Handlers, Link } from './link.ts';
 export { MaterialCache } from './material-cache.ts';
 export { settle } from './settle.ts';

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { RevocationFile } from '../../core/certificates/index.ts';
 import { keepLedger } from '../../core/net/index.ts';
 import { createLogger, describeError, gathered, Registry } from '../../core/telemetry/index.ts';
-import { Link, MaterialCache, settle } from '../../core/threads/index.ts';
+import { guardHeap, Link, MaterialCache, settle } from '../../core/threads/index.ts';
 import { systemClock } from '../../core/time/index.ts';
 import { MeshError, spiffeId } from '../../mesh/index.ts';
 import { startPlane } from '../plane.ts';
@@ -84,4 +84,5 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
 });
 
 settle();
+guardHeap();
 port.on('message', (message) => link.received(message));

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { RevocationFile } from '../../core/certificates/index.ts';
 import { keepLedger, NetnsRef } from '../../core/net/index.ts';
 import { createLogger, describeError, gathered, Registry } from '../../core/telemetry/index.ts';
-import { Link, MaterialCache, settle } from '../../core/threads/index.ts';
+import { guardHeap, Link, MaterialCache, settle } from '../../core/threads/index.ts';
 import { systemClock } from '../../core/time/index.ts';
 import { MeshError, View } from '../../mesh/index.ts';
 import { MeshState } from '../mesh-state.ts';
@@ -95,6 +95,7 @@ const link = new Link<MainCalls, WorkerCalls>((message) => port.postMessage(mess
 });
 
 settle();
+guardHeap();
 port.on('message', (message) => link.received(message));
 
 /** A start that is under way is waited for before its pod is ended. */
