@@ -69,6 +69,7 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
     new CertificateManager({
       signer: ca,
       ttlSeconds: config.secretTtlMs / 1_000,
+      ...(config.suites && { suites: config.suites }),
       clock: systemClock,
       random: Math.random,
       log: log.scope('identity'),

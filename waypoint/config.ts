@@ -8,12 +8,13 @@ import {
   envDuration,
   envInteger,
   envOptionalText,
+  envSome,
   envText,
   ownVersion,
   parseEnv,
   secret,
 } from '../core/config/index.ts';
-import type { HboneImplementation } from '../core/hbone/index.ts';
+import { type CipherSuite, type HboneImplementation, SUITES } from '../core/hbone/index.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from '../core/http/index.ts';
 import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, withScheme } from '../core/xds/index.ts';
 
@@ -48,6 +49,7 @@ const variables = z.object({
   LOG_FORMAT: z.enum(['plain', 'json']).default('plain'),
   RUST_LOG: envText('info'),
   AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
+  AMBIT_HBONE_SUITES: envSome(SUITES),
   AMBIT_WAYPOINT_THREADS: envInteger(undefined, { min: 1, max: 64 }),
   ISTIO_CPU_LIMIT: envInteger(undefined, { min: 1, max: 1_024 }),
   AMBIT_WAYPOINT_ACCESS_LOG: z.enum(['off', 'text', 'json']).default('off'),
@@ -84,6 +86,8 @@ export type WaypointConfig = {
   readonly token: TokenSource;
   readonly secretTtlMs: number;
   readonly crlPath: string | undefined;
+  /** Of tunnels, the preferred one first; undefined: the default. */
+  readonly suites: readonly CipherSuite[] | undefined;
   readonly ipv6: boolean;
   /** Threads that serve; 1: the main thread does it. */
   readonly threads: number;
@@ -149,6 +153,7 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
     token: tokenSource(v.AUTH_TOKEN, readFile),
     secretTtlMs: v.SECRET_TTL,
     crlPath: v.CRL_PATH,
+    suites: v.AMBIT_HBONE_SUITES,
     ipv6: v.IPV6_ENABLED,
     // Who says nothing of CPUs gets a small waypoint; another replica is as good as another thread.
     threads: v.AMBIT_WAYPOINT_THREADS ?? Math.min(v.ISTIO_CPU_LIMIT ?? 1, 64),

@@ -63,6 +63,7 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
     new CertificateManager({
       signer: ca,
       ttlSeconds: config.secretTtlMs / 1_000,
+      ...(config.suites && { suites: config.suites }),
       clock: systemClock,
       random: Math.random,
       log: log.scope('identity'),

@@ -93,6 +93,10 @@ test('every problem is told in one error: bad values, what we do not have, and n
     },
   );
   assert.throws(() => parse({ PACKET_MARK: 'x', LOCAL_XDS: 'y' }), /LOCAL_XDS.*PACKET_MARK="x"/);
+  assert.throws(
+    () => parse({ AMBIT_HBONE_SUITES: 'TLS_CHACHA20_POLY1305_SHA256' }),
+    /AMBIT_HBONE_SUITES=.*: must be one or more of TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256/,
+  );
   assert.equal(parse({ CRL_PATH: '' }).crlPath, undefined);
   assert.equal(parse({ CRL_PATH: '/crl.pem' }).crlPath, '/crl.pem');
   assert.ok(parse({ COMPLIANCE_POLICY: '', TLS12_ENABLED: 'false', ISTIO_META_DNS_CAPTURE: 'false' }));

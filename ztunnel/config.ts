@@ -14,11 +14,13 @@ import {
   envDuration,
   envInteger,
   envOptionalText,
+  envSome,
   envText,
   ownVersion,
   parseEnv,
   secret,
 } from '../core/config/index.ts';
+import { type CipherSuite, SUITES } from '../core/hbone/index.ts';
 import { describeError } from '../core/telemetry/index.ts';
 import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, withScheme } from '../core/xds/index.ts';
 import { type DataConfig, defaultDataConfig } from './data/index.ts';
@@ -95,6 +97,7 @@ const variables = z.object({
   ZTUNNEL_RESOURCE_CPU_LIMIT: envOptionalText(),
   ZTUNNEL_RESOURCE_CPU_REQUEST: envOptionalText(),
   AMBIT_HBONE: z.enum(['auto', 'http2', 'plane']).default('auto'),
+  AMBIT_HBONE_SUITES: envSome(SUITES),
   AMBIT_ZTUNNEL_SAME_NODE: z.enum(['direct', 'tunnel']).default(defaults.sameNode),
   AMBIT_ZTUNNEL_RECEIPT_HEADER: envBoolean(defaults.receiptHeader),
   AMBIT_ZTUNNEL_CONNECT_TIMEOUT: envDuration(defaults.connectTimeoutMs),
@@ -139,6 +142,8 @@ export type ZtunnelConfig = {
   readonly secretTtlMs: number;
   /** File of revocation lists; undefined: nothing is revoked. */
   readonly crlPath: string | undefined;
+  /** Of tunnels, the preferred one first; undefined: the default. */
+  readonly suites: readonly CipherSuite[] | undefined;
   readonly inpodUds: string;
   readonly data: DataConfig;
   /** Undefined: pods have no DNS proxy, and their DNS must not be captured. */
@@ -231,6 +236,7 @@ export function parseConfig({ env, readFile, cpus = availableParallelism() }: Co
     token: tokenSource(v.AUTH_TOKEN, readFile),
     secretTtlMs: v.SECRET_TTL,
     crlPath: v.CRL_PATH,
+    suites: v.AMBIT_HBONE_SUITES,
     inpodUds: v.INPOD_UDS,
     data: dataConfig(v),
     dns,

@@ -20,6 +20,7 @@ import {
 } from '../../mesh/index.ts';
 import { parseConfig } from '../../waypoint/config.ts';
 import { type Plane, startPlane } from '../../waypoint/plane.ts';
+import { CIPHER_SUITE } from '../peers/peer.ts';
 
 const [mode = '', dir = ''] = process.argv.slice(2);
 const { env } = process;
@@ -43,6 +44,7 @@ function material(): TlsMaterial {
     notBefore,
     notAfter,
     serial: '1',
+    suites: [CIPHER_SUITE],
   };
 }
 const own = mode === 'hbone' ? material() : undefined;

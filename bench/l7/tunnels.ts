@@ -14,6 +14,7 @@ import {
 } from '../../core/hbone/index.ts';
 import { connectTcp, listenTcp, localAddress, type TcpConnection, TcpListener } from '../../core/net/index.ts';
 import { mustParseIp, parseSpiffeId } from '../../mesh/index.ts';
+import { CIPHER_SUITE } from '../peers/peer.ts';
 
 const HBONE_PORT = 15_008;
 const [dir = '', ip = '', upstream = ''] = process.argv.slice(2);
@@ -33,6 +34,7 @@ function material(account: string): TlsMaterial {
     notBefore,
     notAfter,
     serial: '1',
+    suites: [CIPHER_SUITE],
   };
 }
 const [cart, caller] = [material('cart'), material('caller')];

@@ -5,7 +5,15 @@ import type { Implementation } from '../../test/ztunnel/support/implementation.t
 import { MeshWorld } from '../../test/ztunnel/support/mesh-world.ts';
 import { authorization, identityOf, match } from '../../test/ztunnel/support/resources.ts';
 import { startServer } from '../load.ts';
-import { CIPHER_SUITE, calmTimeWait, type Found, type Peer, type PeerContext, type Running } from './peer.ts';
+import {
+  CIPHER_SUITE,
+  calmTimeWait,
+  type Found,
+  type Peer,
+  type PeerContext,
+  type Running,
+  ZTUNNEL_SUITE,
+} from './peer.ts';
 import { versionOf } from './sidecars.ts';
 
 const OURS: Pick<Implementation, 'name' | 'command' | 'args'> = {
@@ -30,8 +38,14 @@ type Env = Readonly<Record<string, string>>;
 export type MeshPeer = Peer & { startMesh(context: PeerContext, env?: Env): Promise<MeshRunning> };
 
 export function ambit(hbone: 'plane' | 'http2' | undefined): MeshPeer {
-  const env = hbone === undefined ? {} : { AMBIT_HBONE: hbone };
-  return meshPeer({ name: 'ambit', version: `node ${process.version}`, implementation: OURS, env });
+  const env = { AMBIT_HBONE_SUITES: CIPHER_SUITE, ...(hbone && { AMBIT_HBONE: hbone }) };
+  return meshPeer({
+    name: 'ambit',
+    version: `node ${process.version}`,
+    cipherSuite: CIPHER_SUITE,
+    implementation: OURS,
+    env,
+  });
 }
 
 export function findZtunnel(path: string | undefined): Found | MeshPeer {
@@ -39,12 +53,19 @@ export function findZtunnel(path: string | undefined): Found | MeshPeer {
   if (path === undefined) return { name, skipped: 'no --ztunnel PATH' };
   const version = versionOf(path, ['version']);
   if (version === undefined) return { name, skipped: `${path} does not tell its version` };
-  return meshPeer({ name, version, implementation: { name: 'reference', command: path, args: [] }, env: {} });
+  return meshPeer({
+    name,
+    version,
+    cipherSuite: ZTUNNEL_SUITE,
+    implementation: { name: 'reference', command: path, args: [] },
+    env: {},
+  });
 }
 
 type MeshPeerOptions = {
   readonly name: string;
   readonly version: string;
+  readonly cipherSuite: string;
   readonly implementation: Implementation;
   readonly env: Env;
 };
@@ -54,7 +75,7 @@ function meshPeer(o: MeshPeerOptions): MeshPeer {
   return {
     name: o.name,
     version: o.version,
-    cipherSuite: CIPHER_SUITE,
+    cipherSuite: o.cipherSuite,
     start: (context) => startMesh(context),
     startMesh,
   };

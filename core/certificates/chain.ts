@@ -33,6 +33,7 @@ export function checkChain(
     readonly privateKeyPem: string;
     readonly nowMs: number;
     readonly anyIdentity: boolean;
+    readonly suites?: TlsMaterial['suites'];
   },
 ): CheckedChain {
   const [leafPem] = pems;
@@ -60,6 +61,7 @@ export function checkChain(
       notBefore: leaf.notBefore,
       notAfter: leaf.notAfter,
       serial: leaf.serial,
+      ...(wanted.suites && { suites: wanted.suites }),
     },
     certChain: chain.map(view),
     rootCerts: roots.map(view),

@@ -37,6 +37,8 @@ export type CertificateManagerOptions = {
   readonly onReceived?: (material: TlsMaterial) => void;
   /** Dedicated mode: our token decides who we are. */
   readonly anyIdentity?: boolean;
+  /** Of the tunnels that use these certificates. */
+  readonly suites?: TlsMaterial['suites'];
 };
 
 /** One identity as `/config_dump` shows it. */
@@ -186,14 +188,14 @@ export class CertificateManager implements Disposable {
 
   /** Never rejects. */
   async #attempt(entry: Entry, signal: AbortSignal): Promise<void> {
-    const { clock, signer, ttlSeconds, anyIdentity = false } = this.#options;
+    const { clock, signer, ttlSeconds, anyIdentity = false, suites } = this.#options;
     const { identity } = entry;
     const startedMs = clock.now();
     try {
       const { privateKeyPem, csrPem } = await generateKeyAndCsr(identity);
       const pems = await signer.createCertificate(csrPem, identity, ttlSeconds, signal);
       const nowMs = clock.now();
-      const chain = checkChain(pems, { identity, privateKeyPem, nowMs, anyIdentity });
+      const chain = checkChain(pems, { identity, privateKeyPem, nowMs, anyIdentity, ...(suites && { suites }) });
       if (this.#entries.get(identity) === entry) this.#succeeded(entry, chain, startedMs);
     } catch (error) {
       if (this.#entries.get(identity) === entry) this.#failed(entry, error);

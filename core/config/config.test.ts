@@ -8,6 +8,7 @@ import {
   envInteger,
   envList,
   envOptionalText,
+  envSome,
   envText,
   onShutdown,
   parseDuration,
@@ -45,6 +46,7 @@ const schema = z.object({
   IPV6_ENABLED: envBoolean(true),
   ENABLE_ORIG_SRC: envBoolean(undefined),
   HOSTS: envList(),
+  COLOURS: envSome(['red', 'green', 'blue']),
   TOKEN: secret(envInteger(1)),
 });
 
@@ -78,6 +80,13 @@ test('all problems are told together, with variable, value and reason', () => {
       return true;
     },
   );
+});
+
+test('some of the words that are known, in the order in which they are written', () => {
+  assert.deepEqual(parseEnv(schema, { COLOURS: 'blue, red' }).COLOURS, ['blue', 'red']);
+  for (const COLOURS of ['pink', 'red,pink', 'red,red', 'red,', ',']) {
+    assert.throws(() => parseEnv(schema, { COLOURS }), /COLOURS=".*": must be one or more of red, green, blue/);
+  }
 });
 
 test('the first SIGINT asks for a drain and the second ends the process at once', async () => {

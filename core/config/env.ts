@@ -86,6 +86,14 @@ export const envList = () =>
         .filter((item) => item !== ''),
     );
 
+/** Some of these words, separated by commas, in an order that counts; unset means undefined. */
+export const envSome = <T extends string>(words: readonly T[]) =>
+  readText<readonly T[], undefined>(undefined, `one or more of ${words.join(', ')}`, (text) => {
+    const items = text.split(',').map((item) => words.find((word) => word === item.trim()));
+    const known = items.filter((item) => item !== undefined);
+    return new Set(known).size === items.length ? known : undefined;
+  });
+
 /**
  * Parses the variables that `schema` names out of `env` and freezes the result.
  * Throws `CONFIG_INVALID` with one line for each problem: variable, value, reason.

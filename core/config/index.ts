@@ -9,6 +9,7 @@ export {
   envInteger,
   envList,
   envOptionalText,
+  envSome,
   envText,
   parseEnv,
   secret,

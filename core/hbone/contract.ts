@@ -15,7 +15,10 @@ import { cuttableWire, silentServer } from './contract-wires.ts';
 import { HboneError, type HboneErrorCode } from './errors.ts';
 import { eventually, Recorder } from './leg-contract.ts';
 import { revocationContract } from './revocation-contract.ts';
-import type { TlsMaterial } from './types.ts';
+import { SUITES, type TlsMaterial } from './types.ts';
+
+const [AES_256, AES_128] = SUITES;
+const BOTH = SUITES.join(':');
 
 /** Registers the suite under `name`. */
 export function hboneContract(name: string, ca: ContractCa, other: ContractCa, impl: Implementation): void {
@@ -245,6 +248,27 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       assert.equal(stand.requests.length, 0);
       return error?.code;
     };
+
+    const suites: readonly (readonly [string, TlsMaterial['suites'], offered: string, agreed: string])[] = [
+      ['the stronger one unless told otherwise', undefined, BOTH, AES_256],
+      ['the only one that is to be used', [AES_128], BOTH, AES_128],
+      ['none that is not to be used', [AES_128], AES_256, 'refused'],
+      ['of two the one that it prefers itself', [AES_128, AES_256], BOTH, AES_128],
+    ];
+    for (const [what, own, ciphers, agreed] of suites) {
+      it(`suites: a server takes ${what}`, async () => {
+        const material = { ...(await ca.material(cart)), ...(own && { suites: own }) };
+        await using stand = await Stand.create(ca, impl, { server: material });
+        const { key, chain } = await ca.material(web);
+        const socket = raw(stand.port, { key, cert: chain, ciphers });
+        const name = await Promise.race([
+          once(socket, 'secureConnect').then(() => socket.getCipher().standardName),
+          once(socket, 'close').then(() => 'refused'),
+        ]).catch(() => 'refused');
+        socket.destroy();
+        assert.equal(name, agreed);
+      });
+    }
 
     it('a client without a certificate is refused', async () => {
       assert.equal(await refusedFor(() => ({})), 'NO_CERTIFICATE');

@@ -12,6 +12,7 @@ export { RevocationGate, type Standing } from './revocation-gate.ts';
 export { tcpLeg } from './tcp-leg.ts';
 export { type ClientTls, type SecuredLeg, secureLeg } from './tls-over-leg.ts';
 export {
+  type CipherSuite,
   type ConnectRequest,
   DEFAULT_SETTINGS,
   type HboneClient,
@@ -23,5 +24,6 @@ export {
   type OpenedStream,
   type OpenOptions,
   type Revocations,
+  SUITES,
   type TlsMaterial,
 } from './types.ts';

@@ -2,13 +2,13 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { HboneError } from './errors.ts';
-import type { TlsMaterial } from './types.ts';
+import { SUITES, type TlsMaterial } from './types.ts';
 
 export const ALPN = ['h2'];
-/** ztunnel.md section 3.1 */
-export const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
+/** As OpenSSL takes them. */
+export const suitesOf = ({ suites = SUITES }: TlsMaterial): string => suites.join(':');
 
-/** TLS 1.3 only, two suites, and no tickets: each connection proves its identity anew. Throws without roots. */
+/** TLS 1.3 only, two suites at most, and no tickets: each connection proves its identity anew. Throws without roots. */
 export function contextOptions(material: TlsMaterial): SecureContextOptions {
   // An empty `ca` means to Node: whoever the web trusts.
   if (!material.roots.includes('-----BEGIN CERTIFICATE-----')) {
@@ -20,7 +20,7 @@ export function contextOptions(material: TlsMaterial): SecureContextOptions {
     ca: material.roots,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
-    ciphers: SUITES,
+    ciphers: suitesOf(material),
     // TLS 1.3 still sends a ticket then, but only the number of a session that no side keeps: nothing can be resumed.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };

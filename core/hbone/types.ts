@@ -6,6 +6,10 @@ import type { TcpConnection } from '../net/index.ts';
 import type { HboneError } from './errors.ts';
 import type { Leg } from './leg.ts';
 
+/** TLS 1.3 suites that tunnels may use, by OpenSSL's names; what is preferred by default comes first (ztunnel.md section 3.1). */
+export const SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'] as const;
+export type CipherSuite = (typeof SUITES)[number];
+
 /** One identity's key and certificates, as it is at a moment; a renewed certificate is a new object. */
 export type TlsMaterial = {
   readonly identity: SpiffeId;
@@ -18,6 +22,8 @@ export type TlsMaterial = {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly serial: string;
+  /** What is offered and taken, in the order of preference; default {@link SUITES}. */
+  readonly suites?: readonly CipherSuite[];
 };
 
 /** Which certificates are not to be believed any more, though everything else about them is right. */

@@ -24,7 +24,7 @@ export type TlsContextOptions = {
   readonly chain: string;
   /** PEM bundle. */
   readonly roots: string;
-  /** OpenSSL's names of TLS 1.3 suites, joined by colons. */
+  /** OpenSSL's names of TLS 1.3 suites, joined by colons; a server takes the first that the client has, too. */
   readonly suites: string;
   /** The one protocol that both sides must agree on. */
   readonly protocol: string;
@@ -41,6 +41,7 @@ const TLS_1_3 = 0x304n;
 /** Idle connections hold no buffers (SSL_MODE_RELEASE_BUFFERS). */
 const MODE = 0x10n;
 const OP_NO_TICKET = 1n << 14n;
+const OP_CIPHER_SERVER_PREFERENCE = 1n << 22n;
 const OP_NO_RENEGOTIATION = 1n << 30n;
 const VERIFY_PEER_OR_FAIL = 1n | 2n;
 const ALPN_ACCEPTED = 0;
@@ -87,7 +88,7 @@ function configure(address: bigint, o: TlsContextOptions): void {
   ossl.SSL_CTX_ctrl(address, SET_READ_AHEAD, 1n, null);
   ossl.SSL_CTX_ctrl(address, SET_SESSION_CACHE_MODE, 0n, null);
   ossl.SSL_CTX_set_default_read_buffer_len(address, BigInt(READ_AHEAD_BYTES));
-  ossl.SSL_CTX_set_options(address, OP_NO_TICKET | OP_NO_RENEGOTIATION);
+  ossl.SSL_CTX_set_options(address, OP_NO_TICKET | OP_NO_RENEGOTIATION | OP_CIPHER_SERVER_PREFERENCE);
   must(ossl.SSL_CTX_set_num_tickets(address, 0n));
   must(ossl.SSL_CTX_set_ciphersuites(address, Buffer.from(`${o.suites}\0`)));
   ossl.SSL_CTX_set_verify(address, VERIFY_PEER_OR_FAIL, null);

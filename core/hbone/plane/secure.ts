@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import type { SpiffeId } from '../../../mesh/index.ts';
 import { TlsContext, TlsError, type TlsLink } from '../../net/index.ts';
 import { chainFault, HboneError, tlsFault } from '../errors.ts';
-import { SUITES } from '../tls-context.ts';
+import { suitesOf } from '../tls-context.ts';
 import type { TlsMaterial } from '../types.ts';
 import { type Expectation, judgeLeaf } from '../verify-peer.ts';
 
@@ -14,7 +14,7 @@ export function planeContextFor(material: TlsMaterial): TlsContext {
   let context = contexts.get(material);
   if (context === undefined) {
     const { key, chain, roots } = material;
-    context = new TlsContext({ key, chain, roots, suites: SUITES, protocol: 'h2' });
+    context = new TlsContext({ key, chain, roots, suites: suitesOf(material), protocol: 'h2' });
     contexts.set(material, context);
   }
   return context;
