@@ -1,5 +1,5 @@
 /** Rows: what the actions do beside one another, policies that are tried out, and what nobody can read. */
-import type { MeshConfig } from '../../../mesh/index.ts';
+import type { ExternalAuthorizer, MeshConfig } from '../../../mesh/index.ts';
 import { ap, type Case, dry, OPEN, operation, policy, source, when } from './case.ts';
 
 const GETS = operation({ methods: ['GET'] });
@@ -88,20 +88,17 @@ const http = {
   toDownstreamOnDeny: [],
   toDownstreamOnAllow: [],
 };
-/** Provider opa, who always says no. */
-const OPA: Partial<MeshConfig> = {
-  authorizers: [
-    {
-      name: 'opa',
-      service: 'shop/authz.shop.svc.cluster.local',
-      port: 8000,
-      timeoutMs: 5_000,
-      failOpen: false,
-      statusOnError: 403,
-      http,
-    },
-  ],
-};
+const authorizer = (name: string): ExternalAuthorizer => ({
+  name,
+  service: 'shop/authz.shop.svc.cluster.local',
+  port: 8000,
+  timeoutMs: 5_000,
+  failOpen: false,
+  statusOnError: 403,
+  http: { ...http, pathPrefix: `/${name}` },
+});
+/** Provider opa, who always says no, and yes, who does not. */
+export const OPA: Partial<MeshConfig> = { authorizers: [authorizer('opa'), authorizer('yes')] };
 const custom = (name: string, ...rules: readonly unknown[]) => ap('c', { action: 'CUSTOM', provider: { name }, rules });
 
 const ASKED: readonly Case[] = [

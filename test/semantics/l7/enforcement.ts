@@ -53,7 +53,7 @@ export class L7World {
     const world = await WaypointWorld.start(t, { yaml: MESH });
     for (const n of [1, 2, 4]) await world.http(n, 8080, (_, res) => res.end('served'));
     await world.tcp(1, 9090, (socket) => void socket.pipe(socket));
-    await world.http(3, 8000, (_, res) => res.writeHead(403).end());
+    await world.http(3, 8000, (req, res) => res.writeHead(req.url?.startsWith('/yes') ? 200 : 403).end());
     return new L7World(world, issuer);
   }
 
@@ -164,8 +164,16 @@ export type Enforced = {
   readonly counted: readonly string[];
 };
 
-/** The same of what was predicted: what the two must agree on. */
-export function expectedOf({ method }: Request, { says, http }: Predicted): Partial<Enforced> {
+export type Expected = Pick<Enforced, 'says'> & Partial<Enforced>;
+
+/** Of what was found what is expected, and no more. */
+export function foundOf(enforced: Enforced, expected: Expected): Expected {
+  const entries = Object.keys(expected).map((key) => [key, enforced[key as keyof Enforced]]);
+  return Object.fromEntries(entries) as Expected;
+}
+
+/** What was predicted: what the two must agree on. */
+export function expectedOf({ method }: Request, { says, http }: Predicted): Expected {
   if (http === undefined || says.startsWith('refused') || says.startsWith('asks')) return { says };
   if (method === 'TCP') return http.verdict === 'allow' ? { says: 'allow' } : { says: inShort(says) };
   const { verdict, because, considered, nearestMiss, audited = [], dryRunHits = [] } = http;
