@@ -105,8 +105,8 @@ export const FORWARDING: readonly Scenario[] = [
         ['/named', {}, 'echo-v1'],
         ['/unnamed', {}, 'echo-v2'],
       ]);
-      await mesh.logged(/named-rule/);
-      await mesh.logged(/mesh\.r\.1/);
+      await mesh.logged(/\/named\b.*\bnamed-rule\b/);
+      await mesh.logged(/\/unnamed\b.*\bmesh\.r\.1\b/);
     },
   },
 ];

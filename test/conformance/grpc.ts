@@ -34,6 +34,18 @@ export const GRPC: readonly Scenario[] = [
     },
   },
   {
+    name: 'GRPCRouteNamedRule: a rule for calls may have a name, which the log tells',
+    routes: grpcRoute(
+      'echo:7070',
+      `[{ name: named-calls, matches: [{ method: { service: echo.Named } }], backendRefs: [${to('echo-v1', 7070)}] }, { backendRefs: [${to('echo-v2', 7070)}] }]`,
+    ),
+    check: async (mesh) => {
+      assert.equal((await mesh.grpc('/echo.Named/Say')).backend, 'echo-v1');
+      assert.equal((await mesh.grpc(SAY)).backend, 'echo-v2');
+      await mesh.logged(/\/echo\.Named\/Say\b.*\bnamed-calls\b/);
+    },
+  },
+  {
     name: 'a gRPC method that no GRPCRoute knows is UNIMPLEMENTED',
     routes: grpcRoute(
       'echo:7070',
