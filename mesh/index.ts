@@ -38,6 +38,7 @@ export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from 
 export { judgeRequest, type RequestVerdict, type SeenRequest } from './authz/request.ts';
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
 export {
+  type Evidence,
   type RequestSuggestion,
   type RequestSuggestions,
   type SuggestedRequestRule,

@@ -3,6 +3,7 @@ import {
   describeHttpMiss,
   describeMiss,
   type Effect,
+  type Evidence,
   type FlowChange,
   type FlowDiff,
   type FlowVerdict,
@@ -10,7 +11,6 @@ import {
   type RequestDiff,
   type RequestVerdict,
   type SeenFlow,
-  type SeenRequest,
 } from '../../mesh/index.ts';
 import { podOf } from './seen.ts';
 
@@ -51,10 +51,11 @@ export function describeFlow({ source, waypoint, destination, port, service, ...
   return `${caller} -> ${podOf(destination)}:${port}${through}, ${times(seen)}`;
 }
 
-export function describeRequest({ waypoint, source, destination, port, method, paths, ...seen }: SeenRequest): string {
+export function describeRequest({ waypoint, source, destination, port, method, paths, ...seen }: Evidence): string {
   const asked = method === 'other' ? seen.example.method : method;
   const called = destination.includes('//') ? podOf(destination) : destination;
-  return `${source} -> ${asked} ${paths} of ${called}:${port} at waypoint ${waypoint}, ${times(seen)}`;
+  const led = seen.routedBy === undefined ? '' : `, where a route of ${seen.routedBy} may have led`;
+  return `${source} -> ${asked} ${paths} of ${called}:${port} at waypoint ${waypoint}${led}, ${times(seen)}`;
 }
 
 function times({ count, lastSeen }: Pick<SeenFlow, 'count' | 'lastSeen'>): string {

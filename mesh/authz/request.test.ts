@@ -48,6 +48,31 @@ const operation = (spec: object) => ({ rules: [{ to: [{ operation: spec }] }] })
 const when = (key: string) => ({ rules: [{ when: [{ key, values: ['x'] }] }] });
 const from = (source: object) => ({ rules: [{ from: [{ source }] }] });
 
+const NEXT = service('shop/next', {
+  clusterIP: '10.96.0.2',
+  selector: { app: 'cart' },
+  ports: [{ name: 'http', port: 81, targetPort: 8080 }],
+});
+const onNext = (spec: object) =>
+  policy('shop/next', { targetRefs: [{ group: '', kind: 'Service', name: 'next' }], ...spec });
+const route = (rules: readonly object[], path = 'shop/split') =>
+  object(GATEWAY, 'HTTPRoute', path, { parentRefs: [{ group: '', kind: 'Service', name: 'cart' }], rules });
+const toNext = { name: 'next', port: 81 };
+const toCart = { name: 'cart', port: 80 };
+const toV2 = { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplaceFullPath', replaceFullPath: '/v2' } } };
+const CLIENTS = [
+  object(GATEWAY, 'HTTPRoute', 'office/clients', {
+    parentRefs: [{ group: '', kind: 'Service', name: 'cart', namespace: 'shop' }],
+    rules: [{ backendRefs: [{ ...toNext, namespace: 'shop' }] }],
+  }),
+  object('gateway.networking.k8s.io/v1beta1', 'ReferenceGrant', 'shop/clients', {
+    from: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'office' }],
+    to: [{ group: '', kind: 'Service' }],
+  }),
+];
+const byHeader = { matches: [{ headers: [{ name: 'x-canary', value: 'yes' }] }], backendRefs: [toNext] };
+const byPath = { matches: [{ path: { type: 'PathPrefix', value: '/elsewhere' } }], backendRefs: [toNext] };
+
 type Case = {
   readonly before?: readonly KubeObject[];
   readonly after?: readonly KubeObject[];
@@ -108,6 +133,48 @@ const CASES: Readonly<Record<string, Case>> = {
     after: [on({ action: 'CUSTOM', provider: { name: 'opa' }, ...operation({ paths: ['/items/*'] }) })],
     expect: 'unclear',
     says: /opa/,
+  },
+  'a DENY of what a route leads to, as the route has changed it': {
+    before: [NEXT, route([{ backendRefs: [toNext], filters: [toV2] }])],
+    after: [
+      NEXT,
+      route([{ backendRefs: [toNext], filters: [toV2] }]),
+      onNext({ action: 'DENY', ...operation({ paths: ['/v2'], ports: ['81'] }) }),
+    ],
+    expect: 'cut',
+    says: /shop\/next\.shop\.svc\.cluster\.local, which a route leads to/,
+  },
+  'a DENY of one of several that a route leads to': {
+    before: [NEXT, route([{ backendRefs: [toNext, toCart] }])],
+    after: [NEXT, route([{ backendRefs: [toNext, toCart] }]), onNext({ action: 'DENY', rules: [{}] })],
+    expect: 'unclear',
+    says: /the way that routes choose/,
+  },
+  'a DENY of what only a header leads to': {
+    before: [NEXT, route([byHeader, { backendRefs: [toCart] }])],
+    after: [NEXT, route([byHeader, { backendRefs: [toCart] }]), onNext({ action: 'DENY', rules: [{}] })],
+    expect: 'unclear',
+  },
+  'a DENY of what other paths lead to': {
+    before: [NEXT, route([byPath, { backendRefs: [toCart] }])],
+    after: [NEXT, route([byPath, { backendRefs: [toCart] }]), onNext({ action: 'DENY', rules: [{}] })],
+    expect: 'unchanged',
+  },
+  'an authorizer of what a route leads to': {
+    before: [NEXT, route([{ backendRefs: [toNext] }])],
+    after: [
+      NEXT,
+      route([{ backendRefs: [toNext] }]),
+      onNext({ action: 'CUSTOM', provider: { name: 'opa' }, rules: [{}] }),
+    ],
+    expect: 'cut',
+    says: /asks opa, whom nobody asks/,
+  },
+  "a DENY of what a route of the caller's own namespace leads to": {
+    before: [NEXT, ...CLIENTS],
+    after: [NEXT, ...CLIENTS, onNext({ action: 'DENY', rules: [{}] })],
+    seen: row({ source: stranger }),
+    expect: 'cut',
   },
   'a service that was never bound to that waypoint': { seen: row({ waypoint: 'shop/other' }), expect: 'not judged' },
   'a caller whom nobody can read': { seen: row({ source: 'nobody' }), expect: 'not judged' },

@@ -1,16 +1,17 @@
 /** What policies of waypoints say to requests that were seen: a row of a waypoint's ledger, judged by its example. */
-import { type IpAddress, mustParseIp } from '../address.ts';
-import { compileHttpPolicies, customChecks, evaluateHttp } from '../http-policy/evaluate.ts';
+import { type IpAddress, mustParseIp, type SocketAddress } from '../address.ts';
+import { compileHttpPolicies, customChecks, evaluateHttp, type HttpScope } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss } from '../http-policy/explain.ts';
-import type { HttpFacts } from '../http-policy/facts.ts';
+import type { HttpFacts, PolicyRequest } from '../http-policy/facts.ts';
 import type { HttpPolicy, PolicyField } from '../http-policy/model.ts';
 import type { GatewayConfig, ServiceConfig } from '../l7/model.ts';
 import { Subject } from '../policy/subject.ts';
 import { httpBecause, mentions } from '../predict/http-verdict.ts';
 import type { MeshModel } from '../predict/model.ts';
-import type { SpiffeId } from '../spiffe.ts';
-import { type Assumption, assuming } from './assume.ts';
+import { type SpiffeId, spiffeParts } from '../spiffe.ts';
+import { assuming } from './assume.ts';
 import { accountAddresses, readIdentity } from './flow.ts';
+import { sentOn } from './sent-on.ts';
 
 /** A row of the ledger of a waypoint (`/flows` of its admin port). */
 export type SeenRequest = {
@@ -46,7 +47,7 @@ export type RequestVerdict =
       readonly asks: readonly string[];
       readonly nearestMiss?: HttpNearestMiss;
     }
-  /** It depends on what the ledger does not keep: headers, tokens, or the caller's address. */
+  /** It depends on what the ledger does not keep: headers, tokens, the caller's address, or the way that routes choose. */
   | { readonly verdict: 'unknown'; readonly dependsOn: readonly string[] };
 
 /** What the ledger does not keep, in words. The address is known where pods of the caller's account are. */
@@ -59,32 +60,91 @@ const WORDS: Readonly<Partial<Record<PolicyField, string>>> = {
   SOURCE_IP: "the caller's address",
 };
 
-/** Undefined: what was called is not bound to that waypoint (any more), or nobody can read who called. */
+/**
+ * By the policies of what was called, and of the service that a route may have led to. Undefined: what was called is not bound to that
+ * waypoint (any more), or nobody can read who called.
+ */
 export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict | undefined {
   const place = placeOf(model, row);
   const source = readIdentity(row.source);
   if (place === undefined || source === undefined) return undefined;
-  const policies = policiesOf(place);
+  const ways = waysOf(model, row, place, source);
   const known = accountAddresses(model, source);
   const isUnknown = (field: PolicyField) => WORDS[field] !== undefined && (field !== 'SOURCE_IP' || known.length === 0);
-  const ask = (assumption: Assumption) => {
-    const scope = compileHttpPolicies(assuming(policies, isUnknown, assumption), 'http');
-    return (known.length === 0 ? [NOWHERE] : known).map((from) => {
-      const facts = factsOf(model, row, { source, from });
-      return { scope, facts, decision: evaluateHttp(scope, facts) };
-    });
-  };
-  const all = [...ask('strict'), ...ask('lenient')];
-  const [first] = all;
+  const callers = (known.length === 0 ? [NOWHERE] : known).map((from): Caller => ({ source, from }));
+  const byWay = ways.map((way) =>
+    (['strict', 'lenient'] as const).flatMap((assumption) => {
+      const stops = way.map((stop) => ({
+        ...stop,
+        scope: compileHttpPolicies(assuming(stop.policies, isUnknown, assumption), 'http'),
+      }));
+      return callers.map((caller) => judgeWay(row.waypoint, stops, caller));
+    }),
+  );
+  const [first] = byWay[0] ?? [];
   if (first === undefined) return undefined;
-  const { decision, scope, facts } = first;
-  const { verdict, because } = decision;
-  if (all.some((one) => one.decision.verdict !== verdict))
-    return { verdict: 'unknown', dependsOn: unknownIn(policies) };
-  const asks = verdict === 'allow' ? customChecks(scope, facts).map(({ provider }) => provider) : [];
-  const { considered, nearestMiss } = explainHttp(scope, facts);
-  const says = httpBecause({ waypoint: row.waypoint, verdict, because, considered, matched: [] });
-  return { verdict, says, asks, ...(nearestMiss && { nearestMiss }) };
+  if (byWay.flat().every(({ verdict }) => verdict === first.verdict)) return first;
+  const policies = ways.flat().flatMap((stop) => stop.policies);
+  const isOneWay = byWay.every(([one]) => one?.verdict === first.verdict);
+  return {
+    verdict: 'unknown',
+    dependsOn: [...unknownIn(policies), ...(isOneWay ? [] : ['the way that routes choose'])],
+  };
+}
+
+/** Policies that judge it, and what they judge. */
+type Stop = {
+  readonly policies: readonly HttpPolicy[];
+  readonly request: PolicyRequest;
+  readonly to: SocketAddress;
+  /** Key of the service that a route leads to. */
+  readonly ledTo: string | undefined;
+};
+
+function waysOf(model: MeshModel, row: SeenRequest, place: Place, source: SpiffeId): readonly (readonly Stop[])[] {
+  const { destination, port, example, paths } = row;
+  const { view } = model;
+  const { method, path, host } = example;
+  const request = { method, path, authority: host, headers: NO_HEADERS };
+  const address =
+    view.serviceByKey(destination)?.addresses[0]?.address ?? view.workloadByUid(destination)?.addresses[0];
+  const own: Stop = { policies: policiesOf(place), request, to: { ip: address ?? NOWHERE, port }, ledTo: undefined };
+  if (place.service === undefined) return [[own]];
+  const { namespace } = spiffeParts(source);
+  return sentOn(place.service, port, { method, path, paths, host, sourceNamespace: namespace }).map((sent) => {
+    const policies = sent && model.deriver.waypoints.get(`${row.waypoint}/service/${sent.service}`)?.service?.policies;
+    if (sent === undefined || policies === undefined) return [own];
+    const changed = { ...request, path: sent.path, authority: sent.host };
+    return [own, { policies, request: changed, to: { ip: NOWHERE, port: sent.port }, ledTo: sent.service }];
+  });
+}
+
+type Caller = { readonly source: SpiffeId; readonly from: IpAddress };
+type Known = Exclude<RequestVerdict, { readonly verdict: 'unknown' }>;
+
+/** The first that says no, or else the policies of what was called. */
+function judgeWay(
+  waypoint: string,
+  stops: readonly (Stop & { readonly scope: HttpScope })[],
+  { source, from }: Caller,
+): Known {
+  let passed: Known | undefined;
+  for (const { scope, request, to, ledTo } of stops) {
+    const facts: HttpFacts = { peer: new Subject({ source, from: { ip: from, port: 0 }, to }), sni: '', request };
+    const { verdict, because } = evaluateHttp(scope, facts);
+    const asks = verdict === 'allow' ? customChecks(scope, facts).map(({ provider }) => provider) : [];
+    const { considered, nearestMiss } = explainHttp(scope, facts);
+    const words = httpBecause({ waypoint, verdict, because, considered, matched: [] });
+    const says = ledTo === undefined ? words : `${words}, for ${ledTo}, which a route leads to`;
+    const judged: Known = { verdict, says, asks, ...(nearestMiss && { nearestMiss }) };
+    if (verdict === 'deny') return judged;
+    if (ledTo !== undefined && asks.length > 0) {
+      const silent = `${ledTo}, which a route leads to, asks ${asks.join(', ')}, whom nobody asks on that way`;
+      return { verdict: 'deny', says: silent, asks: [] };
+    }
+    passed ??= judged;
+  }
+  return passed ?? { verdict: 'deny', says: 'nobody judges it', asks: [] };
 }
 
 function unknownIn(policies: readonly HttpPolicy[]): readonly string[] {
@@ -95,11 +155,14 @@ function unknownIn(policies: readonly HttpPolicy[]): readonly string[] {
 
 /** Whether policies say the same of it in both. */
 export function isJudgedAlike(before: MeshModel, after: MeshModel, row: SeenRequest): boolean {
-  const [was, willBe] = [placeOf(before, row), placeOf(after, row)];
-  return was !== undefined && willBe !== undefined && textOf(policiesOf(was)) === textOf(policiesOf(willBe));
+  const [was, willBe] = [before, after].map((model) => {
+    const place = placeOf(model, row);
+    const source = readIdentity(row.source);
+    return place && source && JSON.stringify(waysOf(model, row, place, source));
+  });
+  return was !== undefined && was === willBe;
 }
 
-const textOf = (policies: readonly HttpPolicy[]) => JSON.stringify(policies);
 export const policiesOf = ({ gateway, service }: Place) => [...gateway.policies, ...(service?.policies ?? [])];
 
 export type Place = { readonly gateway: GatewayConfig; readonly service: ServiceConfig | undefined };
@@ -110,19 +173,6 @@ export function placeOf({ deriver }: MeshModel, { waypoint, destination }: SeenR
   const kind = destination.includes('//') ? 'workload' : 'service';
   const told = deriver.waypoints.get(`${waypoint}/${kind}/${destination}`);
   return gateway === undefined || told === undefined ? undefined : { gateway, service: told.service };
-}
-
-type Caller = { readonly source: SpiffeId; readonly from: IpAddress };
-
-function factsOf(
-  { view }: MeshModel,
-  { destination, port, example }: SeenRequest,
-  { source, from }: Caller,
-): HttpFacts {
-  const { method, path, host } = example;
-  const called = view.serviceByKey(destination)?.addresses[0]?.address ?? view.workloadByUid(destination)?.addresses[0];
-  const peer = new Subject({ source, from: { ip: from, port: 0 }, to: { ip: called ?? NOWHERE, port } });
-  return { peer, sni: '', request: { method, path, authority: host, headers: NO_HEADERS } };
 }
 
 const NOWHERE = mustParseIp('0.0.0.0');

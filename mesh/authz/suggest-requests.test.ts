@@ -185,3 +185,64 @@ test('what another namespace was asked is not looked at, and a name that is take
     [['cart-requests-2'], 1, 0],
   );
 });
+
+const route = (rules: readonly object[]) =>
+  object('gateway.networking.k8s.io/v1', 'HTTPRoute', 'shop/split', {
+    parentRefs: [{ group: '', kind: 'Service', name: 'cart', port: 80 }],
+    rules,
+  });
+const price = { destination: 'shop/price.shop.svc.cluster.local' };
+const boss = 'spiffe://cluster.local/ns/office/sa/boss';
+
+test('what routes lead to is let in there as well, as they change it, where a policy is suggested for it', () => {
+  const prefix = { type: 'ReplacePrefixMatch', replacePrefixMatch: '/v2' };
+  const split = route([
+    {
+      matches: [{ path: { type: 'PathPrefix', value: '/items' } }],
+      filters: [{ type: 'URLRewrite', urlRewrite: { path: prefix } }],
+      backendRefs: [
+        { name: 'cart', port: 80, weight: 9 },
+        { name: 'price', port: 80, weight: 1 },
+      ],
+    },
+    { backendRefs: [{ name: 'cart', port: 80 }] },
+  ]);
+  const seen = [
+    row({ paths: '/items/{*}' }),
+    row({ paths: '/other' }),
+    row({ ...price, source: boss, paths: '/tests' }),
+  ];
+  const before = buildModel([...SHOP, split]);
+  const { suggestions } = suggestForRequests(before, 'shop', seen);
+  assert.deepEqual(
+    suggestions.map((one) =>
+      one.rules.map(({ principal, requests }) => [principal, requests.map(({ paths }) => paths)]),
+    ),
+    [
+      [['cluster.local/ns/shop/sa/web', ['/items/{*}', '/other']]],
+      [
+        ['cluster.local/ns/office/sa/boss', ['/tests']],
+        ['cluster.local/ns/shop/sa/web', ['/v2/{*}']],
+        [undefined, []],
+      ],
+    ],
+  );
+  const after = buildModel([...SHOP, split, ...suggestions.map(({ policy: one }) => one)]);
+  assert.deepEqual(diffRequests(before, after, seen), { changes: [], unchanged: 3, notJudged: [] });
+});
+
+test('a rule by headers, which are not kept, may have led there; what comes behind one that is sure did not', () => {
+  const to = (name: string, matches: readonly object[]) => ({ matches, backendRefs: [{ name, port: 80 }] });
+  const canary = route([to('price', [{ headers: [{ name: 'x-canary', value: 'yes' }] }]), to('cart', [{}])]);
+  const never = route([
+    to('cart', [{}]),
+    to('price', [{ headers: [{ name: 'x-canary', value: 'yes' }], path: { type: 'Exact', value: '/never' } }]),
+  ]);
+  const seen = [row(), row({ ...price, source: boss })];
+  const callersOfPrice = (split: KubeObject) => {
+    const { suggestions } = suggestForRequests(buildModel([...SHOP, split]), 'shop', seen);
+    return suggestions[1]?.rules.flatMap(({ principal = [] }) => principal);
+  };
+  assert.deepEqual(callersOfPrice(canary), ['cluster.local/ns/office/sa/boss', 'cluster.local/ns/shop/sa/web']);
+  assert.deepEqual(callersOfPrice(never), ['cluster.local/ns/office/sa/boss']);
+});

@@ -2,17 +2,22 @@
 import { templateProblem } from '../http-policy/derive/values.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { MeshModel } from '../predict/model.ts';
+import { spiffeParts } from '../spiffe.ts';
 import { readIdentity } from './flow.ts';
 import { merged } from './merge.ts';
 import { type Place, placeOf, policiesOf, requestKey, type SeenRequest } from './request.ts';
+import { sentOn } from './sent-on.ts';
 import { freeName, isPolicyIn, principalOf } from './suggest.ts';
+
+/** `routedBy`: key of the service that was asked, and whose routes may have led the request here. */
+export type Evidence = SeenRequest & { readonly routedBy?: string };
 
 /** One caller, or everybody: `requests` are the evidence. */
 export type SuggestedRequestRule = {
   /** Without `spiffe://`, as policies write it. Absent: everybody may go on as before on `ports`, which tell nothing of requests. */
   readonly principal?: string;
   readonly ports: readonly number[];
-  readonly requests: readonly SeenRequest[];
+  readonly requests: readonly Evidence[];
 };
 
 export type RequestSuggestion = {
@@ -29,7 +34,7 @@ export type RequestSuggestions = {
 };
 
 type Target = { readonly group: '' | 'networking.istio.io'; readonly kind: string; readonly name: string };
-type Called = { readonly target: Target; readonly place: Place; readonly requests: SeenRequest[] };
+type Called = { readonly target: Target; readonly place: Place; readonly requests: Evidence[] };
 
 export function suggestForRequests(
   model: MeshModel,
@@ -55,11 +60,36 @@ export function suggestForRequests(
     called.set(row.destination, known);
     known.requests.push(row);
   }
+  // What routes lead to is judged by its own policies, too: one that is made of direct requests alone would cut the others.
+  for (const row of merged(
+    requests.filter(({ verdict }) => verdict === 'allow'),
+    requestKey,
+  )) {
+    for (const routed of routedFrom(model, row)) {
+      const there = called.get(routed.destination);
+      if (there !== undefined) (canBeWritten(routed) ? there.requests : unruled).push(routed);
+    }
+  }
   const names = new Set(model.objects.filter(isPolicyIn(namespace)).map(({ metadata }) => metadata.name));
   const suggestions = [...called]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, one]) => suggestionFor({ name: freeName(`${one.target.name}-requests`, names), namespace }, one));
   return { suggestions, denied: rows('deny'), unruled };
+}
+
+/** What other services of that waypoint may have been asked by it. */
+function routedFrom(model: MeshModel, row: SeenRequest): readonly Evidence[] {
+  const service = placeOf(model, row)?.service;
+  const source = readIdentity(row.source);
+  if (service === undefined || source === undefined) return [];
+  const asked = { ...row.example, paths: row.paths, sourceNamespace: spiffeParts(source).namespace };
+  return sentOn(service, row.port, asked).flatMap((sent) => {
+    if (sent === undefined) return [];
+    const { path, host, paths, port } = sent;
+    const example = { ...row.example, path, host };
+    const routed = { ...row, destination: sent.service, port, paths, example, routedBy: row.destination };
+    return placeOf(model, routed) === undefined ? [] : [routed];
+  });
 }
 
 function namespaceOf(destination: string): string | undefined {
@@ -82,7 +112,7 @@ function targetOf({ objects, config }: MeshModel, destination: string): Target |
 }
 
 /** A caller chooses its method and path: neither may mean more in a policy than it did in the request. */
-function canBeWritten(row: SeenRequest): boolean {
+function canBeWritten(row: Evidence): boolean {
   const { source, paths } = row;
   const isPath = paths.startsWith('/') && templateProblem(paths) === undefined;
   return isPath && /^[A-Za-z]+(-[A-Za-z]+)*$/.test(methodOf(row)) && readIdentity(source) !== undefined;
