@@ -110,6 +110,12 @@ export const CODES = {
     'info',
     'a service leads to a port that its pods do not declare, beside others that they do',
   ),
+  AMB0505: code(
+    'DestinationRuleOverruled',
+    'warning',
+    'two DestinationRules of a namespace for one host: the older one counts, nothing of the other has an effect',
+  ),
+  AMB0506: code('DestinationRuleUnfollowed', 'warning', 'a DestinationRule for a host that no waypoint is before'),
 
   AMB0601: code(
     'ComponentNotReady',

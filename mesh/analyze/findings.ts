@@ -4,6 +4,7 @@ import { callersNamedBehindWaypoint } from './behind-waypoint.ts';
 import { unknownCallers } from './callers.ts';
 import { SEVERITIES } from './codes.ts';
 import { negativeConditions } from './conditions.ts';
+import { destinationRuleProblems } from './destination-rules.ts';
 import { enrolmentProblems, sidecarObjects } from './enrolment.ts';
 import { type Finding, formatRef, type ObservedFlow, refOf } from './finding.ts';
 import { misspeltNames } from './labels.ts';
@@ -40,6 +41,7 @@ const FAMILIES: readonly Family[] = [
   blockedTunnels,
   serviceProblems,
   serviceEntryProblems,
+  destinationRuleProblems,
   missingWaypoints,
   missingTargets,
   waypointProblems,

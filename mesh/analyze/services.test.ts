@@ -13,8 +13,38 @@ const USES = { labels: { 'istio.io/use-waypoint': 'gate' } };
 const target = (kind: string, name: string, group?: string) =>
   policy('shop/p', { targetRefs: [{ kind, name, ...(group && { group }) }] });
 
+const rule = (name: string, host: string, exportTo?: readonly string[]) =>
+  object('networking.istio.io/v1', 'DestinationRule', `shop/${name}`, {
+    host,
+    trafficPolicy: { outlierDetection: {} },
+    ...(exportTo && { exportTo }),
+  });
+const BEHIND = [
+  CART,
+  {
+    ...object('gateway.networking.k8s.io/v1', 'Gateway', 'shop/gate', {
+      gatewayClassName: 'istio-waypoint',
+      listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+    }),
+    status: { addresses: [{ type: 'Hostname', value: 'gate.shop.svc.cluster.local' }] },
+  },
+  service('shop/s', { selector: { app: 'cart' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] }, USES),
+];
+
 const CASES = cases(
-  ['AMB0501', 'AMB0502', 'AMB0503', 'AMB0504', 'IST0101', 'IST0118', 'IST0134', 'IST0150', 'IST0177'],
+  [
+    'AMB0501',
+    'AMB0502',
+    'AMB0503',
+    'AMB0504',
+    'AMB0505',
+    'AMB0506',
+    'IST0101',
+    'IST0118',
+    'IST0134',
+    'IST0150',
+    'IST0177',
+  ],
   [
     ['a service of pods, by the name of their port', [CART, select([{ port: 80, targetPort: 'http' }])], []],
     ['a name that no pod gives its port', [CART, select([{ port: 80, targetPort: 'htpp' }])], [TARGET]],
@@ -32,6 +62,21 @@ const CASES = cases(
     ['UDP is not carried by the mesh', [CART, select([{ port: 53, targetPort: 'dns', protocol: 'UDP' }])], []],
     ['a service that selects nothing', [CART, select([], 'card')], ['AMB0502 Service shop/s spec.selector']],
     ['a service whose endpoints others write', [service('shop/s', { ports: [{ port: 80 }] })], []],
+
+    ['a rule for a host that nobody has', [CART, rule('a', 'card')], ['AMB0506 DestinationRule shop/a spec.host']],
+    [
+      'a rule for a service without a waypoint',
+      [CART, select([{ port: 80, targetPort: 'http' }]), rule('a', 's')],
+      ['AMB0506 DestinationRule shop/a spec.host'],
+    ],
+    ['a rule for a service with one', [...BEHIND, rule('a', 's')], []],
+    ['a rule for all of a domain', [...BEHIND, rule('a', '*.svc.cluster.local')], []],
+    [
+      'two rules for one host, by its short name and its full one',
+      [...BEHIND, rule('a', 's'), rule('b', 's.shop.svc.cluster.local')],
+      ['AMB0505 DestinationRule shop/b spec.host'],
+    ],
+    ['two rules for different namespaces', [...BEHIND, rule('a', 's', ['office']), rule('b', 's', ['shop'])], []],
 
     ['a host of one entry', [entry('a', { hosts: ['api.example'] }), entry('b', { hosts: ['web.example'] })], []],
     [

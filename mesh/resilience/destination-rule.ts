@@ -86,8 +86,26 @@ function readPolicy(policy: Fields, namespace: string, at: string, ignored: stri
     : undefined;
   ignored.push(...(hashed?.ignored ?? []));
   if (hashed?.hash && slowStart) ignored.push(`${at}.loadBalancer.warmup: goes not together with consistentHash`);
-  if (fields(balancer['localityLbSetting'])['distribute'] !== undefined) {
-    ignored.push(`${at}.loadBalancer.localityLbSetting.distribute: follow the traffic distribution of the Service`);
+  if (balancer['simple'] === 'PASSTHROUGH') {
+    ignored.push(`${at}.loadBalancer.simple: a waypoint always chooses the endpoint, by least request`);
+  }
+  const locality = fields(balancer['localityLbSetting']);
+  for (const name of ['enabled', 'distribute', 'failover', 'failoverPriority'] as const) {
+    if (locality[name] !== undefined && locality[name] !== null) {
+      ignored.push(
+        `${at}.loadBalancer.localityLbSetting.${name}: distance is for trafficDistribution of the Service to say`,
+      );
+    }
+  }
+  // `interval` is no such field: endpoints are looked at with each of their answers, which is never later.
+  if (fields(policy['outlierDetection'])['outlierDetectionHttpErrorCodes'] !== undefined) {
+    ignored.push(`${at}.outlierDetection.outlierDetectionHttpErrorCodes: answers of 500 and above count`);
+  }
+  const written = fields(policy['tls']);
+  if (tls.kind === 'none' && asksOfTls(written)) {
+    ignored.push(
+      `${at}.tls: mode ${text(written['mode']) || 'DISABLE, the default,'} originates no TLS: name SIMPLE or MUTUAL`,
+    );
   }
   for (const name of ['maxConnectionDuration', 'tcpKeepalive'] as const) {
     if (tcp[name] !== undefined) ignored.push(`${at}.connectionPool.tcp.${name}: not known here`);
@@ -101,7 +119,9 @@ function readPolicy(policy: Fields, namespace: string, at: string, ignored: stri
   ] as const) {
     if (http[name] !== undefined) ignored.push(`${at}.connectionPool.http.${name}: not known here`);
   }
-  if (policy['tunnel'] !== undefined) ignored.push(`${at}.tunnel: not known here`);
+  for (const name of ['tunnel', 'retryBudget'] as const) {
+    if (policy[name] !== undefined) ignored.push(`${at}.${name}: not known here`);
+  }
   return {
     balancing: balancingOf(balancer['simple']),
     refusal: refusalOf(policy, tls, at),
@@ -120,6 +140,11 @@ function readPolicy(policy: Fields, namespace: string, at: string, ignored: stri
     ...(tls.kind === 'wish' && { tls: tls.wish }),
     saysTls: isFields(policy['tls']),
   };
+}
+
+/** More than whether there is any. */
+function asksOfTls({ mode: _, ...more }: Fields): boolean {
+  return Object.values(more).some((value) => value !== undefined && value !== null && value !== '' && value !== false);
 }
 
 function balancingOf(simple: unknown): BackendPolicy['balancing'] {

@@ -145,6 +145,28 @@ test('what has no effect here is said on the rule', () => {
   );
 });
 
+test('of two rules for one host the younger says that it has no effect, while there is an older one', () => {
+  const deriver = deriverOf(MESH);
+  const [old, young] = [rule('shop/z', marked(CART, 1)), rule('shop/a', marked('cart', 2), 2)];
+  const alone = deriver.apply(young);
+  assert.equal(conditionIn(alone, 'ambit.io/Accepted'), undefined);
+  const joined = deriver.apply(old);
+  assert.equal(
+    conditionIn(joined, 'ambit.io/Accepted'),
+    'False Conflicted: nothing of it has an effect: DestinationRule shop/z is for the same host, and older',
+  );
+  const left = deriver.remove(old).conditions.filter(({ type }) => type === 'ambit.io/Accepted');
+  assert.deepEqual(
+    left.map(({ object, status }) => [object.name, status]),
+    [['a', undefined]],
+  );
+});
+
+test('a rule about sidecars says that no waypoint follows it', () => {
+  const about = rule('shop/a', { ...marked(CART, 1), workloadSelector: { matchLabels: { a: 'b' } } });
+  assert.match(conditionIn(deriverOf(MESH).apply(about), 'ambit.io/Accepted') ?? '', /^False Unsupported: .*sidecars/);
+});
+
 test('a rule that comes and goes is told to the waypoint each time', () => {
   const deriver = deriverOf(MESH);
   const one = rule('shop/a', marked(CART, 1));

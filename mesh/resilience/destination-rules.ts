@@ -38,11 +38,15 @@ export class DestinationRules {
   note(key: string, object: KubeObject | undefined): void {
     const reading = object && readDestinationRule(object);
     const facts = reading?.kind === 'facts' ? reading.facts : undefined;
+    const before = this.#rules.get(key);
     this.#missing.delete(key);
     this.#rules.set(key, facts);
+    const hosts = new Set([before, facts].flatMap((one) => (one === undefined ? [] : [this.#fullHost(one)])));
+    for (const host of hosts)
+      for (const one of this.#byHost.of(host)) this.#parts.say(one.target, this.#conditionOf(one));
     if (object === undefined) return;
     if (reading?.kind === 'invalid') this.#parts.say(object, refused(reading.problem));
-    else if (facts !== undefined) this.#parts.say(facts.target, this.#conditionOf(facts));
+    if (reading?.kind === 'nothing') this.#parts.say(object, ABOUT_SIDECARS);
   }
 
   /** Objects that hold what rules need. */
@@ -116,7 +120,13 @@ export class DestinationRules {
   }
 
   /** Undefined where everything is done as written. */
-  #conditionOf({ key, policy, byPort, ignored }: DestinationRuleFacts): Condition | undefined {
+  #conditionOf(rule: DestinationRuleFacts): Condition | undefined {
+    const { key, policy, byPort, ignored } = rule;
+    const older = overrulerOf(rule, this.#byHost.of(this.#fullHost(rule)));
+    if (older !== undefined) {
+      const message = `nothing of it has an effect: DestinationRule ${older.key} is for the same host, and older`;
+      return { status: 'False', reason: 'Conflicted', message };
+    }
     const refusals = [policy, ...byPort.values()].flatMap((one) => (one?.refusal ? [one.refusal] : []));
     const missing = [...new Set(this.#missing.get(key)?.values())];
     if (refusals.length + missing.length > 0) {
@@ -136,11 +146,29 @@ export class DestinationRules {
     return oldest;
   }
 
-  /** A name without dots is a service of the rule's own namespace. */
-  #fullHost({ host, namespace }: DestinationRuleFacts): string {
-    if (host.includes('.') || host === '*') return host.toLowerCase();
-    return `${host}.${namespace}.svc.${this.#parts.config().clusterDomain}`.toLowerCase();
+  #fullHost(rule: DestinationRuleFacts): string {
+    return fullHost(rule, this.#parts.config().clusterDomain);
   }
+}
+
+/** A name without dots is a service of the rule's own namespace. */
+export function fullHost({ host, namespace }: DestinationRuleFacts, clusterDomain: string): string {
+  if (host.includes('.') || host === '*') return host.toLowerCase();
+  return `${host}.${namespace}.svc.${clusterDomain}`.toLowerCase();
+}
+
+/** Which of the rules for one host leaves `rule` nothing: an older one of its namespace, for all whom `rule` is for. */
+export function overrulerOf(
+  rule: DestinationRuleFacts,
+  sameHost: Iterable<DestinationRuleFacts>,
+): DestinationRuleFacts | undefined {
+  const { namespace, exportTo } = rule;
+  for (const other of sameHost) {
+    if (other.namespace !== namespace || !isOlder(other, rule)) continue;
+    const isForAll = other.exportTo.length === 0 || other.exportTo.includes('*');
+    if (isForAll || (exportTo.length > 0 && exportTo.every((to) => to !== '*' && isExported(other, to)))) return other;
+  }
+  return undefined;
 }
 
 /** The name, then `*.` and its ends, from the longest to `*`. */
@@ -159,6 +187,12 @@ function isExported({ exportTo, namespace }: DestinationRuleFacts, to: string): 
 function isOlder(a: DestinationRuleFacts, b: DestinationRuleFacts): boolean {
   return a.created === b.created ? a.key < b.key : a.created < b.created;
 }
+
+const ABOUT_SIDECARS: Condition = {
+  status: 'False',
+  reason: 'Unsupported',
+  message: 'nothing of it has an effect: workloadSelector is about some sidecars, and no waypoint follows such a rule',
+};
 
 function refused(problem: string): Condition {
   return { status: 'False', reason: 'Invalid', message: problem };

@@ -122,16 +122,35 @@ table('what has no effect at a waypoint is a warning', [
     [`${AT}.connectionPool.http.h2UpgradePolicy: has no effect`],
   ],
   [
+    'a client that chooses',
+    dr({ trafficPolicy: { loadBalancer: { simple: 'PASSTHROUGH' } } }),
+    [],
+    [`${AT}.loadBalancer.simple: has no effect`],
+  ],
+  [
+    'outliers by codes',
+    dr({ trafficPolicy: { outlierDetection: { outlierDetectionHttpErrorCodes: [429] } } }),
+    [],
+    [`${AT}.outlierDetection.outlierDetectionHttpErrorCodes: has no effect`],
+  ],
+  ['a budget', dr({ trafficPolicy: { retryBudget: { percent: 20 } } }), [], [`${AT}.retryBudget: has no effect`]],
+  [
+    'keys for no TLS',
+    dr({ trafficPolicy: { tls: { credentialName: 'a' } } }),
+    [],
+    [`${AT}.tls: has no effect at a waypoint: mode DISABLE, the default,`],
+  ],
+  [
     'keys from files',
     dr({ trafficPolicy: { tls: { mode: 'SIMPLE', caCertificates: '/a' } } }),
     [],
     [`${AT}.tls.caCertificates: a waypoint sends nothing to this host`],
   ],
   [
-    'failover that nothing sets off',
+    'failover by place',
     dr({ trafficPolicy: { loadBalancer: { localityLbSetting: { failover: [{ from: 'a', to: 'b' }] } } } }),
     [],
-    [`${AT}.loadBalancer.localityLbSetting: fails over nowhere`],
+    [`${AT}.loadBalancer.localityLbSetting.failover: has no effect at a waypoint: distance is for trafficDistribution`],
   ],
   [
     'a field of tomorrow',

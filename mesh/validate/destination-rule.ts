@@ -1,11 +1,11 @@
 /** DestinationRule (crds.md section 6): what can be taken, and what of it has no effect at a waypoint. */
-import { type Fields, fields, list as listOf, text as textOf } from '../derive/read.ts';
+import { fields, list as listOf, text as textOf } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { readDestinationRule } from '../resilience/destination-rule.ts';
 import { selectorCheck } from './attachment.ts';
 import { type Findings, quote } from './findings.ts';
 import { dnsLabel, fqdn, labelKey, labelValue } from './names.ts';
-import { type Check, isSet, list, map, object, present, text } from './shape.ts';
+import { type Check, isSet, list, map, object, text } from './shape.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TOLERANT, trafficPolicy } from './traffic-policy.ts';
 
@@ -60,19 +60,9 @@ export function validateDestinationRule(rule: KubeObject, _around: Surroundings,
   for (const refusal of [policy, ...byPort.values()].map((one) => one?.refusal ?? '')) {
     if (refusal !== '') warnAt('denies-everything', refusal, 'a waypoint sends nothing to this host', found);
   }
-  warnOfFailover(written, found);
 }
 
 function warnAt(code: 'ignored' | 'denies-everything', problem: string, effect: string, found: Findings): void {
   const end = problem.indexOf(': ');
   found.warn(code, `spec.${problem.slice(0, end)}`, `${effect}: ${problem.slice(end + 2)}`);
-}
-
-/** Who never learns that endpoints are ill goes nowhere else (waypoint.md section 3.2). */
-function warnOfFailover(written: Fields, found: Findings): void {
-  const policy = fields(written['trafficPolicy']);
-  const locality = fields(fields(policy['loadBalancer'])['localityLbSetting']);
-  if (present(locality, ['failover', 'failoverPriority']).length === 0 || isSet(policy['outlierDetection'])) return;
-  const message = 'fails over nowhere without outlierDetection';
-  found.warn('unusual', 'spec.trafficPolicy.loadBalancer.localityLbSetting', message);
 }
