@@ -543,3 +543,55 @@ test('what the routes of a client’s own namespace make of a request is what th
   assert.equal(ask(objects, { path: '/public' }, 'svc/cart.shop:80', 'pod/boss.office').verdict, 'denied');
   assert.equal(ask(objects, { path: '/public' }).verdict, 'allowed');
 });
+
+const NEXT = { group: '', kind: 'Service', name: 'next' };
+const LED: readonly Row[] = [
+  [
+    'a backend that is closed to addresses, for a caller whose address is not known',
+    [
+      route([{ backendRefs: [to('next')] }]),
+      on({ action: 'DENY', ...from({ ipBlocks: ['10.1.0.0/16'] }) }, 'shop/n', NEXT),
+    ],
+    {},
+    ['unknown', 'address-matters'],
+    /next\.shop\.svc\.cluster\.local, which a route leads to, look at the caller's address/,
+    'svc/cart.shop:80',
+    'sa/future.shop',
+  ],
+  [
+    'a backend that is open to addresses, likewise',
+    [route([{ backendRefs: [to('next')] }]), on(from({ ipBlocks: ['10.1.0.0/16'] }), 'shop/n', NEXT)],
+    {},
+    ['unknown', 'address-matters'],
+    /address/,
+    'svc/cart.shop:80',
+    'sa/future.shop',
+  ],
+  [
+    'a backend whose policies look at its own address, which was not called',
+    [
+      route([{ backendRefs: [to('next')] }]),
+      on({ rules: [{ when: [{ key: 'destination.ip', values: ['10.96.0.2'] }] }] }, 'shop/n', NEXT),
+    ],
+    {},
+    ['denied', 'no-allow-match'],
+    /which a route leads to/,
+  ],
+  [
+    'a backend whose policies look at the port that the route names',
+    [
+      route([{ backendRefs: [to('next')] }]),
+      on({ rules: [{ to: [{ operation: { ports: ['80'] } }] }] }, 'shop/n', NEXT),
+    ],
+    {},
+    ['allowed', 'no-allow-policies'],
+    /./,
+  ],
+];
+for (const [name, objects, http, want, because, callee, caller] of LED) {
+  test(`a route leads to ${name}`, () => {
+    const prediction = ask(objects, http, callee, caller);
+    assert.deepEqual([prediction.verdict, prediction.reason], want, prediction.because);
+    assert.match(prediction.because, because);
+  });
+}

@@ -5,7 +5,7 @@ import { type IpAddress, ipFamily, mustParseIp, type SocketAddress } from '../ad
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { ChainKind } from '../http-policy/facts.ts';
-import type { JwtAuthentication } from '../http-policy/model.ts';
+import type { JwtAuthentication, PolicyField } from '../http-policy/model.ts';
 import { needsToken } from '../http-policy/tokens.ts';
 import type { AppProtocol } from '../model.ts';
 import type { PortRoutes } from '../route/model.ts';
@@ -220,8 +220,8 @@ function routed(
           const because = `rule ${name} has a backend that can not be had: ${part} of its requests fail`;
           return [stop('denied', 'route-fails', because, name)];
         }
-        const refused = refusedByBackend(arrived, place, passed, to);
-        if (refused !== undefined) return [{ ...refused, route: { name, backend: { service, port, share } } }];
+        const stopped = stoppedByBackend(arrived, place, passed, to);
+        if (stopped !== undefined) return [{ ...stopped, route: { name, backend: { service, port, share } } }];
         const says = `rule ${name} sends ${part} to ${service.slice(service.indexOf('/') + 1)} port ${port}`;
         return beyond(arrived, passed, { service, port }, hop('route', says), {
           name,
@@ -234,8 +234,8 @@ function routed(
   }
 }
 
-/** What a route leads to has policies of its own, where it belongs to the same waypoint. */
-function refusedByBackend(
+/** What a route leads to has policies of its own, where it belongs to the same waypoint: they say no, or nobody can tell. */
+function stoppedByBackend(
   arrived: Arrived,
   place: WaypointPlace,
   { chain, request }: Passed,
@@ -245,11 +245,21 @@ function refusedByBackend(
   if (service === undefined || (place.service !== undefined && service === keyOf(place.service))) return undefined;
   const other = model.deriver.waypoints.get(`${place.key}/service/${service}`)?.service;
   if (other === undefined || other.policies.length === 0) return undefined;
+  const looksAt = (field: PolicyField) => other.policies.some((one) => mentions(one, (it) => it === field));
+  const led = `${other.hostname}, which a route leads to,`;
+  if (sender.from === undefined && looksAt('SOURCE_IP')) {
+    const because = `policies of ${led} look at the caller's address, which is not known before the pods run`;
+    return end(arrived, 'unknown', 'address-matters', because);
+  }
+  if (chain !== 'http' && looksAt('SNI')) {
+    const because = `policies of ${led} look at the server name that TLS asks for`;
+    return end(arrived, 'unknown', 'waypoint-decides', because);
+  }
   const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: [] }, service: other };
   const asked = {
     source: identity,
     from: sender.from ?? { ip: unspecified(call.target), port: 0 },
-    to: { ip: unspecified(call.target), port },
+    to: { ip: UNSPECIFIED[4], port }, // as the waypoint asks: it was not called itself
     chain,
     ...(request && { request: asSentOn(place.port?.routes, request, changes) }),
   };
@@ -258,7 +268,7 @@ function refusedByBackend(
   const because =
     http.verdict === 'deny'
       ? `${httpBecause(http)}, for ${other.hostname}, which a route leads to`
-      : `${other.hostname}, which a route leads to, asks an external authorizer, and on that way nobody asks it`;
+      : `${led} asks an external authorizer, and on that way nobody asks it`;
   const reason = http.verdict === 'deny' && typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
   return { ...end(arrived, 'denied', reason, because, [policyHop(http, because, 'stops', [])]), http };
 }
