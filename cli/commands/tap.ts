@@ -23,7 +23,7 @@ A request is shown when it has ended: time, status, request, how long it took (a
 who denied it and under which receipt. What passes no waypoint is not seen: connections are \`ambit ztunnel-config connections\`.
 
 Examples:
-  ambit tap svc/cart.shop                       requests to one service
+  ambit tap svc/cart.shop                       requests to one service, also those that a route leads to it or from it
   ambit tap waypoint/gate.shop --status 5xx     what fails at one waypoint
   ambit tap pod/web.shop --path /items          from or to the pods of web
   ambit tap -A --max 100 -o json | jq .path     one object per line

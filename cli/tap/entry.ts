@@ -19,6 +19,8 @@ const entry = z.looseObject({
   protocol: text,
   source: z.looseObject({ principal: text, ip: text, workload: text, namespace: text }).default({}),
   destination: z.looseObject({ service: text, port: number, endpoint: text }).default({}),
+  /** What was called, where a route has led to another service. */
+  called: z.looseObject({ service: text, port: number }).optional(),
   route: text,
   policy: z.looseObject({ verdict: text, because: text }).optional(),
   bytesReceived: number,

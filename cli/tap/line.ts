@@ -17,7 +17,7 @@ export function tapLine(entry: TapEntry, isTerminal: boolean): string {
     paint(code, colourOf(status)),
     `${method} ${authority}${path}`,
     `${milliseconds(durationMs)}${upstream}`,
-    `${sourceOf(entry)} -> ${destinationOf(entry)}`,
+    [sourceOf(entry), entry.called && serviceOf(entry.called), destinationOf(entry)].filter(Boolean).join(' -> '),
     route && `route ${route}`,
     policy?.verdict === 'deny' ? paint(denialOf(entry), 'bad') : undefined,
     // In the reference `-` stands for none.
@@ -57,13 +57,19 @@ function sourceOf({ source: { workload, namespace, principal, ip = '?' } }: TapE
   return account === null ? ip : `${account[2]}.${account[1]}`;
 }
 
-/** `cart.shop:8080 at 10.1.0.7:8080`; a service is `namespace/hostname`. */
-function destinationOf({ destination: { service, port, endpoint } }: TapEntry): string {
+/** `cart.shop:8080 at 10.1.0.7:8080`. */
+function destinationOf({ destination }: TapEntry): string {
+  const { endpoint } = destination;
+  const who = serviceOf(destination);
+  return [who, endpoint && (who ? `at ${endpoint}` : endpoint)].filter(Boolean).join(' ') || 'nobody';
+}
+
+/** `service` is `namespace/hostname`. */
+function serviceOf({ service, port }: Pick<TapEntry['destination'], 'service' | 'port'>): string {
   const [namespace = '', hostname] = (service ?? '').split('/');
   const name = hostname === undefined ? service : (hostname.split(`.${namespace}.svc.`)[0] ?? hostname);
   const isShort = hostname?.includes(`.${namespace}.svc.`) === true;
-  const who = name && `${isShort ? `${name}.${namespace}` : name}${port === undefined ? '' : `:${port}`}`;
-  return [who, endpoint && (who ? `at ${endpoint}` : endpoint)].filter(Boolean).join(' ') || 'nobody';
+  return name ? `${isShort ? `${name}.${namespace}` : name}${port === undefined ? '' : `:${port}`}` : '';
 }
 
 function denialOf({ policy, receipt }: TapEntry): string {

@@ -61,6 +61,11 @@ const lines: readonly [string, Readonly<Record<string, unknown>>, string][] = [
     { ...ENTRY, source: { principal: 'spiffe://cluster.local/ns/shop/sa/web', ip: '10.1.0.1' }, route: undefined },
     '14:03:12.123  200  GET cart.shop:8080/items?id=1  12ms (upstream 9.0ms)  web.shop -> cart.shop:8080 at 10.1.0.2:9090',
   ],
+  [
+    'a request that a route has led to another service names both',
+    { ...ENTRY, called: { service: 'shop/front.shop.svc.cluster.local', port: 80 } },
+    '14:03:12.123  200  GET cart.shop:8080/items?id=1  12ms (upstream 9.0ms)  web.shop -> front.shop:80 -> cart.shop:8080 at 10.1.0.2:9090  route canary',
+  ],
   ['the least that a line can hold', { at: 'now', durationMs: 0.25 }, 'now  ---  -   0.3ms  ? -> nobody'],
 ];
 for (const [name, entry, expected] of lines) {

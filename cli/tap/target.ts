@@ -104,7 +104,8 @@ async function ofService(cluster: Cluster, { namespace, name }: Named): Promise<
   const { pods } = await ofWaypoint(cluster, { namespace: wish.namespace ?? namespace, name: wish.name });
   const { canary } = wish;
   const tried = canary && (await podsOf(cluster, { namespace: canary.namespace ?? namespace, name: canary.name }));
-  const isMeant = ({ destination }: TapEntry) => destination.service?.startsWith(`${namespace}/${name}.`) === true;
+  const isMeant = ({ destination, called }: TapEntry) =>
+    [destination, called].some((one) => one?.service?.startsWith(`${namespace}/${name}.`) === true);
   return { pods: [...pods, ...(tried ?? [])], service: `${namespace}/${name}`, isMeant };
 }
 

@@ -199,7 +199,17 @@ spec:
   await mesh.world.apply(policy('ALLOW', '/secret'));
   assert.deepEqual([(await mesh.get('/secret')).status, (await mesh.get('/other')).status], [200, 403]);
   await mesh.world.apply(policy('CUSTOM', '/asked', 'provider: { name: nobody }'));
+  const told: string[] = [];
+  const sink = { write: (line: string) => told.push(line) > 0, end: () => {} };
+  const filter = { service: 'echo.mesh', status: undefined, path: undefined, method: undefined };
+  using _tap = mesh.world.plane.taps.open(filter, 2, sink);
   assert.deepEqual([(await mesh.get('/asked')).status, (await mesh.get('/other')).status], [403, 200]);
+  await eventually('both requests are told', () => told.length === 2);
+  for (const [i, verdict] of ['deny', undefined].entries()) {
+    const { called, destination, policy: judged } = JSON.parse(told[i] ?? '');
+    assert.deepEqual([called.service.split('.')[0], destination.service.split('.')[0]], ['mesh/echo', 'mesh/echo-v2']);
+    assert.equal(judged?.verdict, verdict);
+  }
   mesh.world.remove('AuthorizationPolicy', 'mesh/p');
   assert.equal((await mesh.get('/asked')).backend, 'echo-v2');
   await mesh.world.apply(policy('DENY', '/secret') + http(`{ ${V1} }`).replace('apiVersion', '\n---\napiVersion'));

@@ -17,8 +17,11 @@ export function judgeBackend(own: string, scopes: BackendScopes, parts: Authoriz
     return (x) => {
       const { target } = x;
       if (target.kind !== 'service' || target.service === own) return next(x);
-      if (scopes.get(target.service) === 'unreadable')
+      if (scopes.get(target.service) === 'unreadable') {
+        x.because = `the policies of ${target.service}, which a route leads to, can not be read`;
+        x.receipt = parts.watch.denied(x, x.because);
         return denied(x, parts, 'rbac_access_denied_matched_policy[none]');
+      }
       return (judged.get(target.service) ?? next)(x);
     };
   };
@@ -33,6 +36,7 @@ function judge(scope: HttpScope, parts: AuthorizeParts): Layer {
       if (custom === undefined) return authorized(x);
       const { policy, rule } = custom.rule;
       x.because = `policy ${policy}, rule ${rule}: ${custom.provider} is not asked about requests that a route sends on`;
+      x.receipt = parts.watch.denied(x, x.because);
       return denied(x, parts, 'ext_authz_denied');
     };
   };

@@ -33,6 +33,8 @@ export type Entry = {
   /** `namespace/hostname`. */
   readonly service?: string | undefined;
   readonly port: number;
+  /** What was called, where a route has led to another service. */
+  readonly called?: { readonly service: string; readonly port: number } | undefined;
   readonly endpoint?: SentTo | undefined;
   /** What the caller dialled. */
   readonly dialled?: string | undefined;
@@ -72,6 +74,12 @@ export function serviceOfExchange({ target, called }: Exchange): string | undefi
   return target.kind === 'service' ? target.service : called.service && serviceKey(called.service);
 }
 
+function otherCalled({ target, called }: Exchange): Entry['called'] {
+  const service = called.service && serviceKey(called.service);
+  const isOther = service !== undefined && target.kind === 'service' && target.service !== service;
+  return isOther ? { service, port: called.port } : undefined;
+}
+
 export function entryOfRequest(x: Exchange, o: Outcome, at: number): Entry {
   const { request, called, source } = x;
   const endpoint = x.sent.at(-1);
@@ -92,6 +100,7 @@ export function entryOfRequest(x: Exchange, o: Outcome, at: number): Entry {
     upstreamMs: endpoint === undefined ? undefined : Math.max(0, x.startedAt + o.headMs - x.sentAt),
     service: serviceOfExchange(x),
     port: x.target.port,
+    called: otherCalled(x),
     endpoint,
     dialled: called.ip === undefined ? undefined : formatSocketAddress({ ip: called.ip, port: called.port }),
     route: x.routeName,

@@ -27,6 +27,7 @@ test('filters of a tap', async (t) => {
     'its name and namespace': [{ service: 'shop/cart' }, true],
     'its name and namespace as a host': [{ service: 'cart.shop' }, true],
     'another service': [{ service: 'car' }, false],
+    'the service that was called, where a route has led to another': [{ service: 'shop/front' }, true],
     'a status': [{ status: '200' }, true],
     'a class of them': [{ status: '2XX' }, true],
     'another class': [{ status: '5xx' }, false],
@@ -35,8 +36,9 @@ test('filters of a tap', async (t) => {
     'a method': [{ method: 'GET' }, true],
     'another method': [{ method: 'POST' }, false],
   };
+  const led = entry({ called: { service: 'shop/front.shop.svc.cluster.local', port: 80 } });
   for (const [name, [filter, expected]] of Object.entries(rows)) {
-    await t.test(name, () => assert.equal(matches({ ...ALL, ...filter }, entry()), expected));
+    await t.test(name, () => assert.equal(matches({ ...ALL, ...filter }, led), expected));
   }
 });
 

@@ -39,6 +39,8 @@ export type TapLine = {
     readonly workload: string | undefined;
     readonly principal: string | undefined;
   };
+  /** What was called, where a route has led to another service. */
+  readonly called: { readonly service: string; readonly port: number } | undefined;
   readonly route: string | undefined;
   readonly policy: { readonly verdict: 'allow' | 'deny'; readonly because: string } | undefined;
   readonly bytesReceived: number;
@@ -109,7 +111,9 @@ export class Taps {
 }
 
 export function matches({ service, status, path, method }: TapFilter, entry: Entry): boolean {
-  if (service !== undefined && !isService(service, entry.service)) return false;
+  const isMeant =
+    service === undefined || isService(service, entry.service) || isService(service, entry.called?.service);
+  if (!isMeant) return false;
   if (status !== undefined && !isStatus(status, entry.status)) return false;
   if (method !== undefined && method !== entry.method) return false;
   return path === undefined || (entry.path?.startsWith(path) ?? false);
@@ -157,6 +161,7 @@ export function tapLine(entry: Entry): TapLine {
       workload: endpoint?.workload.workloadName,
       principal: endpoint && principalOf(endpoint.workload),
     },
+    called: entry.called,
     route: entry.route,
     policy: because === undefined ? undefined : { verdict: receipt === undefined ? 'allow' : 'deny', because },
     bytesReceived: entry.bytesReceived,
