@@ -1,5 +1,13 @@
 /** What is done with requests and connections, made once for each service port when its configuration changes. */
-import { type AppProtocol, type GatewayConfig, type ServiceConfig, serviceKey } from '../mesh/index.ts';
+import {
+  type AppProtocol,
+  type GatewayConfig,
+  type HttpDecision,
+  type HttpFacts,
+  type HttpScope,
+  type ServiceConfig,
+  serviceKey,
+} from '../mesh/index.ts';
 import type { Destination } from './dispatch.ts';
 import type { Called, Exchange, Next, Target } from './exchange.ts';
 import type { Denial } from './policy/standing.ts';
@@ -28,9 +36,12 @@ export type HttpRules = {
 /** What is in `rules` changes; a connection asks at each request. */
 export type HttpChain = { rules: HttpRules };
 
-export type TcpVerdict =
-  | { readonly kind: 'allow'; readonly because: string }
-  | { readonly kind: 'deny'; readonly because: string };
+export type TcpVerdict = {
+  readonly kind: 'allow' | 'deny';
+  readonly because: string;
+  /** Where policies were asked. */
+  readonly judged?: { readonly scope: HttpScope; readonly facts: HttpFacts; readonly decision: HttpDecision };
+};
 
 /** For connections that nobody reads requests from. */
 export type TcpRules = {

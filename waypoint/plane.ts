@@ -223,6 +223,7 @@ export function startPlane(o: PlaneOptions): Plane {
     limits: config.limits,
     detectionTimeoutMs: config.detectionTimeoutMs,
     observer,
+    watch,
     now,
   };
   const server = createHboneServer({

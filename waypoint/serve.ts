@@ -17,6 +17,7 @@ import { dispatch } from './dispatch.ts';
 import { type Called, Exchange, type Target } from './exchange.ts';
 import { RECEIPT_HEADER } from './layers/authorize.ts';
 import type { LiveStreams } from './live-streams.ts';
+import type { ConnectionWatch } from './policy/watch.ts';
 import { type Source, sourceOf } from './source.ts';
 import type { Told } from './told.ts';
 import { EndpointDenial } from './upstream/endpoint-denial.ts';
@@ -32,6 +33,7 @@ export type ServeParts = {
   readonly limits: HttpLimits;
   readonly detectionTimeoutMs: number;
   readonly observer: StreamObserver;
+  readonly watch: ConnectionWatch;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 };
@@ -114,7 +116,7 @@ type Opening =
   | { readonly kind: 'answered'; readonly detected: Detected };
 
 async function serveTcp(parts: ServeParts, source: Source, served: Served, first: Opening): Promise<void> {
-  const { told, chains, endpoints, observer, now, dial, live } = parts;
+  const { told, chains, endpoints, observer, watch, now, dial, live } = parts;
   let opening = first;
   const startedAt = now();
   const counters = { sent: 0, received: 0 };
@@ -147,7 +149,9 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     serverName = seen.found.name;
   }
   const verdict = chain.rules.admit(source, served, serverName);
-  if (verdict.kind === 'deny') return refuse(401, '', verdict.because);
+  const connection = { source, called: calledOf(served) };
+  if (verdict.judged !== undefined) watch.connectionNoticed(connection, verdict.judged.decision);
+  if (verdict.kind === 'deny') return refuse(401, '', verdict.because, watch.connectionDenied(connection, verdict));
   const target = chain.rules.target(source, targetOf(served), serverName);
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
   const isAllowed = () => {

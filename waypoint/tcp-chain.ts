@@ -113,8 +113,9 @@ function judge(scope: HttpScope, facts: HttpFacts): TcpVerdict {
     const because = `policy ${policy}, rule ${rule}: ${custom.provider} can be asked about requests only`;
     return { kind: 'deny', because };
   }
-  const { verdict, because } = evaluateHttp(scope, facts);
-  return { kind: verdict, because: formatBecause(because) };
+  const decision = evaluateHttp(scope, facts);
+  const { verdict, because } = decision;
+  return { kind: verdict, because: formatBecause(because), judged: { scope, facts, decision } };
 }
 
 function namesServer({ rules }: HttpPolicy): boolean {

@@ -9,13 +9,23 @@ import {
   type HttpScope,
   serviceKey,
 } from '../../mesh/index.ts';
+import type { TcpVerdict } from '../chains.ts';
 import type { Exchange } from '../exchange.ts';
+
+/** A connection that is carried as it is. */
+export type JudgedConnection = Pick<Exchange, 'source' | 'called'>;
 
 export interface PolicyWatch {
   /** A request was denied, for a reason in words; the id of the receipt. */
   denied(x: Exchange, because: string, scope?: HttpScope, facts?: HttpFacts): string;
   /** Policies that audit or are tried out matched. */
   noticed(x: Exchange, decision: HttpDecision): void;
+}
+
+/** The same of connections. */
+export interface ConnectionWatch {
+  connectionDenied(connection: JudgedConnection, verdict: TcpVerdict): string;
+  connectionNoticed(connection: JudgedConnection, decision: HttpDecision): void;
 }
 
 /** Rules of a denied request that are compared for a nearest miss: denials are cheap to ask for. */
@@ -27,46 +37,60 @@ const MOST_SHOWN = 256;
 
 const LABELS = ['policy', 'rule', 'action', 'would'] as const;
 
-export class PolicyRecorder implements PolicyWatch {
+export class PolicyRecorder implements PolicyWatch, ConnectionWatch {
   readonly #receipts: Receipts;
   readonly #dryRun;
   readonly #audited;
 
   constructor(receipts: Receipts, registry: Registry) {
     this.#receipts = receipts;
-    const dryRun = 'Requests that a dry-run policy would have decided about, by rule (unstable).';
+    const dryRun = 'Requests and connections that a dry-run policy would have decided about, by rule (unstable).';
     this.#dryRun = registry.counter('ambit_policy_dry_run', dryRun, LABELS);
-    const audited = 'Requests that a rule of an AUDIT policy matched (unstable).';
+    const audited = 'Requests and connections that a rule of an AUDIT policy matched (unstable).';
     this.#audited = registry.counter('ambit_policy_audited', audited, ['policy', 'rule']);
   }
 
   denied(x: Exchange, because: string, scope?: HttpScope, facts?: HttpFacts): string {
     const explanation = scope && facts && explainHttp(scope, facts, MOST_COMPARED);
-    return this.#receipt(x, 'deny', because, explanation, facts).id;
+    return this.#receipt(x, asked(x, facts), 'deny', because, explanation).id;
   }
 
-  noticed(x: Exchange, { audited = [], dryRunHits = [] }: HttpDecision): void {
+  noticed(x: Exchange, decision: HttpDecision): void {
+    this.#noticed(x, decision, asked(x));
+  }
+
+  connectionDenied(connection: JudgedConnection, { because, judged }: TcpVerdict): string {
+    const explanation = judged && explainHttp(judged.scope, judged.facts, MOST_COMPARED);
+    return this.#receipt(connection, undefined, 'deny', because, explanation).id;
+  }
+
+  connectionNoticed(connection: JudgedConnection, decision: HttpDecision): void {
+    this.#noticed(connection, decision, undefined);
+  }
+
+  #noticed(
+    where: JudgedConnection,
+    { audited = [], dryRunHits = [] }: HttpDecision,
+    request: Receipt['request'],
+  ): void {
     for (const { policy, rule } of audited) this.#audited.labels([policy, String(rule)]).inc();
-    for (const hit of dryRunHits) this.#tried(x, hit);
+    for (const hit of dryRunHits) this.#tried(where, request, hit);
   }
 
-  #tried(x: Exchange, hit: DryRunHit): void {
+  #tried(where: JudgedConnection, request: Receipt['request'], hit: DryRunHit): void {
     const { policy, rule, action, would, changes } = hit;
     this.#dryRun.labels([policy, rule === undefined ? '' : String(rule), action, would]).inc();
     if (!changes) return;
-    this.#receipt(x, would === 'deny' ? 'dry-run-deny' : 'dry-run-allow', formatDryRunHit(hit));
+    this.#receipt(where, request, would === 'deny' ? 'dry-run-deny' : 'dry-run-allow', formatDryRunHit(hit));
   }
 
   #receipt(
-    x: Exchange,
+    { source, called }: JudgedConnection,
+    request: Receipt['request'],
     verdict: Receipt['verdict'],
     because: string,
     explanation: Pick<Receipt, 'considered' | 'nearestMiss'> = { considered: [] },
-    facts?: HttpFacts,
   ): Receipt {
-    const { source, called } = x;
-    const { method, authority } = facts?.request ?? x.request;
-    const path = facts?.request?.path ?? x.path;
     const service = called.service && serviceKey(called.service);
     // What is tried out never pushes out what was enforced.
     const ring = `${verdict === 'deny' ? '' : 'dry run '}${service ?? called.workload?.uid ?? ''}`;
@@ -80,13 +104,19 @@ export class PolicyRecorder implements PolicyWatch {
         ...(service !== undefined && { service }),
         ...(called.workload && { workload: called.workload.uid }),
       },
-      request: { method: cut(method), path: cut(path), host: cut(authority) },
+      ...(request && { request }),
       verdict,
       because,
       ...explanation,
       considered: explanation.considered.slice(0, MOST_CONSIDERED),
     });
   }
+}
+
+/** As policies have seen it; else as it is now. */
+function asked(x: Exchange, facts?: HttpFacts): NonNullable<Receipt['request']> {
+  const { method, authority } = facts?.request ?? x.request;
+  return { method: cut(method), path: cut(facts?.request?.path ?? x.path), host: cut(authority) };
 }
 
 function cut(text: string): string {

@@ -168,6 +168,22 @@ const NO_HTTP: readonly Case[] = [
     requests: { 'TCP to cart:90': 'deny shop/p#0', 'GET /': OPEN },
   },
   {
+    name: 'a connection that policies only look at',
+    objects: [
+      ap('a', { action: 'AUDIT', rules: [operation({ ports: ['90'] })] }),
+      dry('d', { action: 'DENY', rules: [POSTS, BOSS] }),
+    ],
+    requests: {
+      'TCP to cart:90': `${OPEN}, audited: shop/a#0, tried: shop/d#0 would deny`,
+      'boss TCP to cart:90': `${OPEN}, audited: shop/a#0, tried: shop/d#0 would deny, shop/d#1 would deny`,
+    },
+  },
+  {
+    name: 'a connection that no ALLOW is about, though one comes near',
+    objects: [policy('ALLOW', { ...BOSS, ...operation({ ports: ['90'] }) })],
+    requests: { 'TCP to cart:90': 'deny no-allow-match (nearest shop/p#0 namespaces)' },
+  },
+  {
     name: 'a connection about which somebody else should be asked',
     objects: [custom('opa', {})],
     config: OPA,

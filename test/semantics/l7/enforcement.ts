@@ -98,7 +98,7 @@ export class L7World {
   }
 
   async #connect(request: Request): Promise<Enforced> {
-    const since = this.#world.logs.length;
+    const [since, before] = [this.#world.logs.length, this.#counted()];
     const socket = connect({ host: '127.0.0.1', port: await this.#through(request) });
     socket.on('error', () => {});
     socket.write('hello');
@@ -107,12 +107,16 @@ export class L7World {
       socket.on('data', () => resolve(true)).on('close', () => resolve(false));
     });
     socket.destroy();
-    if (isServed) return { says: 'allow', because: undefined, counted: [] };
+    const counted = differences(before, this.#counted());
+    if (isServed) return { says: 'allow', because: undefined, counted };
     const details = /"connection_termination_details":"((?:[^"\\]|\\.)*)"/;
     const why = () => this.#world.logs.slice(since).flatMap((line) => details.exec(line)?.[1] ?? []);
     await eventually('the waypoint logs why', () => why().length > 0);
     const because = why()[0] ?? '';
-    return { says: `deny ${reasonIn(because)}`, because: shortly(because), counted: [] };
+    const [receipt] = this.#world.plane.receipts.latest(1);
+    assert.equal(receipt?.because, because);
+    const { considered, nearestMiss } = receipt ?? {};
+    return { says: `deny ${reasonIn(because)}`, because: shortly(because), considered, nearestMiss, counted };
   }
 
   /** As it is written, whatever it is. */
@@ -175,11 +179,11 @@ export function foundOf(enforced: Enforced, expected: Expected): Expected {
 /** What was predicted: what the two must agree on. */
 export function expectedOf({ method }: Request, { says, http }: Predicted): Expected {
   if (http === undefined || says.startsWith('refused') || says.startsWith('asks')) return { says };
-  if (method === 'TCP') return http.verdict === 'allow' ? { says: 'allow' } : { says: inShort(says) };
   const { verdict, because, considered, nearestMiss, audited = [], dryRunHits = [] } = http;
   const counted = [...audited.map(({ policy, rule }) => `${policy} ${rule}`), ...dryRunHits.map(labelsOf)];
   const told = { says: inShort(says), because: formatBecause(because), counted: counted.sort() };
-  return verdict === 'allow' ? told : { ...told, considered, ...(nearestMiss && { nearestMiss }) };
+  if (verdict === 'allow') return method === 'TCP' ? { says: 'allow', counted: told.counted } : told;
+  return { ...told, considered, ...(nearestMiss && { nearestMiss }) };
 }
 
 /** The verdict and its reason, without what else a row tells. */
