@@ -14,7 +14,7 @@ import type { LogWish, TelemetryReading, TracingWish } from './read-telemetry.ts
 export function mergeTelemetry(mesh: MeshTelemetry, levels: readonly TelemetryReading[]): TelemetryConfig | undefined {
   const accessLogs = logsOf(mesh, levels);
   const tracing = tracingOf(mesh, levels);
-  const metrics = metricsOf(levels);
+  const metrics = metricsOf(mesh, levels);
   const { disabledMetrics, removedTags, tagValues } = metrics;
   const isNothing = accessLogs.length + disabledMetrics.length + removedTags.length + tagValues.length === 0;
   return isNothing && tracing === undefined ? undefined : { accessLogs, ...(tracing && { tracing }), ...metrics };
@@ -62,10 +62,13 @@ function tracingOf(mesh: MeshTelemetry, levels: readonly TelemetryReading[]): Tr
 
 type MetricSettings = Pick<TelemetryConfig, 'disabledMetrics' | 'removedTags' | 'tagValues'>;
 
-function metricsOf(levels: readonly TelemetryReading[]): MetricSettings {
+/** What is said of numbers that somebody else should get, is not about ours. */
+function metricsOf({ providers }: MeshTelemetry, levels: readonly TelemetryReading[]): MetricSettings {
+  const ours = new Set(providers.flatMap(({ kind, name }) => (kind === 'metrics' ? [name] : [])));
   const disabled = new Set<MetricName>();
   const tags = new Map<string, TagExpression>();
   for (const wish of levels.flatMap(({ metrics }) => metrics)) {
+    if (wish.providers.length > 0 && !wish.providers.some((name) => ours.has(name))) continue;
     for (const metric of wish.metrics) {
       if (wish.disabled === true) disabled.add(metric);
       else if (wish.disabled === false) disabled.delete(metric);

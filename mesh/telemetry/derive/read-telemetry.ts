@@ -32,6 +32,8 @@ export type TracingWish = {
   readonly customTags: readonly CustomTag[] | undefined;
 };
 export type MetricWish = {
+  /** None: all that have numbers. */
+  readonly providers: readonly string[];
   readonly metrics: readonly MetricName[];
   readonly disabled: boolean | undefined;
   readonly tags: readonly TagWish[];
@@ -47,9 +49,11 @@ export function readTelemetry({ spec, metadata }: KubeObject, rootNamespace: str
   const problems = [...(attached?.problems ?? [])];
   return {
     targets: attached?.targets,
-    logs: entries(written['accessLogging'], 'spec.accessLogging').flatMap((entry) => readLog(entry, problems)),
-    tracing: readTracing(entries(written['tracing'], 'spec.tracing')[0], problems),
-    metrics: entries(written['metrics'], 'spec.metrics').flatMap((entry) => readMetrics(entry, problems)),
+    logs: entries(written['accessLogging'], 'spec.accessLogging', problems).flatMap((entry) =>
+      readLog(entry, problems),
+    ),
+    tracing: readTracing(entries(written['tracing'], 'spec.tracing', problems), problems),
+    metrics: entries(written['metrics'], 'spec.metrics', problems).flatMap((entry) => readMetrics(entry, problems)),
     problems,
   };
 }
@@ -57,10 +61,13 @@ export function readTelemetry({ spec, metadata }: KubeObject, rootNamespace: str
 type Entry = { readonly at: string; readonly value: Fields };
 
 /** What is about callers of a proxy is not about waypoints, which serve. */
-function entries(value: unknown, at: string): readonly Entry[] {
-  return list(value)
-    .map((item, index) => ({ at: `${at}[${index}]`, value: fields(item) }))
-    .filter(({ value }) => text(fields(value['match'])['mode']) !== 'CLIENT');
+function entries(value: unknown, at: string, problems: string[]): readonly Entry[] {
+  return list(value).flatMap((item, index): readonly Entry[] => {
+    const entry = { at: `${at}[${index}]`, value: fields(item) };
+    if (text(fields(entry.value['match'])['mode']) !== 'CLIENT') return [entry];
+    problems.push(`${entry.at}.match.mode: waypoints serve and are no CLIENT; this entry is left out`);
+    return [];
+  });
 }
 
 function providersOf(value: Fields): readonly string[] {
@@ -79,9 +86,14 @@ function readLog({ at, value }: Entry, problems: string[]): readonly LogWish[] {
   return [{ providers: providersOf(value), disabled: value['disabled'] === true, filter: expression || undefined }];
 }
 
-function readTracing(entry: Entry | undefined, problems: string[]): TracingWish | undefined {
+function readTracing([entry, ...others]: readonly Entry[], problems: string[]): TracingWish | undefined {
   if (entry === undefined) return undefined;
+  for (const other of others) problems.push(`${other.at}: of several entries the first counts`);
   const { at, value } = entry;
+  if (providersOf(value).length > 1) problems.push(`${at}.providers: of several providers the first counts`);
+  for (const field of ['useRequestIdForTraceSampling', 'disableContextPropagation'] as const) {
+    if (value[field] === true) problems.push(`${at}.${field}: not known here`);
+  }
   const sampling = value['randomSamplingPercentage'];
   const tags = isFields(value['customTags']) ? Object.entries(value['customTags']) : undefined;
   return {
@@ -106,7 +118,11 @@ function readTag(name: string, tag: Fields, at: string, problems: string[]): rea
 }
 
 function readMetrics({ at, value }: Entry, problems: string[]): readonly MetricWish[] {
-  return entries(value['overrides'], `${at}.overrides`).flatMap((override): readonly MetricWish[] => {
+  if (text(value['reportingInterval']) !== '') {
+    problems.push(`${at}.reportingInterval: numbers are current whenever somebody asks for them`);
+  }
+  const providers = providersOf(value);
+  return entries(value['overrides'], `${at}.overrides`, problems).flatMap((override): readonly MetricWish[] => {
     const { match, tagOverrides, disabled } = override.value;
     const { metric, customMetric } = fields(match);
     if (text(customMetric) !== '') {
@@ -118,6 +134,7 @@ function readMetrics({ at, value }: Entry, problems: string[]): readonly MetricW
     const tags = isFields(tagOverrides) ? Object.entries(tagOverrides) : [];
     return [
       {
+        providers,
         metrics,
         disabled: flag(disabled),
         tags: tags.flatMap(([tag, change]) =>
@@ -149,8 +166,8 @@ function flag(value: unknown): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined;
 }
 
-/** All providers that it names, each with its path. */
-export function namedProviders(reading: TelemetryReading): readonly string[] {
-  const { logs, tracing } = reading;
-  return [...logs.flatMap(({ providers }) => providers), ...texts([tracing?.provider])];
+/** All providers that it names. */
+export function namedProviders({ logs, tracing, metrics }: TelemetryReading): readonly string[] {
+  const named = [...logs, ...metrics].flatMap(({ providers }) => providers);
+  return [...new Set([...named, ...texts([tracing?.provider])])];
 }

@@ -31,9 +31,7 @@ export class Telemetries {
 
   constructor(parts: TelemetriesParts) {
     this.#parts = parts;
-    this.#at = this.#held.index(
-      ({ namespace, reading }) => reading.targets?.map(targetKey) ?? [`Namespace ${namespace}`],
-    );
+    this.#at = this.#held.index(termsOf);
   }
 
   /** Called after each change of what is to be shown of anything. */
@@ -46,8 +44,20 @@ export class Telemetries {
     if (object === undefined) this.#objects.delete(key);
     else this.#objects.set(key, object);
     const reading = object && readTelemetry(object, this.#parts.config().rootNamespace);
-    this.#held.set(key, object && reading && heldOf(object, reading));
-    if (object !== undefined) this.#parts.say(conditionTarget(object), this.#conditionOf(reading));
+    const before = this.#held.get(key);
+    const held = object && reading && heldOf(object, reading);
+    this.#held.set(key, held);
+    // The oldest may be another one now: all that are about the same learn of it.
+    const peers = new Set([key]);
+    for (const term of [before, held].flatMap((one) => (one === undefined ? [] : termsOf(one)))) {
+      for (const peer of this.#at.of(term)) peers.add(keyOf(peer));
+    }
+    for (const peer of peers) this.#say(peer);
+  }
+
+  #say(key: string): void {
+    const object = this.#objects.get(key);
+    if (object !== undefined) this.#parts.say(conditionTarget(object), this.#conditionOf(this.#held.get(key)));
   }
 
   /** Reads everything again. */
@@ -77,9 +87,13 @@ export class Telemetries {
     );
   }
 
-  #conditionOf(reading: TelemetryReading | undefined): Condition | undefined {
-    if (reading === undefined)
-      return problem('no waypoint looks at selectors: name a Gateway or Service by targetRefs');
+  #conditionOf(held: Held | undefined): Condition | undefined {
+    if (held === undefined) return problem('no waypoint looks at selectors: name a Gateway or Service by targetRefs');
+    const { reading } = held;
+    const overruled = termsOf(held).flatMap((term) => {
+      const other = oldest(this.#at.of(term));
+      return other === undefined || other === held ? [] : [`${keyOf(other)} is about the same (${term}), and older`];
+    });
     const { providers } = this.#parts.config().telemetry;
     const unusable = namedProviders(reading).flatMap((name) => {
       const known = providers.find((one) => one.name === name);
@@ -87,10 +101,17 @@ export class Telemetries {
         return [`provider ${name}: no extensionProvider of the mesh configuration has that name`];
       return known.kind === 'unusable' ? [`provider ${name}: ${known.problem}`] : [];
     });
-    const problems = [...reading.problems, ...unusable];
+    const problems = [...overruled, ...reading.problems, ...unusable];
     return problems.length === 0 ? undefined : problem(`not all of it is done: ${problems.join('; ')}`);
   }
 }
+
+/** What it is about. */
+function termsOf({ namespace, reading }: Held): readonly string[] {
+  return reading.targets?.map(targetKey) ?? [`Namespace ${namespace}`];
+}
+
+const keyOf = ({ namespace, name }: Held): string => `${namespace}/${name}`;
 
 function problem(message: string): Condition {
   return { status: 'False', reason: 'Invalid', message };

@@ -193,6 +193,27 @@ test('metrics are taken away, and given back further down', () => {
   assert.deepEqual(world.cart()?.removedTags, [{ metric: 'RESPONSE_SIZE', tag: 'source_app' }]);
 });
 
+test('what is said of numbers that somebody else should get, is not about ours', () => {
+  const off = { overrides: [{ match: { metric: 'REQUEST_SIZE' }, disabled: true }] };
+  assert.deepEqual(new World({}, [['shop/a', { metrics: [{ ...by('old'), ...off }] }]]).cart(), undefined);
+  const ours = new World({}, [['shop/a', { metrics: [{ ...by('old', 'prometheus'), ...off }] }]]).cart();
+  assert.deepEqual(ours?.disabledMetrics, ['REQUEST_SIZE']);
+});
+
+test('of two objects about the same the younger says that it does not count, while there is an older one', () => {
+  const world = new World({}, [['shop/young', logs(by('envoy')), '2026-02-01T00:00:00Z']]);
+  assert.equal(world.said.get('shop/young'), undefined);
+  const old = telemetry('shop/old', logs(by('json')), { creationTimestamp: '2026-01-01T00:00:00Z' });
+  world.telemetries.note('shop/old', old);
+  assert.match(
+    world.said.get('shop/young')?.message ?? '',
+    /shop\/old is about the same \(Namespace shop\), and older/,
+  );
+  assert.equal(world.said.get('shop/old'), undefined);
+  world.telemetries.note('shop/old', undefined);
+  assert.equal(world.said.get('shop/young'), undefined);
+});
+
 const tags = (tagOverrides: Json, more: Json = {}) => ({ metrics: [{ overrides: [{ ...more, tagOverrides }] }] });
 
 test('labels are given, and taken away further down', () => {
@@ -234,6 +255,29 @@ test('an object says what of it is not done', async (t) => {
       /tagOverrides\.a-b: no label can have this name/,
     ],
     'a name that histograms need': [tags({ le: { value: '"c"' } }), /tagOverrides\.le: no label/],
+    'an entry for clients': [
+      logs({ match: { mode: 'CLIENT' }, disabled: true }),
+      /spec\.accessLogging\[0\]\.match\.mode: waypoints serve/,
+    ],
+    'an override for clients': [
+      tags({ a: { value: 'request.host' } }, { match: { mode: 'CLIENT' } }),
+      /spec\.metrics\[0\]\.overrides\[0\]\.match\.mode: waypoints serve/,
+    ],
+    'a second entry of tracing': [{ tracing: [by('otel'), by('other')] }, /spec\.tracing\[1\]: .* the first counts/],
+    'a second collector': [{ tracing: [by('otel', 'other')] }, /spec\.tracing\[0\]\.providers: .* the first counts/],
+    'sampling by the id of requests': [
+      { tracing: [{ useRequestIdForTraceSampling: true }] },
+      /spec\.tracing\[0\]\.useRequestIdForTraceSampling: not known here/,
+    ],
+    'no context for others': [
+      { tracing: [{ disableContextPropagation: true }] },
+      /disableContextPropagation: not known/,
+    ],
+    'an interval of numbers': [{ metrics: [{ reportingInterval: '5s' }] }, /spec\.metrics\[0\]\.reportingInterval: /],
+    'numbers for whom nobody knows': [
+      { metrics: [{ ...by('nobody'), overrides: [{ disabled: true }] }] },
+      /nobody: no ext/,
+    ],
     'a target that can be none': [at('Pod', 'x'), /spec\.targetRefs\[0\]: Pod of group/],
   };
   for (const [name, [spec, why]] of Object.entries(rows)) {
