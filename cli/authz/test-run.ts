@@ -69,7 +69,8 @@ function describe(one: PredictedCase): string {
   const rule = decidingRule(one);
   const where = one.endpoints[0] === undefined ? '' : ` by ${one.endpoints[0]}`;
   const decided = rule === undefined ? '' : ` (policy ${rule.policy}, rule ${rule.rule})`;
-  const [atWaypoint, atEndpoint] = [one.http?.nearestMiss, one.policy?.nearestMiss];
+  const atWaypoint = one.http?.nearestMiss ?? one.ledTo?.nearestMiss;
+  const atEndpoint = one.policy?.nearestMiss;
   const miss = atWaypoint ? describeHttpMiss(atWaypoint) : atEndpoint && describeMiss(atEndpoint);
   const closest = miss === undefined ? '' : `; closest: ${miss}`;
   return `${one.verdict}${where}: ${one.because}${decided}${closest}`;

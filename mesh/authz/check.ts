@@ -73,9 +73,10 @@ function isPeer({ deriver }: MeshModel, policy: string): boolean {
   return deriver.policyReading(policy) === undefined;
 }
 
-function isAllowIn({ deriver }: MeshModel, { policy, http }: PredictedCase, key: string): boolean {
+function isAllowIn({ deriver }: MeshModel, { policy, http, ledTo }: PredictedCase, key: string): boolean {
   // At a waypoint, every policy that is considered and denies for want of a match is an ALLOW policy, or one beside it.
-  if (http?.verdict === 'deny') return http.considered.includes(key);
+  const denied = [http, ledTo].find((one) => one?.verdict === 'deny');
+  if (denied !== undefined) return denied.considered.includes(key);
   return (policy?.considered.includes(key) ?? false) && deriver.authorizations.get(key)?.action === 'ALLOW';
 }
 

@@ -32,7 +32,7 @@ export function coverageOf(model: MeshModel, predictions: readonly Prediction[])
   };
   for (const one of predictions.flatMap(({ cases }) => cases)) {
     for (const { policy, rule } of decidingRules(one)) touch(policy, rule, 'decided');
-    for (const said of [one.http, one.policy]) {
+    for (const said of [one.http, one.ledTo, one.policy]) {
       for (const { policy, rule } of said?.matched ?? []) touch(policy, rule, 'matched');
       for (const { policy, rule, changes } of said?.dryRunHits ?? [])
         touch(policy, rule, changes ? 'decided' : 'matched');

@@ -7,10 +7,11 @@ import type { PredictedCase, Reason, Verdict } from './prediction.ts';
 export function alike(cases: readonly PredictedCase[]): readonly PredictedCase[] {
   const groups = new Map<string, PredictedCase[]>();
   for (const one of cases) {
-    const { verdict, reason, encryption, policy, http, route } = one;
+    const { verdict, reason, encryption, policy, http, route, ledTo } = one;
     const atEndpoint = [policy?.because, policy?.nearestMiss, policy?.considered];
     const atWaypoint = [http?.waypoint, http?.because, http?.nearestMiss, http?.considered, route];
-    const key = JSON.stringify([verdict, reason, encryption, atEndpoint, atWaypoint]);
+    const beyond = [ledTo?.because, ledTo?.nearestMiss, ledTo?.considered];
+    const key = JSON.stringify([verdict, reason, encryption, atEndpoint, atWaypoint, beyond]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
     else group.push(one);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ambient, object, peers, pod, policy, service } from '../analyze/test-support.ts';
+import { coverageOf } from '../authz/coverage.ts';
 import type { KubeObject } from '../kube-object.ts';
 import { buildModel } from './model.ts';
 import { predict } from './predict.ts';
-import type { PredictedCase, Prediction, Reason, Verdict } from './prediction.ts';
+import { decidingRules, type PredictedCase, type Prediction, type Reason, type Verdict } from './prediction.ts';
 import { type HttpQuestion, parseCallee, parseCaller } from './question.ts';
 
 const GROUP = 'gateway.networking.k8s.io/v1';
@@ -584,8 +585,8 @@ const LED: readonly Row[] = [
       on({ rules: [{ to: [{ operation: { ports: ['80'] } }] }] }, 'shop/n', NEXT),
     ],
     {},
-    ['allowed', 'no-allow-policies'],
-    /./,
+    ['allowed', 'allow-rule'],
+    /AuthorizationPolicy shop\/n, rule 0, allows it at waypoint shop\/gate, for next\.\S+, which a route leads to/,
   ],
 ];
 for (const [name, objects, http, want, because, callee, caller] of LED) {
@@ -595,3 +596,34 @@ for (const [name, objects, http, want, because, callee, caller] of LED) {
     assert.match(prediction.because, because);
   });
 }
+
+test('what decides on the way of a route are the rules of both services, and tests touch both', () => {
+  const objects = [
+    ...SHOP,
+    route([{ backendRefs: [to('next')] }]),
+    on({ rules: [{ to: [{ operation: { paths: ['/a'] } }] }, { to: [{ operation: { paths: ['/b'] } }] }] }),
+    on({ rules: [{ to: [{ operation: { methods: ['GET'] } }] }] }, 'shop/n', NEXT),
+  ];
+  const model = buildModel(objects);
+  const asks = (http: HttpQuestion) => {
+    const [a, b] = [parseCaller('pod/web.shop'), parseCallee('svc/cart.shop:80')];
+    assert(a.ok && b.ok);
+    return predict(model, { from: a.value, to: b.value, http });
+  };
+  const [allowed, denied] = [asks({ path: '/a' }), asks({ path: '/b', method: 'POST' })];
+  assert.deepEqual(allowed.cases.map(decidingRules), [
+    [
+      { policy: 'shop/p', rule: 0 },
+      { policy: 'shop/n', rule: 0 },
+    ],
+  ]);
+  const [one] = denied.cases;
+  assert.deepEqual([one?.verdict, one?.http?.verdict, one?.ledTo?.verdict], ['denied', 'allow', 'deny']);
+  const hops = one?.hops.slice(-3).map(({ kind, outcome }) => `${kind} ${outcome}`);
+  assert.deepEqual(hops, ['policy passes', 'route passes', 'policy stops']);
+  assert.deepEqual(one?.next, [
+    'if this should be allowed, add POST to methods in AuthorizationPolicy shop/n, spec.rules[0]',
+  ]);
+  const states = coverageOf(model, [allowed, denied]).map(({ policy: key, rule, state }) => `${key} ${rule} ${state}`);
+  assert.deepEqual(states, ['shop/p 0 decided', 'shop/p 1 matched', 'shop/n 0 decided']);
+});

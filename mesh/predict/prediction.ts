@@ -114,6 +114,8 @@ export type PredictedCase = {
   /** Of the waypoint on the way. */
   readonly http?: HttpVerdict;
   readonly route?: RouteTaken;
+  /** Of the same waypoint, by the policies of another service that the route leads to; only where it has any. */
+  readonly ledTo?: HttpVerdict;
   /** Of the first of these ways, from the endpoint on. */
   readonly hops: readonly Hop[];
   readonly next: readonly string[];
@@ -140,9 +142,10 @@ export function decidingRule(one: PredictedCase): RuleRef | undefined {
   return decidingRules(one)[0];
 }
 
-/** At the waypoint, then at the endpoint; a denial has one of them at most. */
-export function decidingRules({ policy, http }: PredictedCase): readonly RuleRef[] {
-  const made = http?.verdict === 'deny' ? [http.because] : [http?.because, policy?.because];
-  const rules = made.filter((because) => typeof because === 'object');
-  return policy?.verdict === 'deny' ? rules.filter((rule) => rule === policy.because) : rules;
+/** At the waypoint, then of what its routes lead to, then at the endpoint; a denial has one of them at most. */
+export function decidingRules({ http, ledTo, policy }: PredictedCase): readonly RuleRef[] {
+  const said = [http, ledTo, policy];
+  const denied = said.find((one) => one?.verdict === 'deny');
+  const made = denied === undefined ? said.map((one) => one?.because) : [denied.because];
+  return made.filter((because) => typeof because === 'object');
 }

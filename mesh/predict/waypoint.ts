@@ -152,6 +152,8 @@ type Passed = {
   readonly chain: ChainKind;
   /** Absent where the connection is not HTTP. */
   readonly request: Request | undefined;
+  /** By the policies of what a route leads to, too. */
+  readonly led?: Led;
 };
 
 type Request = Extract<AskedRequest, { readonly kind: 'request' }>;
@@ -220,13 +222,20 @@ function routed(
           const because = `rule ${name} has a backend that can not be had: ${part} of its requests fail`;
           return [stop('denied', 'route-fails', because, name)];
         }
-        const stopped = stoppedByBackend(arrived, place, passed, to);
-        if (stopped !== undefined) return [{ ...stopped, route: { name, backend: { service, port, share } } }];
-        const says = `rule ${name} sends ${part} to ${service.slice(service.indexOf('/') + 1)} port ${port}`;
-        return beyond(arrived, passed, { service, port }, hop('route', says), {
-          name,
-          backend: { service, port, share },
-        });
+        const taken = { name, backend: { service, port, share } };
+        const way = hop(
+          'route',
+          `rule ${name} sends ${part} to ${service.slice(service.indexOf('/') + 1)} port ${port}`,
+        );
+        const led = judgedByBackend(arrived, place, passed, to);
+        const at: Behind = { service, port };
+        if (led === undefined) return beyond(arrived, passed, at, way, taken);
+        const { http: ledTo, because, stops } = led;
+        if (stops === undefined) return beyond(arrived, { ...passed, led }, at, way, taken);
+        const last = ledTo === undefined ? hop('policy', because, 'unclear') : policyHop(ledTo, because, 'stops', []);
+        const ended = end(arrived, stops.verdict, stops.reason, because, [policy, way, last]);
+        const next = ledTo?.verdict === 'deny' ? httpAdvice(ledTo) : ended.next;
+        return [{ ...ended, next, http, route: taken, ...(ledTo && { ledTo }) }];
       });
     }
     default:
@@ -234,26 +243,33 @@ function routed(
   }
 }
 
-/** What a route leads to has policies of its own, where it belongs to the same waypoint: they say no, or nobody can tell. */
-function stoppedByBackend(
-  arrived: Arrived,
+type Led = {
+  /** Absent where nobody can tell. */
+  readonly http?: HttpVerdict;
+  readonly because: string;
+  /** Absent where it goes on. */
+  readonly stops?: { readonly verdict: Verdict; readonly reason: Reason };
+};
+
+/** What a route leads to has policies of its own, where it belongs to the same waypoint. Undefined: there are none. */
+function judgedByBackend(
+  { model, sender, identity, call }: Arrived,
   place: WaypointPlace,
   { chain, request }: Passed,
   { service, port, changes }: Share,
-): PredictedCase | undefined {
-  const { model, sender, identity, call } = arrived;
+): Led | undefined {
   if (service === undefined || (place.service !== undefined && service === keyOf(place.service))) return undefined;
   const other = model.deriver.waypoints.get(`${place.key}/service/${service}`)?.service;
   if (other === undefined || other.policies.length === 0) return undefined;
   const looksAt = (field: PolicyField) => other.policies.some((one) => mentions(one, (it) => it === field));
-  const led = `${other.hostname}, which a route leads to,`;
+  const led = `${other.hostname}, which a route leads to`;
   if (sender.from === undefined && looksAt('SOURCE_IP')) {
-    const because = `policies of ${led} look at the caller's address, which is not known before the pods run`;
-    return end(arrived, 'unknown', 'address-matters', because);
+    const because = `policies of ${led}, look at the caller's address, which is not known before the pods run`;
+    return { because, stops: { verdict: 'unknown', reason: 'address-matters' } };
   }
   if (chain !== 'http' && looksAt('SNI')) {
-    const because = `policies of ${led} look at the server name that TLS asks for`;
-    return end(arrived, 'unknown', 'waypoint-decides', because);
+    const because = `policies of ${led}, look at the server name that TLS asks for`;
+    return { because, stops: { verdict: 'unknown', reason: 'waypoint-decides' } };
   }
   const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: [] }, service: other };
   const asked = {
@@ -264,13 +280,16 @@ function stoppedByBackend(
     ...(request && { request: asSentOn(place.port?.routes, request, changes) }),
   };
   const http = judgeAtWaypoint(alone, asked);
-  if (http.verdict === 'allow' && askedBeside(alone, asked).length === 0) return undefined;
-  const because =
-    http.verdict === 'deny'
-      ? `${httpBecause(http)}, for ${other.hostname}, which a route leads to`
-      : `${led} asks an external authorizer, and on that way nobody asks it`;
-  const reason = http.verdict === 'deny' && typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
-  return { ...end(arrived, 'denied', reason, because, [policyHop(http, because, 'stops', [])]), http };
+  const [custom] = http.verdict === 'allow' ? askedBeside(alone, asked) : [];
+  if (custom !== undefined) {
+    const because = `${led}, asks an external authorizer, and on that way nobody asks it`;
+    const denied = { ...http, verdict: 'deny', because: custom.rule } as const;
+    return { http: denied, because, stops: { verdict: 'denied', reason: 'deny-rule' } };
+  }
+  const because = `${httpBecause(http)}, for ${led}`;
+  if (http.verdict === 'allow') return { http, because };
+  const reason = typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
+  return { http, because, stops: { verdict: 'denied', reason } };
 }
 
 const keyOf = ({ namespace, hostname }: { readonly namespace: string; readonly hostname: string }) =>
@@ -279,7 +298,7 @@ const keyOf = ({ namespace, hostname }: { readonly namespace: string; readonly h
 /** What the endpoints say to the waypoint, as the rest of the path. */
 function beyond(
   arrived: Arrived,
-  { http, because, policy }: Passed,
+  { http, because, policy, led }: Passed,
   at: Behind,
   route: Hop,
   taken: NonNullable<PredictedCase['route']>,
@@ -287,18 +306,27 @@ function beyond(
   const { model, sender, identity, decision, hops, call } = arrived;
   return behind(model, decision.destination, at, call.target, arrived.behalf).map((one): PredictedCase => {
     const isAllowed = one.verdict === 'allowed';
-    const own = typeof http.because === 'object' ? 'allow-rule' : 'no-allow-policies';
+    const own = [http, led?.http].some((one) => typeof one?.because === 'object') ? 'allow-rule' : 'no-allow-policies';
+    const words = led === undefined ? because : `${because}; ${led.because}`;
+    const ledTo = led?.http;
     const further = `behind waypoint ${http.waypoint}, ${one.because}`;
     return {
       ...one,
       callers: [sender.caller.name],
       reason: isAllowed && one.reason !== 'not-enforced' ? own : one.reason,
-      because: isAllowed ? `${because}; ${further}` : further,
+      because: isAllowed ? `${words}; ${further}` : further,
       encryption: one.encryption ?? 'mutual-tls',
       callerIdentity: identity,
       http,
       route: taken,
-      hops: [...hops, policy, route, ...one.hops.filter(({ kind }) => kind !== 'waypoint')],
+      ...(ledTo && { ledTo }),
+      hops: [
+        ...hops,
+        policy,
+        route,
+        ...(led && ledTo ? [policyHop(ledTo, led.because, 'passes', [])] : []),
+        ...one.hops.filter(({ kind }) => kind !== 'waypoint'),
+      ],
     };
   });
 }
