@@ -45,7 +45,8 @@ export function addAnalyze(program: Command, context: CliContext): void {
     .description(
       [
         'Looks for mistakes that the API accepts and that bite later: selectors that match nothing, policies without effect, slips in labels,',
-        'NetworkPolicies that block the tunnel, STRICT with callers outside the mesh. Each finding has a code, the object and field, and a fix.',
+        'NetworkPolicies that block the tunnel, STRICT with callers outside the mesh, policies, routes and DestinationRules that no waypoint',
+        'follows. Each finding has a code, the object and field, and a fix.',
       ].join(' '),
     )
     .option('-f, --file <path...>', 'analyse these files and folders (YAML or JSON; - reads stdin), not the cluster')

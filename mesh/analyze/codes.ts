@@ -161,6 +161,7 @@ export const CODES = {
   AMB0713: code('RouteBackendUnusable', 'error', 'a route to a backend that does not exist or may not be named'),
   AMB0714: code('RoutePartlyIgnored', 'warning', 'a route with parts that can not be followed'),
   AMB0715: code('RouteShadowed', 'warning', 'a rule of a route that another one leaves no request'),
+  AMB0716: code('SettingIgnored', 'warning', 'a setting of a DestinationRule or Telemetry that no waypoint follows'),
 } as const satisfies Readonly<Record<string, CodeFacts>>;
 
 export type Code = keyof typeof CODES;

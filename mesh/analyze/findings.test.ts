@@ -15,7 +15,7 @@ const status = (conditions: readonly object[]): KubeObject => ({
 const SHOP = [ambient('shop'), pod('shop/cart')];
 
 const CASES = cases(
-  ['AMB0104', 'AMB0108', 'IST0106', 'IST0133', 'IST0171'],
+  ['AMB0104', 'AMB0108', 'AMB0716', 'IST0106', 'IST0133', 'IST0171'],
   [
     [
       'a policy that L4 enforces as written',
@@ -31,6 +31,21 @@ const CASES = cases(
       'a DENY by HTTP where only L4 enforces',
       [...SHOP, policy('shop/p', { action: 'DENY', ...HTTP })],
       ['AMB0104 AuthorizationPolicy shop/p spec.rules[0]'],
+    ],
+    [
+      'settings of a DestinationRule that no waypoint follows',
+      [
+        object('networking.istio.io/v1', 'DestinationRule', 'shop/d', {
+          host: 'cart',
+          trafficPolicy: { retryBudget: {} },
+        }),
+      ],
+      ['AMB0716 DestinationRule shop/d spec.trafficPolicy.retryBudget'],
+    ],
+    [
+      'settings of a Telemetry that no waypoint follows',
+      [object('telemetry.istio.io/v1', 'Telemetry', 'shop/t', { tracing: [{ disableContextPropagation: true }] })],
+      ['AMB0716 Telemetry shop/t spec.tracing[0].disableContextPropagation'],
     ],
     [
       'an action that nothing enforces',

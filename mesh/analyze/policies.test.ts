@@ -153,3 +153,16 @@ test('a slip in a name is told with what there is', () => {
   );
   assert.equal(one?.message, 'nothing in namespace shop runs as wbe; there is web: it allows nobody');
 });
+
+const DENIALS = cases(
+  ['AMB0109'],
+  [
+    ['a DENY of some', [...SHOP, policy('shop/p', { action: 'DENY', ...toPorts('80') })], []],
+    [
+      'a DENY of everybody',
+      [...SHOP, policy('shop/p', { action: 'DENY', rules: [{}] })],
+      ['AMB0109 AuthorizationPolicy shop/p spec.rules[0]'],
+    ],
+  ],
+);
+for (const { name, got, want } of DENIALS) test(name, () => assert.deepEqual(got(), want));

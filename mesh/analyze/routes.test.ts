@@ -38,7 +38,7 @@ const route = (
   );
 
 const INVALID = cases(
-  ['IST0106', 'AMB0108', 'IST0133'],
+  ['IST0106', 'AMB0108', 'AMB0716', 'IST0133'],
   [
     [
       'what can not be read is told by its field',
@@ -52,7 +52,7 @@ const INVALID = cases(
         ...MESH,
         object('networking.istio.io/v1', 'DestinationRule', 'shop/d', { host: 'cart', subsets: [{ name: 'a' }] }),
       ],
-      ['AMB0108 DestinationRule shop/d spec.subsets'],
+      ['AMB0716 DestinationRule shop/d spec.subsets'],
     ],
     [
       'a Telemetry that asks what nobody knows',
@@ -60,7 +60,7 @@ const INVALID = cases(
         ...MESH,
         object('telemetry.istio.io/v1', 'Telemetry', 'shop/t', { accessLogging: [{ filter: { expression: 'a.b' } }] }),
       ],
-      ['AMB0108 Telemetry shop/t spec.accessLogging[0].filter.expression'],
+      ['AMB0716 Telemetry shop/t spec.accessLogging[0].filter.expression'],
     ],
   ],
 );

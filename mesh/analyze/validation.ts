@@ -34,6 +34,7 @@ const WARNINGS: Readonly<Record<Warning, { readonly code: Code; readonly fix: st
 const ROUTES = ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'];
 const HOSTNAMES = { code: 'AMB0714', fix: 'match the header Host, or take them away' } as const;
 const NOTHING_SENT = { code: 'IST0133', fix: 'name a Secret in tls.credentialName, or take it away' } as const;
+const SETTING_IGNORED = { code: 'AMB0716', fix: 'take it away, or do what the message says in its place' } as const;
 const EMPTY_ENTRY = { code: 'IST0127', fix: 'correct its selector or endpoints, or take it away' } as const;
 const INVALID_FIX = 'correct the field; see the reference of its kind (kubectl explain)';
 
@@ -87,6 +88,7 @@ function mapped(kind: string, { code, field }: Problem) {
     return field === 'spec.hostnames' ? HOSTNAMES : null;
   }
   if (kind === 'DestinationRule' && code === 'denies-everything') return NOTHING_SENT;
+  if ((kind === 'DestinationRule' || kind === 'Telemetry') && code === 'ignored') return SETTING_IGNORED;
   // Which of several PeerAuthentications counts is told with the pods that they are about.
   if (kind === 'PeerAuthentication' && code === 'ignored' && field === 'spec') return null;
   if (kind === 'ServiceEntry' && code === 'never-matches') return null; // it has no address, which is told as such
