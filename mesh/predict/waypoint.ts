@@ -283,7 +283,13 @@ function judgedByBackend(
   const [custom] = http.verdict === 'allow' ? askedBeside(alone, asked) : [];
   if (custom !== undefined) {
     const because = `${led}, asks an external authorizer, and on that way nobody asks it`;
-    const denied = { ...http, verdict: 'deny', because: custom.rule } as const;
+    const denied = {
+      waypoint: place.key,
+      verdict: 'deny',
+      because: custom.rule,
+      considered: [],
+      matched: [custom.rule],
+    } as const;
     return { http: denied, because, stops: { verdict: 'denied', reason: 'deny-rule' } };
   }
   const because = `${httpBecause(http)}, for ${led}`;

@@ -15,7 +15,7 @@ import { TOKENS } from './mesh.ts';
 
 export type Predicted = {
   readonly says: string;
-  /** Of the waypoint's policies, where they were asked. */
+  /** Of the waypoint's policies, where they were asked; of those of what a route leads to, where there are any. */
   readonly http: HttpVerdict | undefined;
 };
 
@@ -26,7 +26,7 @@ export function predicted(model: MeshModel, request: Request): Predicted | undef
   const { cases } = predict(model, questionOf(request));
   const [first] = cases;
   assert(first !== undefined, `nothing is predicted for ${request.text}`);
-  return { says: describe(first), http: first.http };
+  return { says: describe(first), http: first.ledTo ?? first.http };
 }
 
 export function questionOf({ from, service, port, method, target, headers, token }: Request): Question {
@@ -47,7 +47,8 @@ export function questionOf({ from, service, port, method, target, headers, token
 const nameOf = ({ policy, rule }: Pick<DryRunHit, 'policy' | 'rule'>) =>
   `${policy}${rule === undefined ? '' : `#${rule}`}`;
 
-export function describe({ reason, because, http }: Pick<PredictedCase, 'reason' | 'because' | 'http'>): string {
+export function describe(one: Pick<PredictedCase, 'reason' | 'because' | 'http' | 'ledTo'>): string {
+  const { reason, because, http, ledTo } = one;
   if (reason === 'request-refused' || reason === 'token-refused') {
     return `refused ${/ answers (\d+)/.exec(because)?.[1]}`;
   }
@@ -55,7 +56,7 @@ export function describe({ reason, because, http }: Pick<PredictedCase, 'reason'
     const [, policy, rule] = /AuthorizationPolicy (\S+), rule (\d+)\)/.exec(because) ?? [];
     return `asks ${policy}#${rule}`;
   }
-  return http === undefined ? `${reason}: ${because}` : verdictText(http);
+  return http === undefined ? `${reason}: ${because}` : verdictText(ledTo ?? http);
 }
 
 export function verdictText({ verdict, because, nearestMiss, audited = [], dryRunHits = [] }: HttpVerdict): string {

@@ -3,5 +3,6 @@ import { ACTIONS } from './actions.ts';
 import { ATTACHMENT } from './attachment.ts';
 import type { Case } from './case.ts';
 import { FIELDS } from './fields.ts';
+import { ROUTES } from './routes.ts';
 
-export const TABLE: readonly Case[] = [...ACTIONS, ...ATTACHMENT, ...FIELDS];
+export const TABLE: readonly Case[] = [...ACTIONS, ...ATTACHMENT, ...FIELDS, ...ROUTES];
