@@ -1,6 +1,6 @@
 /** Rows: routes that lead to another service of the same waypoint, whose own policies judge what is sent there. */
 import type { KubeObject } from '../../../mesh/index.ts';
-import { ap, type Case, dry, object, OPEN, operation, policy, source, when } from './case.ts';
+import { ap, type Case, dry, OPEN, object, operation, policy, source, when } from './case.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
