@@ -6,12 +6,14 @@ import type { AgentReply, AgentRequest } from '../conformance/agent-protocol.ts'
 
 const COMMAND = ['/opt/ambit/scripts/node.sh', '/opt/ambit/test/conformance/agent.ts'];
 
-export class AgentPod implements AsyncDisposable {
+export class AgentPod implements Disposable {
   readonly #session: ExecSession;
   readonly #stdin: Writable;
   readonly #waiting = new Map<number, PromiseWithResolvers<AgentReply>>();
   #asked = 0;
   #complaints = '';
+  /** Why nothing can be asked any more. */
+  #ended: Error | undefined;
 
   private constructor(session: ExecSession, stdin: Writable) {
     this.#session = session;
@@ -20,9 +22,10 @@ export class AgentPod implements AsyncDisposable {
     session.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#complaints += text;
     });
+    stdin.on('error', (error) => this.#end(String(error)));
     session.result.then(
-      () => this.#fail('the agent has ended'),
-      (error: unknown) => this.#fail(String(error)),
+      () => this.#end('the agent has ended'),
+      (error: unknown) => this.#end(String(error)),
     );
   }
 
@@ -34,6 +37,7 @@ export class AgentPod implements AsyncDisposable {
 
   /** Rejects when the pod could not make the request, or got no answer. */
   async ask<T>(request: Omit<AgentRequest, 'id'>): Promise<T> {
+    if (this.#ended !== undefined) throw this.#ended;
     const id = ++this.#asked;
     const reply = Promise.withResolvers<AgentReply>();
     this.#waiting.set(id, reply);
@@ -43,9 +47,9 @@ export class AgentPod implements AsyncDisposable {
     return answer as T;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** The agent ends with its standard input. */
+  [Symbol.dispose](): void {
     this.#stdin.end();
-    await this.#session.result.catch(() => {}); // the pod may be gone
     this.#session.close();
   }
 
@@ -54,8 +58,9 @@ export class AgentPod implements AsyncDisposable {
     this.#waiting.delete(reply.id);
   }
 
-  #fail(why: string): void {
-    for (const { reject } of this.#waiting.values()) reject(new Error(`${why} ${this.#complaints}`));
+  #end(why: string): void {
+    this.#ended ??= new Error(`${why} ${this.#complaints}`);
+    for (const { reject } of this.#waiting.values()) reject(this.#ended);
     this.#waiting.clear();
   }
 }
