@@ -1,6 +1,6 @@
 /** The last part of a path through a waypoint: from it to the endpoints, which judge who comes as any ztunnel does. */
 import { formatSocketAddress, type SocketAddress } from '../address.ts';
-import type { OutboundDecision } from '../decide/decision.ts';
+import type { OutboundDecision, Way } from '../decide/decision.ts';
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import { HBONE_PORT } from '../decide/way.ts';
@@ -61,11 +61,23 @@ function refusalHops({ hops }: PredictedCase, because: string): readonly Hop[] {
   return [{ ...hop('policy', because, 'stops'), ...(details && { details }) }];
 }
 
+/** Whom the waypoint looks up by name is outside, or answers for itself. */
+function named({ caller }: Sender, { destination, port, via }: Way): PredictedCase {
+  const where = `${destination.hostname}:${port}`;
+  if (via === 'plain') {
+    const because = `${where} is outside the mesh, which has no say in what answers there`;
+    return ended(caller, 'allowed', 'passthrough', because, [hop('endpoint', because)]);
+  }
+  const because = `${nameOf(destination)} is only known as ${destination.hostname}: what answers there is not predicted`;
+  return ended(caller, 'unknown', 'hostname-not-resolved', because, [hop('endpoint', because, 'unclear')]);
+}
+
 function onward(model: MeshModel, sender: Sender, decision: OutboundDecision): readonly PredictedCase[] {
   if (decision.kind === 'refuse') {
     const because = formatReason(decision.because);
     return [ended(sender.caller, 'denied', decision.reason, because, [hop('service', because, 'stops')])];
   }
+  if (decision.kind === 'resolve') return [named(sender, decision.way)];
   if (decision.kind !== 'tcp' || decision.destination === undefined) return []; // nothing that can be said
   const { destination, dial, service } = decision;
   if (destination.tunnelProtocol === 'NONE') return [inPlaintext(model, sender, decision)];

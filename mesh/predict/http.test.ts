@@ -627,3 +627,41 @@ test('what decides on the way of a route are the rules of both services, and tes
   const states = coverageOf(model, [allowed, denied]).map(({ policy: key, rule, state }) => `${key} ${rule} ${state}`);
   assert.deepEqual(states, ['shop/p 0 decided', 'shop/p 1 matched', 'shop/n 0 decided']);
 });
+
+test('what a waypoint reaches by name is told, by a route as well as by the name of the entry', () => {
+  const entry = (name: string, spec: object) =>
+    object('networking.istio.io/v1', 'ServiceEntry', `shop/${name}`, {
+      ports: [{ name: 'http', number: 80, targetPort: 443, protocol: 'HTTP' }],
+      location: 'MESH_EXTERNAL',
+      ...spec,
+    });
+  const api = { group: 'networking.istio.io', kind: 'Hostname', name: 'api.example.com', port: 80 };
+  const objects = [
+    entry('api', { hosts: ['api.example.com'], resolution: 'DNS', addresses: ['192.0.2.1'] }),
+    entry('all', { hosts: ['*.example.org'], resolution: 'DYNAMIC_DNS', addresses: ['192.0.2.2'] }),
+    service('shop/away', { clusterIP: '10.96.0.7', ports: [{ name: 'http', port: 80 }] }),
+    object(GROUP, 'HTTPRoute', 'shop/away', {
+      parentRefs: [{ group: '', kind: 'Service', name: 'away' }],
+      rules: [{ backendRefs: [api] }],
+    }),
+    on({ action: 'DENY', ...paths('/admin') }, 'shop/api', {
+      group: 'networking.istio.io',
+      kind: 'ServiceEntry',
+      name: 'api',
+    }),
+  ];
+  const rows: readonly [string, HttpQuestion | undefined, string, RegExp][] = [
+    ['api.example.com:80', { path: '/' }, 'allowed', /api\.example\.com:443 is outside the mesh/],
+    ['api.example.com:80', { path: '/admin' }, 'denied', /shop\/api, rule 0, denies it/],
+    ['any.example.org:80', { path: '/' }, 'allowed', /\*\.example\.org:443 is outside the mesh/],
+    ['svc/away.shop:80', { path: '/' }, 'allowed', /api\.example\.com:443 is outside the mesh/],
+    ['svc/away.shop:80', { path: '/admin' }, 'denied', /which a route leads to/],
+    ['svc/away.shop:80', undefined, 'unknown', /it depends on the request/],
+  ];
+  for (const [to, http, verdict, because] of rows) {
+    const told = ask(objects, http, to);
+    const name = `${to} ${http?.path}`;
+    assert.equal(told.verdict, verdict, name);
+    assert.match(told.because, because, name);
+  }
+});

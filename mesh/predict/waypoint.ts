@@ -92,7 +92,10 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
   const chain = chainOf(place, asked);
   if (chain === 'open') {
     const because = `waypoint ${place.key} decides, and it depends on the request: its policies or routes look at HTTP`;
-    return [undecided(arrived, because, ['say which request: --method GET --path / (also --header, --claim)'])];
+    const next = ['say which request: --method GET --path / (also --header, --claim)'];
+    // Routes may lead past the endpoints of the service.
+    const isRouted = (place.port?.routes?.http.length ?? 0) > 0;
+    return [isRouted ? unsure(arrived, because, next) : undecided(arrived, because, next)];
   }
   const { model, sender, identity } = arrived;
   const { from } = sender;
@@ -368,7 +371,7 @@ function end(
 function undecided(arrived: Arrived, because: string, next: readonly string[]): PredictedCase {
   const { model, decision, call, hops, sender, identity } = arrived;
   const refused = refusedBehind(model, decision.destination, call.target, arrived.behalf);
-  if (refused === undefined) return { ...end(arrived, 'unknown', 'waypoint-decides', because), next };
+  if (refused === undefined) return unsure(arrived, because, next);
   return {
     ...refused,
     callers: [sender.caller.name],
@@ -376,6 +379,10 @@ function undecided(arrived: Arrived, because: string, next: readonly string[]): 
     callerIdentity: identity,
     hops: [...hops, ...refused.hops],
   };
+}
+
+function unsure(arrived: Arrived, because: string, next: readonly string[]): PredictedCase {
+  return { ...end(arrived, 'unknown', 'waypoint-decides', because), next };
 }
 
 /** Whether requests are looked at. `open`: that cannot be said before somebody says what is sent. */

@@ -1,8 +1,9 @@
 /** Every way that one connection may take: each decision that chance could make of it, by the functions that proxies decide with. */
 import { ipFamily, type SocketAddress } from '../address.ts';
-import type { OutboundDecision } from '../decide/decision.ts';
+import type { Way as NextHop, OutboundDecision } from '../decide/decision.ts';
 import { decideOutbound } from '../decide/outbound.ts';
 import { formatReason, type RouteReason } from '../decide/reason.ts';
+import { follow } from '../decide/way.ts';
 import type { Service, Workload } from '../model.ts';
 import type { View } from '../view/view.ts';
 import type { PredictedCaller } from './callers.ts';
@@ -69,10 +70,22 @@ export function toEndpoints(
   }
   return choices.flatMap(({ candidate: { workload, targetPort } }): readonly OutboundDecision[] => {
     const ip = workload.addresses.find((a) => ipFamily(a) === ipFamily(target.ip)) ?? workload.addresses[0];
-    return ip === undefined
-      ? []
-      : [{ kind: 'tcp', dial: { ip, port: targetPort }, destination: workload, service, because: OUTSIDE }];
+    if (ip === undefined) return [byName(workload, service, targetPort, target)];
+    return [{ kind: 'tcp', dial: { ip, port: targetPort }, destination: workload, service, because: OUTSIDE }];
   });
+}
+
+function byName(destination: Workload, service: Service, port: number, { ip }: SocketAddress): OutboundDecision {
+  const way: NextHop = {
+    destination,
+    port,
+    service,
+    verifiedBy: service,
+    authority: undefined,
+    via: destination.tunnelProtocol === 'NONE' ? 'plain' : 'direct',
+    because: OUTSIDE,
+  };
+  return follow(way, ip);
 }
 
 /** The same decision, made once for each number that leads elsewhere. */
