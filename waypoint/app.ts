@@ -54,6 +54,7 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
     log.scope('readiness').info(ready ? 'ready' : 'not ready', ready ? {} : { pending: pending.join(', ') });
   });
   const [synced, listening] = [readiness.task('what we are told'), readiness.task('tunnel port')];
+  const certified = readiness.task('certificate'); // a rollout must not go on to who could shake no hands
   const registry = new Registry();
   registry
     .gauge('istio_build', 'Istio component build info (unstable).', ['component', 'tag'])
@@ -73,7 +74,10 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
       clock: systemClock,
       random: Math.random,
       log: log.scope('identity'),
-      onReceived: (material) => threaded?.renewed(material),
+      onReceived: (material) => {
+        certified.ready();
+        threaded?.renewed(material);
+      },
     }),
   );
   const crl = config.crlPath;
