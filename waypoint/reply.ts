@@ -56,9 +56,9 @@ function grpcReply(status: number, message: string, headers: Readonly<Record<str
   return { status: 200, headers: fields, body: NO_BODY };
 }
 
-/** As the gRPC protocol wants it of `grpc-message`. */
+/** As the gRPC protocol wants it of `grpc-message`: printable ASCII stays as it is, but for the percent sign. */
 function percentEncoded(text: string): string {
-  return encodeURIComponent(text).replace(/%20/g, ' ');
+  return text.toWellFormed().replace(/[^ -$&-~]+/g, encodeURIComponent);
 }
 
 /** What the caller is told when the upstream did not answer. */
