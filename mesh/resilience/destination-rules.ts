@@ -1,5 +1,6 @@
 /** Which DestinationRule counts for a service, as a waypoint sees it (waypoint.md section 3.2). */
 import { Collection } from '../derive/collection.ts';
+import { isEqual } from '../derive/equal.ts';
 import type { Condition, ConditionTarget } from '../derive/outputs.ts';
 import { getOrAdd } from '../derive/selector.ts';
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
@@ -39,7 +40,8 @@ export class DestinationRules {
     const reading = object && readDestinationRule(object);
     const facts = reading?.kind === 'facts' ? reading.facts : undefined;
     const before = this.#rules.get(key);
-    this.#missing.delete(key);
+    // What is equal, as after a change of the status alone, is looked at by nobody again: what was said of it stays true.
+    if (!isEqual(before, facts)) this.#missing.delete(key);
     this.#rules.set(key, facts);
     const hosts = new Set([before, facts].flatMap((one) => (one === undefined ? [] : [this.#fullHost(one)])));
     for (const host of hosts)

@@ -147,6 +147,15 @@ test('what can not be had is refused and said, and nothing goes in the clear ins
   }
 });
 
+test('what is missing stays said when the object comes back as it was, as after its own status was written', () => {
+  const wants = rule({ mode: 'SIMPLE', credentialName: 's' });
+  const deriver = deriverOf([...MESH, wants]);
+  const again = deriver.apply({ ...wants, status: { conditions: [] } });
+  assert.deepEqual(again.conditions, [], 'nothing is taken back');
+  const other = deriver.apply(rule({ mode: 'SIMPLE', credentialName: 't' }));
+  assert.match(conditionIn(other, 'ambit.io/Accepted') ?? '', /^False InvalidReference: .*Secret edge\/t is not there/);
+});
+
 test('a Secret that comes, changes and goes is followed, and the rule says so', () => {
   const deriver = deriverOf([...MESH, rule({ mode: 'SIMPLE', credentialName: 's' })]);
   assert.deepEqual([...deriver.materials()].map(materialName), ['Secret edge/s']);
