@@ -8,7 +8,7 @@ import { formatRef } from './finding.ts';
 import type { World } from './world.ts';
 
 export const GATEWAY = 'gateway.networking.k8s.io/Gateway';
-const GATEWAY_CLASS = 'gateway.networking.k8s.io/GatewayClass';
+export const GATEWAY_CLASS = 'gateway.networking.k8s.io/GatewayClass';
 const WAYPOINT_CLASS = 'istio-waypoint';
 const MESH_CONTROLLER = 'istio.io/mesh-controller';
 

@@ -55,6 +55,24 @@ const CASES = cases(
       [`AMB0304 Service shop/cart ${ON}["istio.io/dataplane-mode"]`],
     ],
     [
+      'a label of a service, as Kubernetes copies it',
+      [object('discovery.k8s.io/v1', 'EndpointSlice', 'shop/cart-1', {}, { labels: { 'istio.io/use-waypoint': 'w' } })],
+      [],
+    ],
+    [
+      'labels of a Gateway on what was made of it',
+      [
+        object(
+          'apps/v1',
+          'Deployment',
+          'shop/w',
+          {},
+          { labels: { 'gateway.istio.io/managed': 'istio.io-mesh-controller', 'istio.io/waypoint-for': 'all' } },
+        ),
+      ],
+      [],
+    ],
+    [
       'on a Deployment rather than on its pods',
       [object('apps/v1', 'Deployment', 'shop/cart', {}, { labels: { 'istio.io/dataplane-mode': 'none' } })],
       [`AMB0304 Deployment shop/cart ${ON}["istio.io/dataplane-mode"]`],

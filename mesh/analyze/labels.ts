@@ -18,11 +18,17 @@ const BAD_VALUE: Readonly<Record<Place, Code>> = { labels: 'AMB0303', annotation
 /** Objects that carry pods: their own labels reach nobody, those of the template do. */
 const TEMPLATED = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job', 'CronJob']);
 
+/** Kubernetes copies labels of a Service to these. */
+const COPIES = new Set(['EndpointSlice', 'Endpoints']);
+/** What a controller made of a Gateway bears labels of that. */
+const isMade = ({ metadata }: KubeObject) => labelsOf(metadata.labels)['gateway.istio.io/managed'] !== undefined;
+
 export function* misspeltNames(world: World): Generator<Finding> {
   const owners = new Map(world.pods.map((pod) => [pod.object, pod.owner]));
   const names = new Names();
   for (const object of world.all) {
     if (object.kind === 'Pod' && !owners.has(object)) continue; // it has ended
+    if (COPIES.has(object.kind) || isMade(object)) continue; // nobody wrote that
     const ref = owners.get(object) ?? refOf(object);
     for (const place of ['labels', 'annotations'] as const) {
       for (const [key, value] of Object.entries(labelsOf(object.metadata[place]))) {

@@ -49,6 +49,11 @@ const BINDINGS = cases(
       [SHOP, cart(), gate('shop/gate', { isReady: false })],
       ['AMB0701 Gateway shop/gate status.addresses'],
     ],
+    [
+      'a waypoint of a class that does not exist',
+      [SHOP, cart(), gate('shop/gate', { className: 'istio-waypont', isReady: false })],
+      ['AMB0701 Gateway shop/gate spec.gatewayClassName'],
+    ],
     ['a waypoint that nobody asks for', [ambient('shop'), cart(), gate()], ['AMB0704 Gateway shop/gate']],
     ['a gateway of another class that nobody asks for', [gate('shop/front', { className: 'istio' })], []],
     [

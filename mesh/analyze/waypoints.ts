@@ -1,10 +1,10 @@
 /** Waypoints that serve nothing, and who asks for one that does not serve it. */
 import { isReady, readGateway } from '../derive/gateway.ts';
-import { labelsOf } from '../derive/read.ts';
+import { fields, labelsOf, text } from '../derive/read.ts';
 import { getOrAdd } from '../derive/selector.ts';
 import { waypointWish, wishedGateways } from '../derive/waypoint-wish.ts';
 import type { KubeObject } from '../kube-object.ts';
-import { bindingsOf, GATEWAY, isWaypoint, type Unfulfilled, wisherOf } from './bindings.ts';
+import { bindingsOf, GATEWAY, GATEWAY_CLASS, isWaypoint, type Unfulfilled, wisherOf } from './bindings.ts';
 import type { Code } from './codes.ts';
 import { type Finding, finding, formatRef, type ObjectRef, podField, refOf, some } from './finding.ts';
 import { kindOf, type World } from './world.ts';
@@ -24,7 +24,7 @@ export function* waypointProblems(world: World): Generator<Finding> {
   for (const gateway of world.objects(GATEWAY)) {
     const ref = refOf(gateway);
     const users = asked.get(`${ref.namespace}/${ref.name}`) ?? [];
-    const found = notReady(gateway, users);
+    const found = ofNoClass(gateway, users, world) ?? notReady(gateway, users);
     if (found !== undefined) yield found;
     if (!isWaypoint(gateway, world)) continue;
     if (labelsOf(gateway.metadata.labels)[FOR] === 'none') {
@@ -63,6 +63,18 @@ function askedFor(world: World): ReadonlyMap<string, readonly ObjectRef[]> {
 
 /** Of those that ask for one waypoint, a finding names so many at most. */
 const MOST_RELATED = 20;
+
+/** Files may leave classes out: what the mesh itself makes is not missed there. */
+function ofNoClass(gateway: KubeObject, users: readonly ObjectRef[], world: World): Finding | undefined {
+  const className = text(fields(gateway['spec'])['gatewayClassName']);
+  if (users.length === 0 || isWaypoint(gateway, world) || world.find(GATEWAY_CLASS, '', className)) return undefined;
+  return finding('AMB0701', refOf(gateway), {
+    field: 'spec.gatewayClassName',
+    message: `there is no GatewayClass ${JSON.stringify(className)}: nobody makes this waypoint, and traffic of ${some(users.map(formatRef))} goes on without it, or is denied where L7 policies are about it`,
+    fix: 'write istio-waypoint',
+    related: users.slice(0, MOST_RELATED),
+  });
+}
 
 /** Told of the waypoint, not of each who asks. */
 function notReady(gateway: KubeObject, users: readonly ObjectRef[]): Finding | undefined {
