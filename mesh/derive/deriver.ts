@@ -388,8 +388,9 @@ export class Deriver {
       }
       this.#dirty[kind].clear();
     }
+    const hasProvider = (provider: string) => this.#config.authorizers.some(({ name }) => name === provider);
     for (const held of this.#dirtyPolicies.values()) {
-      const condition = waypointCondition(held, (target) => stateOfTarget(this.#targetStates, target));
+      const condition = waypointCondition(held, (target) => stateOfTarget(this.#targetStates, target), hasProvider);
       this.#outputs.setCondition(held.object, WAYPOINT_ACCEPTED, condition);
     }
     this.#dirtyPolicies.clear();

@@ -119,7 +119,7 @@ export class Requirements {
     }
     const ports = targetPorts(inputs, facts);
     if (ports.length === 0) {
-      const message = `no endpoint serves any of its ports: there is nothing that ${because} could be kept from`;
+      const message = `no endpoint in the mesh serves its ports, and who dials others around waypoint ${asked} meets nothing of ${because}`;
       return { ...NOT_REQUIRED, condition: { status: 'False', reason: 'NoPorts', message } };
     }
     const accounts = this.#accounts(asked, binding);

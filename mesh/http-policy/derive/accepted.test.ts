@@ -10,7 +10,8 @@ import {
   requestAuthentication,
   serviceEntry,
 } from '../../derive/test-objects.ts';
-import type { KubeObject, MeshConfig } from '../../kube-object.ts';
+import { DEFAULT_MESH_CONFIG, type KubeObject, type MeshConfig } from '../../kube-object.ts';
+import { authorizersOf, extensionProviders } from './authorizers.ts';
 
 const GATEWAY_API = 'gateway.networking.k8s.io';
 const USE = { labels: { 'istio.io/use-waypoint': 'w' } };
@@ -103,6 +104,19 @@ test('a policy says which waypoints enforce it, and of each target why none does
   for (const [name, path, spec, expected] of rows) {
     assert.equal(saidOf(authorizationPolicy(path, { ...spec })), expected, name);
   }
+});
+
+test('a policy whose authorizer is not configured says that it denies, until it is', () => {
+  const custom = { ...target(service('cart')), action: 'CUSTOM', provider: { name: 'opa' } };
+  const opa = { name: 'opa', envoyExtAuthzHttp: { service: 'opa.shop.svc.cluster.local', port: 80 } };
+  const authorizers = authorizersOf(extensionProviders.parse([opa]), 'cluster.local');
+  const deriver = deriverOf(mesh);
+  const said = (delta: ReturnType<typeof deriver.apply>) => conditionIn(delta, 'WaypointAccepted');
+  assert.equal(
+    said(deriver.apply(authorizationPolicy('shop/p', custom))),
+    'True PartiallyInvalid: bound to shop/w; extensionProviders of the mesh configuration have no authorizer opa: what matches is denied',
+  );
+  assert.equal(said(deriver.reconfigure({ ...DEFAULT_MESH_CONFIG, authorizers })), 'True Accepted: bound to shop/w');
 });
 
 test('so does a RequestAuthentication, which without a target nobody obeys', () => {

@@ -16,7 +16,12 @@ export type TargetState =
 /** A condition's message is bounded, and the rest of a long list says nothing new. */
 const MAX_LISTED = 16;
 
-export function waypointCondition(held: HeldPolicy, stateOf: (target: PolicyTarget) => TargetState): Condition {
+/** `hasProvider`: of what CUSTOM policies ask, what the mesh configuration has. */
+export function waypointCondition(
+  held: HeldPolicy,
+  stateOf: (target: PolicyTarget) => TargetState,
+  hasProvider: (name: string) => boolean,
+): Condition {
   const { targets, problems } = held.reading;
   const states = targets.map((target) => ({ target, state: stateOf(target) }));
   const bound = states.flatMap(({ state }) => (state.kind === 'bound' ? [state.to] : []));
@@ -31,7 +36,11 @@ export function waypointCondition(held: HeldPolicy, stateOf: (target: PolicyTarg
     return { status: 'False', reason, message: `not enforced: ${listed(unbound)}` };
   }
   const message = `bound to ${listed([...new Set(bound)])}${isTried(held) ? ` ${TRIED}` : ''}`;
-  const remarks = [...(unbound.length > 0 ? [`not bound: ${listed(unbound)}`] : []), ...remarksOf(held)];
+  const remarks = [
+    ...(unbound.length > 0 ? [`not bound: ${listed(unbound)}`] : []),
+    ...remarksOf(held),
+    ...unanswered(held, hasProvider),
+  ];
   if (remarks.length === 0) return { status: 'True', reason: 'Accepted', message };
   return { status: 'True', reason: 'PartiallyInvalid', message: [message, ...remarks].join('; ') };
 }
@@ -52,6 +61,12 @@ function wholeProblem({ reading }: HeldPolicy): string | undefined {
         ? 'it marks everything'
         : 'it denies everything';
   return `${reading.problem}; until it is corrected, ${effect} there`;
+}
+
+function unanswered({ reading }: HeldPolicy, hasProvider: (name: string) => boolean): readonly string[] {
+  const provider = 'policy' in reading ? reading.policy.provider : '';
+  if (provider === '' || hasProvider(provider)) return [];
+  return [`extensionProviders of the mesh configuration have no authorizer ${provider}: what matches is denied`];
 }
 
 function remarksOf({ reading }: HeldPolicy): readonly string[] {
