@@ -1,6 +1,13 @@
 import type { Command } from 'commander';
 import { RESOURCES } from '../../core/kube/index.ts';
-import type { KubeObject } from '../../mesh/index.ts';
+import {
+  causedBy,
+  DEFAULT_MESH_CONFIG,
+  type KubeObject,
+  MeshError,
+  meshConfigMapName,
+  readMeshConfig,
+} from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
 import { isLive, type PodEnrolment, podEnrolment } from '../enrolment.ts';
@@ -47,7 +54,7 @@ code 1 when there is a problem.`,
 }
 
 async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStatus> {
-  const problems: string[] = [];
+  const problems = [...(await configProblems(cluster, namespace))];
   const components = [];
   for (const { kind, name } of Object.values(COMPONENTS)) {
     const object = await cluster.get(RESOURCES[kind], name, namespace);
@@ -60,6 +67,10 @@ async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStat
       problems.push(
         `${kind} ${namespace}/${name}: ${ready} of ${wanted} ready: kubectl -n ${namespace} describe ${kind.toLowerCase()} ${name}`,
       );
+    if (kind === 'Deployment' && wanted === 0)
+      problems.push(
+        `${kind} ${namespace}/${name} is scaled to 0: proxies go on by what they know, and nothing is told them or renewed: kubectl -n ${namespace} scale deployment ${name} --replicas=1`,
+      );
     components.push({ name, kind, ready, wanted, image: imageOf(object), healthy: complete });
   }
   const namespaces = await enrolmentByNamespace(cluster, problems);
@@ -68,6 +79,21 @@ async function meshStatus(cluster: Cluster, namespace: string): Promise<MeshStat
   const validator = await cluster.get(RESOURCES.ValidatingWebhookConfiguration, validatorName(namespace));
   problems.push(...[validationProblem(validator)].filter((problem) => problem !== undefined));
   return { components, namespaces, waypoints, problems };
+}
+
+/** Of the mesh configuration. */
+async function configProblems(cluster: Cluster, namespace: string): Promise<readonly string[]> {
+  const configMap = await cluster.get(RESOURCES.ConfigMap, meshConfigMapName('default'), namespace);
+  try {
+    readMeshConfig(configMap, DEFAULT_MESH_CONFIG, namespace);
+    return [];
+  } catch (error) {
+    const known = causedBy(error, MeshError);
+    if (known === undefined) throw error;
+    return [
+      `${known.message.replace(/^\[[A-Z_]+\] /, '')}: the controller goes on by what it read before, and does not start again until this is mended`,
+    ];
+  }
 }
 
 function imageOf(object: KubeObject): string {
@@ -112,12 +138,13 @@ type Condition = {
   readonly message?: string;
 };
 
-/** Policies that are not enforced as written, and routes that are not in force. */
+/** Policies that are not enforced as written, routes that are not in force, and rules of traffic that can not be kept. */
 async function policyProblems(cluster: Cluster): Promise<readonly string[]> {
   const all = await Promise.all(JUDGED.map((kind) => ifServed(cluster.list(kind))));
   return all.flat().flatMap((object) => {
-    const { conditions = [], parents = [] } = (object['status'] ?? {}) as ObjectStatus;
-    const said = [...conditions, ...parents.flatMap((parent) => parent.conditions ?? [])].filter(isProblem);
+    const { conditions = [], parents = [], ancestors = [] } = (object['status'] ?? {}) as ObjectStatus;
+    const above = [...parents, ...ancestors].flatMap((one) => one.conditions ?? []);
+    const said = [...conditions, ...above].filter(isProblem);
     const messages = new Set(said.map(({ message, reason, type }) => message ?? reason ?? type));
     return [...messages].map((text) => `${object.kind} ${object.metadata.namespace}/${object.metadata.name}: ${text}`);
   });
@@ -130,12 +157,13 @@ const JUDGED = [
   RESOURCES.GRPCRoute,
   RESOURCES.TCPRoute,
   RESOURCES.TLSRoute,
+  RESOURCES.DestinationRule,
+  RESOURCES.BackendTLSPolicy,
+  RESOURCES.Telemetry,
 ] as const;
 
-type ObjectStatus = {
-  readonly conditions?: readonly Condition[];
-  readonly parents?: readonly { readonly conditions?: readonly Condition[] }[];
-};
+type Judged = { readonly conditions?: readonly Condition[] };
+type ObjectStatus = Judged & { readonly parents?: readonly Judged[]; readonly ancestors?: readonly Judged[] };
 
 /** In these, True is bad news. */
 const NEGATIVE: ReadonlySet<string> = new Set(['PartiallyInvalid']);

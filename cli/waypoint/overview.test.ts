@@ -17,6 +17,7 @@ async function status(...objects: readonly KubeObject[]): Promise<Status> {
 }
 
 const USES = { 'istio.io/use-waypoint': 'gate' };
+const OTHER_CLASS = { ...CLASS, metadata: { name: 'other' }, spec: { controllerName: 'example.com/gateways' } };
 const GATE = waypoint('shop/gate', { conditions: [PROGRAMMED] });
 
 test('status tells what a waypoint serves, how many of its pods do, and who uses it', async () => {
@@ -68,6 +69,17 @@ const problems: readonly [string, readonly KubeObject[], readonly RegExp[]][] = 
     ],
   ],
   [
+    'a waypoint of a class that does not exist',
+    [
+      object('Service', 'shop/cart', { labels: USES }),
+      object('Gateway', 'shop/gate', {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        spec: { gatewayClassName: 'istio-waypont' },
+      }),
+    ],
+    [/^Gateway shop\/gate: there is no GatewayClass istio-waypont, and Service shop\/cart asks for it/],
+  ],
+  [
     'a service that its waypoint does not admit',
     [GATE, deployment('shop/gate', 1), object('Service', 'edge/front', { status: { conditions: [DENIED] } })],
     [/^Service edge\/front: waypoint shop\/gate does not admit namespace edge/],
@@ -95,6 +107,35 @@ const problems: readonly [string, readonly KubeObject[], readonly RegExp[]][] = 
     [/^HTTPRoute shop\/r: Service shop\/x does not exist$/],
   ],
   [
+    'a rule for a host whose keys are missing',
+    [
+      object('DestinationRule', 'shop/d', {
+        apiVersion: 'networking.istio.io/v1',
+        status: { conditions: [{ type: 'ambit.io/Accepted', status: 'False', message: 'Secret shop/s is not there' }] },
+      }),
+    ],
+    [/^DestinationRule shop\/d: Secret shop\/s is not there$/],
+  ],
+  [
+    'TLS for a service that can not be had',
+    [
+      object('BackendTLSPolicy', 'shop/t', {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        status: {
+          ancestors: [
+            { conditions: [{ type: 'ResolvedRefs', status: 'False', message: 'ConfigMap shop/m is not there' }] },
+          ],
+        },
+      }),
+    ],
+    [/^BackendTLSPolicy shop\/t: ConfigMap shop\/m is not there$/],
+  ],
+  [
+    'a mesh configuration that can not be read',
+    [{ ...object('ConfigMap', 'istio-system/istio', { apiVersion: 'v1' }), data: { mesh: 'trustDomain: [a]' } }],
+    [/^ConfigMap istio-system\/istio, key mesh: .*: the controller goes on by what it read before/],
+  ],
+  [
     'a policy of which a part is not enforced',
     [
       object('RequestAuthentication', 'shop/jwt', {
@@ -110,7 +151,7 @@ const problems: readonly [string, readonly KubeObject[], readonly RegExp[]][] = 
   ],
   [
     'a gateway of another class that is asked for is no mistake',
-    [namespace('shop', USES), waypoint('shop/gate', { className: 'other' })],
+    [namespace('shop', USES), waypoint('shop/gate', { className: 'other' }), OTHER_CLASS],
     [],
   ],
 ];
@@ -136,4 +177,17 @@ test('a cluster without Gateway API has no waypoints, and that is no problem', a
   const cluster = memoryCluster([], { unserved: ['gateways', 'gatewayclasses', 'serviceentries', 'workloadentries'] });
   const { out } = await ambit(['status', '-o', 'json'], cluster);
   assert.deepEqual((JSON.parse(out) as Status).waypoints, []);
+});
+
+test('a controller that is scaled to nothing is a problem, however complete that is', async () => {
+  const controller = object('Deployment', 'istio-system/istiod', {
+    spec: { replicas: 0, template: { spec: { containers: [{}] } } },
+    status: { observedGeneration: 1, replicas: 0, updatedReplicas: 0, availableReplicas: 0 },
+  });
+  const { out } = await ambit(['status', '-o', 'json'], memoryCluster([CLASS, controller]));
+  const { problems: found } = JSON.parse(out) as Status;
+  assert.match(
+    found.join('\n'),
+    /^Deployment istio-system\/istiod is scaled to 0: .* scale deployment istiod --replicas=1$/m,
+  );
 });

@@ -4,8 +4,8 @@ import { formatRef, type KubeObject } from '../../mesh/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { ifServed } from '../if-served.ts';
 import { readiness } from '../install/readiness.ts';
-import { conditionOf, isProgrammed, type Waypoint, waypointsIn } from './gateways.ts';
-import { GATEWAY_NAME } from './manifest.ts';
+import { classOf, conditionOf, isProgrammed, type Waypoint, waypointsIn } from './gateways.ts';
+import { GATEWAY_NAME, WAYPOINT_CLASS } from './manifest.ts';
 import { isElsewhere } from './progress.ts';
 import { listUsers, type Users, waypointUsers } from './users.ts';
 
@@ -68,16 +68,25 @@ function problemsOf({ namespace, name, object }: Waypoint, deployment: KubeObjec
   return complete ? [] : [`${who}: ${ready} of ${wanted} pods ready: ${look}`];
 }
 
-/** Gateways of other classes may be asked for, too: those that are there in any form are no mistake of this kind. */
+/** Gateways of other classes may be asked for, too: they are mistakes where nobody makes such. */
 async function unmade(cluster: Cluster, waypoints: readonly Waypoint[], users: Users): Promise<readonly string[]> {
   const known = new Set(waypoints.map(keyOf));
   const asked = [...users].filter(([key]) => !known.has(key)).sort(([a], [b]) => (a < b ? -1 : 1));
   const problems: string[] = [];
   for (const [key, who] of asked) {
     const [namespace = '', name = ''] = key.split('/');
-    if ((await cluster.get(RESOURCES.Gateway, name, namespace)) !== undefined) continue;
+    const asks = `${listUsers(who)} ${who.length === 1 ? 'asks' : 'ask'} for it`;
+    const gateway = await cluster.get(RESOURCES.Gateway, name, namespace);
+    if (gateway === undefined) {
+      problems.push(
+        `waypoint ${key} does not exist, and ${asks}: \`ambit waypoint apply -n ${namespace} --name ${name}\``,
+      );
+      continue;
+    }
+    const className = classOf(gateway);
+    if ((await cluster.get(RESOURCES.GatewayClass, className)) !== undefined) continue;
     problems.push(
-      `waypoint ${key} does not exist, and ${listUsers(who)} ${who.length === 1 ? 'asks' : 'ask'} for it: \`ambit waypoint apply -n ${namespace} --name ${name}\``,
+      `Gateway ${key}: there is no GatewayClass ${className}, and ${asks}: waypoints are of class ${WAYPOINT_CLASS}`,
     );
   }
   return problems;
