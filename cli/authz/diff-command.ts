@@ -18,9 +18,9 @@ const DELETED = /^([A-Za-z]+)\/([^/.]+(?:\.[^/.]+)*)\.([a-z0-9-]+)$/;
 
 const HELP = `
 Every connection that the ztunnels remember (up to 16,384 kinds a node: who, to which pod and port), and every request that the
-waypoints do (who, to which service and port, method, pattern of paths; each kind is judged by one request of it), is judged by the policies as they are and
+waypoints do (who, to which service and port, method, pattern of paths), is judged by the policies as they are and
 as they would be. What nobody has made yet is not in it: see also \`ambit why -f\` and \`ambit authz test\`. Of requests neither headers
-nor tokens are kept: where policies about them change, it can not be told what becomes of the request.
+nor tokens, hosts or single paths are kept: where a change is about those it can not be told what becomes of all of them.
 
 Exit codes: 0 nothing that was seen would change, 1 something would, 2 no answer: wrong use, nothing
 to read, or a node or waypoint that did not answer where the others have seen nothing that would change.

@@ -1,12 +1,12 @@
 /** Policies about what is known of a request only in part: with the rest taken to be whatever lets the most pass, or the least. */
-import type { HttpPolicy, PolicyField, PolicyTest } from '../http-policy/model.ts';
+import type { HttpPolicy, PolicyTest } from '../http-policy/model.ts';
 
 export type Assumption = 'lenient' | 'strict';
 
-/** The same policies and rules, in the same places; tests of fields that nobody knows hold, or not, as the assumption wants it. */
+/** The same policies and rules, in the same places; tests that nobody can answer hold, or not, as the assumption wants it. */
 export function assuming(
   policies: readonly HttpPolicy[],
-  isUnknown: (field: PolicyField) => boolean,
+  isUnknown: (test: PolicyTest) => boolean,
   assumption: Assumption,
 ): readonly HttpPolicy[] {
   return policies.map((policy) => {
@@ -25,9 +25,9 @@ const NEVER: PolicyTest = { field: 'METHOD', negated: false, patterns: [], heade
 
 function decided(
   tests: readonly PolicyTest[],
-  isUnknown: (field: PolicyField) => boolean,
+  isUnknown: (test: PolicyTest) => boolean,
   holds: boolean,
 ): readonly PolicyTest[] {
-  const known = tests.filter(({ field }) => !isUnknown(field));
+  const known = tests.filter((test) => !isUnknown(test));
   return holds || known.length === tests.length ? known : [...known, NEVER];
 }

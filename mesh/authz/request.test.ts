@@ -96,6 +96,16 @@ const CASES: Readonly<Record<string, Case>> = {
     says: /no rule of them matches/,
   },
   'an ALLOW that goes': { before: [on(operation({ methods: ['POST'] }))], expect: 'opened' },
+  'a DENY of one of the paths that are one row': {
+    after: [on({ action: 'DENY', ...operation({ paths: ['/items/42'] }) })],
+    expect: 'unclear',
+    says: /the path, of which many are one here/,
+  },
+  'a DENY of a host, of which one is kept': {
+    after: [on({ action: 'DENY', ...operation({ hosts: ['inner'] }) })],
+    expect: 'unclear',
+    says: /the host/,
+  },
   'an ALLOW by a header': { after: [on(when('request.headers[x-team]'))], expect: 'unclear', says: /headers/ },
   'a DENY by a claim': {
     after: [on({ action: 'DENY', ...when('request.auth.claims[role]') })],

@@ -3,13 +3,14 @@ import { type IpAddress, mustParseIp, type SocketAddress } from '../address.ts';
 import { compileHttpPolicies, customChecks, evaluateHttp, type HttpScope } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss } from '../http-policy/explain.ts';
 import type { HttpFacts, PolicyRequest } from '../http-policy/facts.ts';
-import type { HttpPolicy, PolicyField } from '../http-policy/model.ts';
+import type { HttpPolicy, PolicyTest } from '../http-policy/model.ts';
 import type { GatewayConfig, ServiceConfig } from '../l7/model.ts';
 import { Subject } from '../policy/subject.ts';
-import { httpBecause, mentions } from '../predict/http-verdict.ts';
+import { httpBecause } from '../predict/http-verdict.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { type SpiffeId, spiffeParts } from '../spiffe.ts';
 import { assuming } from './assume.ts';
+import { type Asked, unknownOf } from './certainty.ts';
 import { accountAddresses, readIdentity } from './flow.ts';
 import { sentOn } from './sent-on.ts';
 
@@ -47,18 +48,8 @@ export type RequestVerdict =
       readonly asks: readonly string[];
       readonly nearestMiss?: HttpNearestMiss;
     }
-  /** It depends on what the ledger does not keep: headers, tokens, the caller's address, or the way that routes choose. */
+  /** It depends on what the ledger does not keep: headers, tokens, the caller's address, which of many it was, or the way that routes choose. */
   | { readonly verdict: 'unknown'; readonly dependsOn: readonly string[] };
-
-/** What the ledger does not keep, in words. The address is known where pods of the caller's account are. */
-const WORDS: Readonly<Partial<Record<PolicyField, string>>> = {
-  HEADER: 'headers',
-  REQUEST_PRINCIPAL: 'the token',
-  AUDIENCE: 'the token',
-  PRESENTER: 'the token',
-  CLAIM: 'the token',
-  SOURCE_IP: "the caller's address",
-};
 
 /**
  * By the policies of what was called, and of the service that a route may have led to. Undefined: what was called is not bound to that
@@ -70,13 +61,16 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
   if (place === undefined || source === undefined) return undefined;
   const ways = waysOf(model, row, place, source);
   const known = accountAddresses(model, source);
-  const isUnknown = (field: PolicyField) => WORDS[field] !== undefined && (field !== 'SOURCE_IP' || known.length === 0);
+  const isPlaced = known.length > 0;
   const callers = (known.length === 0 ? [NOWHERE] : known).map((from): Caller => ({ source, from }));
   const byWay = ways.map((way) =>
     (['strict', 'lenient'] as const).flatMap((assumption) => {
       const stops = way.map((stop) => ({
         ...stop,
-        scope: compileHttpPolicies(assuming(stop.policies, isUnknown, assumption), 'http'),
+        scope: compileHttpPolicies(
+          assuming(stop.policies, (test) => unknownOf(test, { ...stop.asked, isPlaced }) !== undefined, assumption),
+          'http',
+        ),
       }));
       return callers.map((caller) => judgeWay(row.waypoint, stops, caller));
     }),
@@ -84,11 +78,12 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
   const [first] = byWay[0] ?? [];
   if (first === undefined) return undefined;
   if (byWay.flat().every(({ verdict }) => verdict === first.verdict)) return first;
-  const policies = ways.flat().flatMap((stop) => stop.policies);
+  const unknown = ways.flat().flatMap((stop) => unknownIn(stop.policies, { ...stop.asked, isPlaced }));
+  const addresses = isPlaced && known.length > 1 && ways.flat().some(looksAtAddress) ? ["the caller's address"] : [];
   const isOneWay = byWay.every(([one]) => one?.verdict === first.verdict);
   return {
     verdict: 'unknown',
-    dependsOn: [...unknownIn(policies), ...(isOneWay ? [] : ['the way that routes choose'])],
+    dependsOn: [...new Set([...unknown, ...addresses]), ...(isOneWay ? [] : ['the way that routes choose'])],
   };
 }
 
@@ -96,6 +91,8 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
 type Stop = {
   readonly policies: readonly HttpPolicy[];
   readonly request: PolicyRequest;
+  /** All that the request is one example of. */
+  readonly asked: Omit<Asked, 'isPlaced'>;
   readonly to: SocketAddress;
   /** Key of the service that a route leads to. */
   readonly ledTo: string | undefined;
@@ -108,14 +105,22 @@ function waysOf(model: MeshModel, row: SeenRequest, place: Place, source: Spiffe
   const request = { method, path, authority: host, headers: NO_HEADERS };
   const address =
     view.serviceByKey(destination)?.addresses[0]?.address ?? view.workloadByUid(destination)?.addresses[0];
-  const own: Stop = { policies: policiesOf(place), request, to: { ip: address ?? NOWHERE, port }, ledTo: undefined };
+  const to = { ip: address ?? NOWHERE, port };
+  const own: Stop = {
+    policies: policiesOf(place),
+    request,
+    asked: { method: row.method, paths },
+    to,
+    ledTo: undefined,
+  };
   if (place.service === undefined) return [[own]];
   const { namespace } = spiffeParts(source);
   return sentOn(place.service, port, { method, path, paths, host, sourceNamespace: namespace }).map((sent) => {
     const policies = sent && model.deriver.waypoints.get(`${row.waypoint}/service/${sent.service}`)?.service?.policies;
     if (sent === undefined || policies === undefined) return [own];
     const changed = { ...request, path: sent.path, authority: sent.host };
-    return [own, { policies, request: changed, to: { ip: NOWHERE, port: sent.port }, ledTo: sent.service }];
+    const asked = { method: row.method, paths: sent.paths };
+    return [own, { policies, request: changed, asked, to: { ip: NOWHERE, port: sent.port }, ledTo: sent.service }];
   });
 }
 
@@ -144,13 +149,17 @@ function judgeWay(
     }
     passed ??= judged;
   }
-  return passed ?? { verdict: 'deny', says: 'nobody judges it', asks: [] };
+  return passed ?? { verdict: 'deny', says: 'nobody judges it', asks: [] }; // every way has the policies of what was called
 }
 
-function unknownIn(policies: readonly HttpPolicy[]): readonly string[] {
-  const fields = Object.entries(WORDS) as [PolicyField, string][];
-  const asked = fields.filter(([field]) => policies.some((policy) => mentions(policy, (one) => one === field)));
-  return [...new Set(asked.map(([, words]) => words))];
+function unknownIn(policies: readonly HttpPolicy[], asked: Asked): readonly string[] {
+  return policies.flatMap(testsOf).flatMap((test) => unknownOf(test, asked) ?? []);
+}
+
+const looksAtAddress = ({ policies }: Stop) => policies.flatMap(testsOf).some(({ field }) => field === 'SOURCE_IP');
+
+function testsOf({ rules }: HttpPolicy): readonly PolicyTest[] {
+  return rules.flatMap(({ clauses }) => clauses.flatMap(({ matches }) => matches.flatMap(({ tests }) => tests)));
 }
 
 /** Whether policies say the same of it in both. */
