@@ -458,6 +458,20 @@ test('what only a waypoint can do is missed where there is none', () => {
   }
 });
 
+test('what only a waypoint can do is missed until one is bound, and again without it', () => {
+  const entry = serviceEntry('app/e', { hosts: ['*.example.com'] }, use('w'));
+  const d = deriverOf([]);
+  const missed = (delta: ReturnType<typeof d.apply>) => conditionIn(delta, 'istio.io/WaypointMissing')?.split(':')[0];
+  assert.equal(missed(d.apply(entry)), 'True NoWaypointForWildcardService');
+  const bound = d.apply(gateway('app/w'));
+  assert.deepEqual(
+    bound.conditions.filter(({ type }) => type === 'istio.io/WaypointMissing').map(({ status }) => status),
+    [undefined],
+    'it is taken away',
+  );
+  assert.equal(missed(d.remove(gateway('app/w'))), 'True NoWaypointForWildcardService');
+});
+
 test('a pod that does not get the waypoint that it asks for is told of, as long as that is so', () => {
   const a = pod('app/a', { ips: ['10.0.0.1'], ...use('w') });
   const d = deriverOf([a, pod('app/b', { ips: ['10.0.0.2'] }), namespace('app', use('v')), gateway('app/v')]);
