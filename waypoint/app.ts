@@ -131,7 +131,10 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
     },
     types: [{ typeUrl: WAYPOINT_TYPE }, { typeUrl: ADDRESS_TYPE, onDemand: true }],
     handlers: plane,
-    onEvent: (event) => logDiscovery(log.scope('xds'), event),
+    onEvent: (event) => {
+      logDiscovery(log.scope('xds'), event);
+      if (event.kind === 'connected') certificates.retry();
+    },
   });
   resources.use(discovery);
   discovery.start();

@@ -152,7 +152,11 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
     dedicated = await plane.start({ uid: '', ...config.workload }, undefined);
     served.ready();
   };
-  const discovery = discoveryClient(config, plane, log, xdsMetrics(registry));
+  const count = xdsMetrics(registry);
+  const discovery = discoveryClient(config, plane, log, (event) => {
+    count(event);
+    if (event.kind === 'connected') certificates.retry();
+  });
   if (discovery === undefined) await onSynced();
   else {
     resources.use(discovery);
@@ -202,7 +206,7 @@ function discoveryClient(
   config: ZtunnelConfig,
   handlers: DeltaHandlers,
   log: Logger,
-  count: (event: DeltaEvent) => void,
+  heard: (event: DeltaEvent) => void,
 ): DeltaClient | undefined {
   if (config.xds === undefined) return undefined;
   const scoped = log.scope('xds');
@@ -211,7 +215,7 @@ function discoveryClient(
     node: nodeInfo(config),
     handlers,
     onEvent: (event) => {
-      count(event);
+      heard(event);
       logDiscovery(scoped, event);
     },
   });

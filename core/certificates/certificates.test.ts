@@ -158,6 +158,29 @@ test('without a certificate callers are told at once why, until a retry succeeds
   await h.fetched('web');
 });
 
+test('when the control plane is heard again, who has nothing asks at once, and pauses are short again', async () => {
+  using h = await harness();
+  await h.fetched('held');
+  h.world.failing = new Error('away');
+  await rejected(h.fetched('web'));
+  for (const [index, pause] of [1_000, 2_000, 4_000].entries()) {
+    for (let i = 0; i < 50 && h.clock.pending < 2; i += 1) await settle();
+    await h.clock.advance(pause);
+    await h.until(3 + index);
+  }
+  for (let i = 0; i < 50 && h.clock.pending < 2; i += 1) await settle();
+  h.manager.retry();
+  h.manager.retry(); // one is under way
+  await h.until(6);
+  for (let i = 0; i < 50 && h.clock.pending < 2; i += 1) await settle();
+  h.world.failing = undefined;
+  await h.clock.advance(1_000);
+  await h.until(7);
+  for (let i = 0; i < 50 && h.manager.dump().some(({ state }) => state !== 'Available'); i += 1) await settle();
+  await h.fetched('web');
+  assert.equal(h.asked.filter((name) => name === 'held').length, 1, 'who has one does not ask');
+});
+
 test('a valid certificate is served through an outage of the authority, and not beyond its end', async () => {
   using h = await harness();
   const held = await h.fetched('web');

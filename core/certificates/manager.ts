@@ -119,6 +119,16 @@ export class CertificateManager implements Disposable {
     this.#ask(identity, 'warmup');
   }
 
+  /** The control plane is heard again: who has nothing does not wait out a pause that grew while it was away. */
+  retry(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.state.kind !== 'unavailable' || entry.inFlight !== undefined) continue;
+      entry.failures = 0;
+      entry.timer?.[Symbol.dispose]();
+      this.#enqueue(entry, 'background');
+    }
+  }
+
   /** Nobody here has this identity any more. */
   forget(identity: SpiffeId): void {
     const entry = this.#entries.get(identity);
