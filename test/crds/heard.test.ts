@@ -38,14 +38,20 @@ const CONFIG: MeshConfig = readMeshConfig(
 const SAME_ANYWAY: Readonly<Record<string, string>> = {
   'DestinationRule.trafficPolicy.outlierDetection.interval': 'endpoints are looked at with each of their answers',
   'DestinationRule.trafficPolicy.outlierDetection.splitExternalLocalOriginErrors': 'they are always counted apart',
+  'DestinationRule.trafficPolicy.tls.clientCertificate': 'nothing is sent, whichever file it is, and that is said',
+  'DestinationRule.trafficPolicy.tls.privateKey': 'nothing is sent, whichever file it is, and that is said',
   'DestinationRule.trafficPolicy.proxyProtocol.version': 'nothing is sent, whichever it is',
   'RequestAuthentication.selector': 'without targetRefs nothing enforces it, and that is said',
+  'Telemetry.metrics[].overrides[].tagOverrides{}.operation': 'the value tells: UPSERT needs one, REMOVE has none',
+  'Telemetry.tracing[].customTags{}.formatter': 'the tag is left out, and that is said',
   'Telemetry.tracing[].customTags{}.formatter.value': 'the tag is left out, whatever its format is',
 };
 /** What is said of the whole is not said of each of its parts. */
 const AS_A_WHOLE = /^DestinationRule\.(?:subsets\[\]|workloadSelector)\./;
 /** Filters that a rule, or a backend, can not have: the rule is refused for their type, whatever they say. */
 const REFUSED_BY_TYPE = /\.filters\[\]\.extensionRef|\.backendRefs\[\]\.filters\[\]\.(?:requestMirror|cors)/;
+/** Targets are in the namespace of the policy, and group and kind belong together: any other is refused. */
+const REFUSED = /\.targetRefs?(?:\[\])?\.(?:namespace|group|kind)$/;
 const KINDS = {
   AuthorizationPolicy: crds.AUTHORIZATION_POLICY_CRD,
   RequestAuthentication: crds.REQUEST_AUTHENTICATION_CRD,
@@ -59,10 +65,20 @@ const KINDS = {
 
 for (const [kind, crd] of Object.entries(KINDS)) {
   test(`each field of ${kind} is carried out, or said not to be`, () => {
-    const heard = heardIn(SAMPLES.filter((sample) => sample.kind === kind));
+    const heard = heardIn(
+      SAMPLES.filter((sample) => sample.kind === kind),
+      schemaOf(crd),
+    );
     const all = [...namesIn(schemaOf(crd), kind)];
-    const named = all.filter((name) => !AS_A_WHOLE.test(name) && !REFUSED_BY_TYPE.test(name));
-    const silent = named.filter((name) => heard.get(name) !== true && SAME_ANYWAY[name] === undefined);
+    const named = all.filter((name) => ![AS_A_WHOLE, REFUSED_BY_TYPE, REFUSED].some((left) => left.test(name)));
+    // What can not be left out is heard by what is in it.
+    const isHeard = (name: string) =>
+      [...heard].some(
+        ([other, is]) => is && (other === name || other.startsWith(`${name}.`) || other.startsWith(`${name}[`)),
+      );
+    const silent = named.filter(
+      (name) => !isHeard(name) && SAME_ANYWAY[name.replace('.portLevelSettings[]', '')] === undefined,
+    );
     const told = silent.map((name) => `${name}: ${heard.has(name) ? 'nothing hears it' : 'no sample has it'}`);
     assert.deepEqual(told, []);
   });
@@ -86,26 +102,27 @@ function* namesIn(schema: Json, name: string): Generator<string> {
 }
 
 /** By name, whether anything hears it where a sample has it. */
-function heardIn(samples: readonly KubeObject[]): ReadonlyMap<string, boolean> {
+function heardIn(samples: readonly KubeObject[], schema: Json): ReadonlyMap<string, boolean> {
   const heard = new Map<string, boolean>();
   for (const sample of samples) {
     const spec = sample['spec'] as Json;
     const whole = outcomeOf(sample);
+    assert.deepEqual(whole.errors, [], `sample ${sample.kind} ${sample.metadata.name}`);
+    const isOther = (other: Json): boolean => {
+      const outcome = outcomeOf({ ...sample, spec: other });
+      // That it is refused as something else says nothing of what it is.
+      return outcome.errors.length === 0 && !isDeepStrictEqual(outcome, whole);
+    };
     for (const path of pathsIn(spec)) {
       const name = nameOf(sample.kind, path);
-      if (heard.get(name) === true) continue;
-      const others = otherWays(spec, path);
-      heard.set(
-        name,
-        others.some((other) => !isDeepStrictEqual(outcomeOf({ ...sample, spec: other }), whole)),
-      );
+      if (heard.get(name) !== true) heard.set(name, otherWays(spec, path, schema).some(isOther));
     }
   }
   return heard;
 }
 
 /** All that somebody would notice. */
-function outcomeOf(object: KubeObject): unknown {
+function outcomeOf(object: KubeObject) {
   const { deriver, conditions, routes } = buildModel([...AROUND, object], CONFIG);
   const { errors, warnings } = validate(object, surroundingsOf([...AROUND, object], CONFIG));
   return { told: deriver.waypoints, authorizations: deriver.authorizations, conditions, routes, errors, warnings };
@@ -131,15 +148,28 @@ function nameOf(kind: string, path: Path): string {
 }
 
 /** Without it, and as something else. */
-function otherWays(spec: Json, path: Path): readonly Json[] {
+function otherWays(spec: Json, path: Path, schema: Json): readonly Json[] {
   const value = path.reduce<unknown>((held, key) => (held as Record<string | number, unknown>)[key], spec);
-  return [undefined, ...otherValues(value)].map((other) => changed(spec, path, other) as Json);
+  const others = otherValues(value, path.reduce<Json>(schemaBelow, schema));
+  return [undefined, ...others].map((other) => changed(spec, path, other) as Json);
 }
 
-function otherValues(value: unknown): readonly unknown[] {
+function schemaBelow(schema: Json, key: string | number): Json {
+  const { properties = {}, items = {}, additionalProperties = {} } = schema as Record<string, Record<string, Json>>;
+  return typeof key === 'number' ? items : (properties[key] ?? additionalProperties);
+}
+
+/** Whatever it is, one of these will do. */
+const TEXTS = [
+  ...['other', '7s', '7', '10.9.9.9', '/other', 'other.example', 'x-other', 'https://other.example/'],
+  ...['response.code == 200', 'request.path', '{"keys":[{}]}', 'destination.ip'],
+];
+
+function otherValues(value: unknown, { enum: known }: Json): readonly unknown[] {
+  if (Array.isArray(known)) return known.filter((one) => one !== value);
   if (typeof value === 'boolean') return [!value];
-  if (typeof value === 'number') return [value + 1];
-  return typeof value === 'string' ? ['other', '7s'] : [];
+  if (typeof value === 'number') return [value + 1, value + 6];
+  return typeof value === 'string' ? TEXTS : [];
 }
 
 function changed(value: unknown, [key, ...rest]: Path, other: unknown): unknown {
