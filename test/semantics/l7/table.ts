@@ -2,7 +2,8 @@
 import { ACTIONS } from './actions.ts';
 import { ATTACHMENT } from './attachment.ts';
 import type { Case } from './case.ts';
+import { CLIENT_ROUTES } from './client-routes.ts';
 import { FIELDS } from './fields.ts';
 import { ROUTES } from './routes.ts';
 
-export const TABLE: readonly Case[] = [...ACTIONS, ...ATTACHMENT, ...FIELDS, ...ROUTES];
+export const TABLE: readonly Case[] = [...ACTIONS, ...ATTACHMENT, ...FIELDS, ...ROUTES, ...CLIENT_ROUTES];
