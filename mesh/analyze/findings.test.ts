@@ -185,6 +185,19 @@ test('objects full of nonsense are analysed all the same', () => {
   }
 });
 
+test('a path that a second slash goes around is told with the setting that closes it', () => {
+  const denied = policy('shop/p', {
+    action: 'DENY',
+    targetRefs: [{ kind: 'Service', group: '', name: 'cart' }],
+    ...HTTP,
+  });
+  const found = findings(buildModel([...SHOP, denied])).filter(({ code }) => code === 'IST0133');
+  assert.deepEqual(
+    found.map(({ fix }) => fix?.slice(0, 55)),
+    ['set pathNormalization: { normalization: MERGE_SLASHES }'],
+  );
+});
+
 test('a mesh of 10,000 pods and 1,000 policies is analysed within seconds', () => {
   const objects: KubeObject[] = [];
   for (let n = 0; n < 50; n++) {

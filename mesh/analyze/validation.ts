@@ -27,6 +27,10 @@ const WARNINGS: Readonly<Record<Warning, { readonly code: Code; readonly fix: st
   'no-waypoint': { code: 'AMB0108', fix: 'make the waypoint, or select the pods themselves with spec.selector' },
   ignored: { code: 'AMB0108', fix: 'correct it, or take it away' },
   'denies-everything': { code: 'AMB0109', fix: 'nothing, if that is meant; else say what is to be denied' },
+  'gone-around': {
+    code: 'IST0133',
+    fix: 'set pathNormalization: { normalization: MERGE_SLASHES } in the mesh configuration, unless all that is behind tells such paths apart',
+  },
   unusual: { code: 'IST0133', fix: 'say what is meant in the usual way' },
   'unknown-field': { code: 'IST0133', fix: 'correct the name of the field, or take it away' },
 };

@@ -19,7 +19,7 @@ export function warnOfDoubleSlashes(spec: Fields, { pathNormalization }: MeshCon
       const at = `spec.rules[${r}].to[${o}].operation.${field}[${evaded}]`;
       const path = values[evaded] ?? '';
       const message = `does not catch ${quote(`/${path}`)}, which many applications take for the same: pathNormalization of the mesh configuration is ${pathNormalization}, and MERGE_SLASHES closes it`;
-      found.warn('unusual', at, message);
+      found.warn('gone-around', at, message);
       return;
     }
   }

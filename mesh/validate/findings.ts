@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'unknown-field'
   | 'denies-everything'
   | 'denies-more'
+  | 'gone-around'
   | 'http-only-deny'
   | 'ignored'
   | 'matches-nothing'
