@@ -26,12 +26,13 @@ export type AskedRequest =
       readonly judged: RequestOnItsWay;
       readonly notes: readonly string[];
     }
-  /** The waypoint answers with this status, before AUDIT, DENY and ALLOW are asked. `come`: where authorizers are asked first. */
+  /** The waypoint answers with this status, before AUDIT, DENY and ALLOW are asked. `sent`, `come`: where it got further than that. */
   | {
       readonly kind: 'refused';
       readonly status: 400 | 401 | 403;
       readonly because: string;
       readonly next?: readonly string[];
+      readonly sent?: RequestOnItsWay;
       readonly come?: RequestOnItsWay;
     };
 
@@ -66,7 +67,7 @@ export function askedRequest(asking: Asking): AskedRequest {
   const again = normalisePath(routed.path, normalization);
   if (again.kind === 'invalid') return badPath(routed.path, again.reason);
   const come = { ...routed, path: again.path, headers: asProxied(routed.headers, peer) };
-  if (token.kind === 'refused') return { ...token, come };
+  if (token.kind === 'refused') return { ...token, sent, come };
   const judged = { ...come, headers: afterToken(come.headers, authentications, by) };
   return {
     kind: 'request',

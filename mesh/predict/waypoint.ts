@@ -113,6 +113,8 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
   }
   const request = chain === 'http' ? requestOf(arrived, place) : undefined;
   const call = { source: identity, from: from ?? { ip: unspecified(target), port: 0 }, to: target, chain };
+  const early = answeredByClient(arrived, place, request?.sent);
+  if (early !== undefined) return early;
   const come = request?.come;
   const custom =
     request === undefined || come !== undefined ? askedBeside(place, { ...call, ...(come && { request: come }) }) : [];
@@ -146,6 +148,39 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
       : routeHttp(place.port?.routes, routedBy(place.port?.routes, request));
   const passed = { http, because, policy: policyHop(http, because, 'passes', notes), chain, request };
   return routed(arrived, place, passed, outcome);
+}
+
+/** Where a route of the client's own namespace answers, nobody else is asked: it is as if the client had not sent it. */
+function answeredByClient(
+  arrived: Arrived,
+  place: WaypointPlace,
+  sent: RequestOnItsWay | undefined,
+): readonly PredictedCase[] | undefined {
+  const routes = place.port?.routes;
+  if (sent === undefined || ofClient(routes, sent.sourceNamespace) === undefined) return undefined;
+  const outcome = routeHttp(routes, sent);
+  if (outcome.kind !== 'none' && outcome.kind !== 'answer') return undefined;
+  const { verdict, reason, because, name, next } = answerOf(place, outcome);
+  const last = hop('route', because, verdict === 'denied' ? 'stops' : 'passes');
+  return [{ ...end(arrived, verdict, reason, because, [last]), route: { name }, ...(next && { next }) }];
+}
+
+type Answer = Pick<PredictedCase, 'verdict' | 'reason' | 'because'> & {
+  readonly name: string;
+  readonly next?: readonly string[];
+};
+
+function answerOf({ key }: WaypointPlace, outcome: Extract<RouteOutcome, { kind: 'none' | 'answer' }>): Answer {
+  if (outcome.kind === 'none') {
+    const because = `waypoint ${key} answers 404: routes are about this port, and no rule of them matches`;
+    const next = ['add a rule without matches to a route, for all the rest'];
+    return { verdict: 'denied', reason: 'no-route', because, name: '', next };
+  }
+  const { name, status, says } = outcome;
+  const because = `waypoint ${key} answers by rule ${name}: ${says}`;
+  return status >= 400
+    ? { verdict: 'denied', reason: 'route-fails', because, name }
+    : { verdict: 'allowed', reason: 'waypoint-answers', because, name };
 }
 
 type Passed = {
@@ -195,21 +230,10 @@ function routed(
     route: { name },
   });
   switch (outcome.kind) {
-    case 'none': {
-      const because = `waypoint ${place.key} answers 404: routes are about this port, and no rule of them matches`;
-      return [
-        {
-          ...stop('denied', 'no-route', because, ''),
-          next: ['add a rule without matches to a route, for all the rest'],
-        },
-      ];
-    }
+    case 'none':
     case 'answer': {
-      const isError = outcome.status >= 400;
-      const because = `waypoint ${place.key} answers by rule ${outcome.name}: ${outcome.says}`;
-      return [
-        stop(isError ? 'denied' : 'allowed', isError ? 'route-fails' : 'waypoint-answers', because, outcome.name),
-      ];
+      const { verdict, reason, because, name, next } = answerOf(place, outcome);
+      return [{ ...stop(verdict, reason, because, name), ...(next && { next }) }];
     }
     case 'as-it-is': {
       const where = place.service === undefined ? 'the workload itself' : 'the service itself';

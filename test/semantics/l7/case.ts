@@ -13,7 +13,7 @@ export type Case = {
    * A request is `[boss] METHOD TARGET [to SERVICE[:PORT]] [| header: value]… [| token NAME]`: of pod web/client to port 80 of service
    * cart where nothing else is said; `TCP` for a connection that is no HTTP. What becomes of it is `allow BECAUSE` or `deny BECAUSE`,
    * with `(nearest POLICY#RULE FIELD)`, `, audited: POLICY#RULE` and `, tried: POLICY#RULE would deny` where there is such;
-   * `refused STATUS` before any policy is asked; `asks POLICY#RULE` where somebody else decides.
+   * `refused STATUS` before any policy is asked; `answers STATUS` where a route does; `asks POLICY#RULE` where somebody else decides.
    */
   readonly requests: Readonly<Record<string, string>>;
 };

@@ -55,6 +55,36 @@ export const CLIENT_ROUTES: readonly Case[] = [
     requests: { 'GET /': 'deny shop/p#0', 'boss GET /': OPEN },
   },
   {
+    name: 'what a route of the client answers itself, the policies of the service are not asked about',
+    objects: [
+      route(
+        'web/r',
+        {
+          matches: [{ path: { value: '/old' } }],
+          filters: [{ type: 'RequestRedirect', requestRedirect: { hostname: 'new' } }],
+        },
+        { matches: [{ path: { value: '/known' } }], backendRefs: [to('cart')] },
+      ),
+      tokens('jwt', [{ issuer: 'me', jwks: KEYS, presence: 'REQUIRED' }]),
+      policy('DENY', {}),
+    ],
+    requests: {
+      'GET /old': 'answers 302',
+      'GET /unknown': 'answers 404',
+      'GET /known': 'refused 401',
+      'GET /known | token alice': 'deny shop/p#0',
+      'boss GET /old': 'refused 401',
+    },
+  },
+  {
+    name: 'what a route of the service answers comes after its policies',
+    objects: [
+      route('r', { filters: [{ type: 'RequestRedirect', requestRedirect: { hostname: 'new', statusCode: 301 } }] }),
+      policy('DENY', { to: [{ operation: { methods: ['POST'] } }] }),
+    ],
+    requests: { 'GET /': 'answers 301', 'POST /': 'deny shop/p#0' },
+  },
+  {
     name: 'a route of the client can not forge what a token says',
     objects: [
       route('web/r', { filters: [setting('x-role', 'admin')], backendRefs: [to('cart')] }),

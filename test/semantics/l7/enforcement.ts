@@ -178,7 +178,7 @@ export function foundOf(enforced: Enforced, expected: Expected): Expected {
 
 /** What was predicted: what the two must agree on. */
 export function expectedOf({ method }: Request, { says, http }: Predicted): Expected {
-  if (http === undefined || says.startsWith('refused') || says.startsWith('asks')) return { says };
+  if (http === undefined || /^(?:refused|asks|answers) /.test(says)) return { says };
   const { verdict, because, considered, nearestMiss, audited = [], dryRunHits = [] } = http;
   const counted = [...audited.map(({ policy, rule }) => `${policy} ${rule}`), ...dryRunHits.map(labelsOf)];
   const told = { says: inShort(says), because: formatBecause(because), counted: counted.sort() };
@@ -196,7 +196,7 @@ function wordsOf({ status, details, policy }: Told): string {
   const [, asking] = /^policy (\S+, rule \d+), asks \S+: it answered/.exec(reason) ?? [];
   if (asking !== undefined) return `asks ${asking.replace(', rule ', '#')}`;
   if (status === 400 || details.startsWith('jwt_authn')) return `refused ${status}`;
-  if (status !== 200 && status !== 403) return `answers ${status} ${details}`;
+  if (status !== 200 && status !== 403) return `answers ${status}`;
   return `${status === 200 ? 'allow' : 'deny'} ${reasonIn(reason)}`;
 }
 

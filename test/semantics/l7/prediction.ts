@@ -52,6 +52,9 @@ export function describe(one: Pick<PredictedCase, 'reason' | 'because' | 'http' 
   if (reason === 'request-refused' || reason === 'token-refused') {
     return `refused ${/ answers (\d+)/.exec(because)?.[1]}`;
   }
+  if (reason === 'no-route' || reason === 'waypoint-answers') {
+    return `answers ${/ answers (\d+)/.exec(because)?.[1] ?? /\((\d+)\)/.exec(because)?.[1]}`;
+  }
   if (reason === 'authorizer-decides') {
     const [, policy, rule] = /AuthorizationPolicy (\S+), rule (\d+)\)/.exec(because) ?? [];
     return `asks ${policy}#${rule}`;
