@@ -142,10 +142,15 @@ export class BackendTlsPolicies {
       return [no('Conflicted', `${winner.key} is older and for the same`), refs];
     }
     if (problem !== undefined) return [no(problem.accepted, `nothing is sent to ${said}: ${problem.message}`), refs];
-    const message = `waypoints that send to ${said} speak TLS with it`;
+    const { options } = policy;
+    const ignored = options.length === 0 ? '' : `; without effect: options ${options.slice(0, MOST_LISTED).join(', ')}`;
+    const message = `waypoints that send to ${said} speak TLS with it${ignored}`;
     return [{ type: 'Accepted', status: 'True', reason: 'Accepted', message }, refs];
   }
 }
+
+/** Of options, as a message names them. */
+const MOST_LISTED = 8;
 
 /** Some authorities are enough; none are not. */
 function problemOf({ wish }: BackendTlsFacts, missing: readonly string[]): TlsProblem | undefined {

@@ -30,6 +30,8 @@ export type BackendTlsFacts = {
   readonly targets: readonly TlsTarget[];
   readonly wish: TlsWish;
   readonly problem: TlsProblem | undefined;
+  /** Names of `options`, which are for other implementations. */
+  readonly options: readonly string[];
   /** Its owner wants others to follow it, and not us. */
   readonly isIgnored: boolean;
 };
@@ -58,6 +60,7 @@ export function readBackendTlsPolicy(object: KubeObject): BackendTlsFacts {
     targets: list(spec['targetRefs']).flatMap((ref) => targetOf(fields(ref), namespace)),
     wish: { sni: hostname, names: names.length > 0 ? names : [hostname], unverified: false, roots, own: undefined },
     problem: problems[0],
+    options: Object.keys(fields(spec['options'])).sort(),
     isIgnored: labelsOf(annotations)['istio.io/ignore-policy-attachment'] === 'true',
   };
 }

@@ -225,3 +225,12 @@ test('a host of a ServiceEntry, by that object', () => {
     [[80, 'cart.example']],
   );
 });
+
+test('options, which are for others, are said to have no effect', () => {
+  const asked = policy('a');
+  const options = { 'example.com/min-version': '1.3', 'example.com/ciphers': 'a' };
+  const { routes } = deriverOf(MESH).apply({ ...asked, spec: { ...(asked['spec'] as object), options } });
+  const said = routes.find(({ object }) => object.kind === 'BackendTLSPolicy')?.parents[0]?.conditions[0];
+  assert.equal(said?.status, 'True');
+  assert.match(said?.message ?? '', /without effect: options example\.com\/ciphers, example\.com\/min-version$/);
+});
