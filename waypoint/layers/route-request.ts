@@ -23,6 +23,9 @@ export type RouteParts = SessionParts & {
   readonly random: () => number;
 };
 
+/** Names of objects are for who may read their status. */
+const NO_BACKEND = 'the route leads to a backend that can not be had; its status says why';
+
 export function routeRequest(parts: RouteParts): Layer {
   return (next) => (x) => {
     const { route } = x;
@@ -47,7 +50,7 @@ function perform(
   const kept = sessions && sessionOf(parts, sessions, x);
   const backend = kept?.backend ?? pickByWeight(backends, parts.random());
   if (backend === undefined || backend.invalidStatus !== 0) {
-    return reply(x, { status: backend?.invalidStatus ?? 500, details: 'direct_response' });
+    return reply(x, { status: backend?.invalidStatus ?? 500, body: NO_BACKEND, details: 'direct_response' });
   }
   if (backend.redirect !== undefined) return redirected(x, backend.redirect);
   // A backend's own rewrite is of the request as it came, not of what the rule has made of it.

@@ -147,12 +147,13 @@ function compareText(a: string, b: string): number {
 
 /** What can not be had: a filter must not be skipped, and a backend must not be replaced by another. */
 const FAILURE = 500;
+const NOT_CARRIED_OUT = 'this rule of the route can not be carried out; the status of the route says why';
 
 function actionOf(route: RouteFacts, rule: RuleFacts, around: Surroundings): HttpAction {
   const { name } = rule;
   const none = { name, backends: [], mirrors: [], requestTimeoutMs: 0, backendTimeoutMs: 0 };
   if (rule.problems.some(({ effect }) => effect === 'failed')) {
-    return { ...none, directResponse: { status: FAILURE, body: '' } };
+    return { ...none, directResponse: { status: FAILURE, body: NOT_CARRIED_OUT } };
   }
   return {
     ...none,
