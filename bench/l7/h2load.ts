@@ -43,11 +43,15 @@ export async function httpLoad(scratch: string, port: number, o: HttpLoad): Prom
   try {
     return parseLog(readFileSync(log, 'latin1'));
   } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : error}; h2load: ${text.slice(-MAX_SAID_CHARS)}`);
+    if (error instanceof Error) error.message += `; h2load: ${text.slice(-MAX_SAID_CHARS)}`;
+    throw error;
   } finally {
     rmSync(log, { force: true });
   }
 }
+
+/** Nothing was answered in time. */
+export class NothingAnswered extends Error {}
 
 /** Lines of start, status and duration, by tabs. What the end of the run cut off has no line. */
 export function parseLog(text: string): HttpResult {
@@ -58,7 +62,7 @@ export function parseLog(text: string): HttpResult {
     if (status !== '200') throw new Error(`a request was answered with ${status}`);
     times.push(Number(micros));
   }
-  if (times.length === 0) throw new Error('nothing was answered');
+  if (times.length === 0) throw new NothingAnswered('nothing was answered');
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN;
   return { requests: times.length, p50: at(0.5), p99: at(0.99) };

@@ -5,7 +5,7 @@
 import { cpuSeconds, residentBytes } from '../cpu.ts';
 import { ambitL7 } from '../l7/ambit.ts';
 import { envoyL7 } from '../l7/envoy.ts';
-import { type HttpLoad, type HttpResult, httpLoad, withoutH2load } from '../l7/h2load.ts';
+import { type HttpLoad, type HttpResult, httpLoad, NothingAnswered, withoutH2load } from '../l7/h2load.ts';
 import type { Configure, Job } from '../l7/job.ts';
 import { haproxyL7, nginxL7 } from '../l7/others.ts';
 import { Stand, type StartedProxy } from '../l7/stand.ts';
@@ -29,9 +29,7 @@ const KINDS: readonly Kind[] = [
   { name: 'HTTP/1.1, 1 MB', version: 1, connections: 4, streams: 1, path: '/stream' },
   { name: 'HTTP/2, 1 MB', version: 2, connections: 2, streams: 2, path: '/stream' },
 ];
-/** Code is compiled, connections and tunnels are there: what serves for days is compared, and it takes seconds until it runs as then. */
 const WARM_SECONDS = 3;
-const warmSeconds = ({ seconds }: SuiteContext) => Math.min(WARM_SECONDS, 2 * seconds);
 const SIZES = [1, 100, 1_000];
 const MICROSECONDS = 1e6;
 
@@ -48,6 +46,18 @@ async function once(
   return { ...result, cpu: cpuSeconds(proxy.pids) - before };
 }
 
+/**
+ * Code is compiled, connections and tunnels are there: what serves for days is compared, and it takes seconds until it runs as then. Who
+ * answers nothing meanwhile, beside other work, is measured all the same.
+ */
+async function warmUp(context: SuiteContext, proxy: StartedProxy, kind: Kind): Promise<void> {
+  try {
+    await once(context, proxy, kind, Math.min(WARM_SECONDS, 2 * context.seconds));
+  } catch (error) {
+    if (!(error instanceof NothingAnswered)) throw error;
+  }
+}
+
 function tell(context: SuiteContext, who: string, name: string, kind: Kind, { requests, p50, p99, cpu }: Sample): void {
   const at = { suite: 'l7', name };
   const times = [['p50', 'us', 'lower', p50] as const, ['p99', 'us', 'lower', p99] as const];
@@ -61,14 +71,13 @@ function tell(context: SuiteContext, who: string, name: string, kind: Kind, { re
 
 async function compare(context: SuiteContext, stand: Stand, mode: Job['mode']): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const warm = warmSeconds(context);
   const started = new Map<string, StartedProxy>();
   for (const { name } of context.peers) {
     const known = KNOWN[name];
     if (!known?.modes.includes(mode)) continue;
     try {
       const proxy = stack.use(await stand.start(name, known.configure, { mode, routes: 1, policies: 1 }));
-      for (const kind of KINDS) await once(context, proxy, kind, warm);
+      for (const kind of KINDS) await warmUp(context, proxy, kind);
       started.set(name, proxy);
     } catch (error) {
       context.skip(`${name} as ${mode} proxy: ${messageOf(error)}`);
@@ -97,7 +106,6 @@ async function compare(context: SuiteContext, stand: Stand, mode: Job['mode']): 
 async function grow(context: SuiteContext, stand: Stand, what: 'routes' | 'policies'): Promise<void> {
   const [kind] = KINDS;
   if (kind === undefined) return;
-  const warm = warmSeconds(context);
   for (const { name } of context.peers) {
     if (name !== 'ambit' && name !== 'envoy') continue;
     const { configure } = KNOWN[name] ?? {};
@@ -106,7 +114,7 @@ async function grow(context: SuiteContext, stand: Stand, what: 'routes' | 'polic
       try {
         const asked = { mode: 'plain', routes: 1, policies: 1, [what]: size } as const;
         await using proxy = await stand.start(name, configure, asked);
-        await once(context, proxy, kind, warm);
+        await warmUp(context, proxy, kind);
         const growth: Growth = { of: `a request among ${what}`, by: what, at: size };
         const metric = { suite: 'l7', name: `among ${size.toLocaleString('en')} ${what}`, growth } as const;
         for (let round = 0; round < context.rounds; round++) {
