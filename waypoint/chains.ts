@@ -43,14 +43,20 @@ export type TcpVerdict = {
   readonly judged?: { readonly scope: HttpScope; readonly facts: HttpFacts; readonly decision: HttpDecision };
 };
 
+/** Of a connection that began when nothing hung on it. */
+export const NAME_UNSEEN: TcpVerdict = {
+  kind: 'deny',
+  because: 'policies want to know the name that it asked for, and nobody has looked',
+};
+
 /** For connections that nobody reads requests from. */
 export type TcpRules = {
   /** Asked when a connection comes, and again for those that are open when something changes. */
   admit(source: Source, destination: Served, serverName: string | undefined): TcpVerdict;
   /** Whether the verdict may hang on the name that a ClientHello asks for. */
   readonly judgesServerName: boolean;
-  /** Whether policies of where a route has led it let it pass; asked when something changes. */
-  admitsTo(target: Target, source: Source, seen: { readonly serverName: string | undefined } | 'unseen'): boolean;
+  /** By the policies of where it goes, if a route has led it elsewhere; asked when it comes, and when something changes. */
+  admitTo(target: Target, source: Source, seen: { readonly serverName: string | undefined } | 'unseen'): TcpVerdict;
   /** Where it goes: what was called, unless a route says otherwise. Undefined: nowhere. */
   target(source: Source, called: Target, serverName: string | undefined): Target | undefined;
   /** Whether where it goes depends on the name that its ClientHello asks for. */
@@ -150,7 +156,7 @@ const GONE: HttpRules = {
 };
 const NOTHING: TcpRules = {
   admit: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
-  admitsTo: () => false,
+  admitTo: () => ({ kind: 'deny', because: 'it is not bound to this waypoint any more' }),
   target: () => undefined,
   judgesServerName: false,
   needsServerName: false,

@@ -1,12 +1,14 @@
 /** All that is open, so that it can be judged again, drained and cut. */
 import type { ServerConnection } from '../core/http/index.ts';
 import type { SpiffeId } from '../mesh/index.ts';
+import type { TcpVerdict } from './chains.ts';
 
 /** A connection that is carried as it is. */
 export type LiveTcp = {
-  /** By the policies of now. */
-  readonly isAllowed: () => boolean;
-  readonly cut: (why: 'policy_changed' | 'drained') => void;
+  /** Why policies of now do not let it go on; undefined: they do. */
+  readonly denial: () => TcpVerdict | undefined;
+  /** `denied` undefined: its time is over. */
+  readonly cut: (denied?: TcpVerdict) => void;
 };
 
 export class LiveStreams {
@@ -47,7 +49,10 @@ export class LiveStreams {
   /** Policies have changed, or the trust domains that callers may be of. (Requests under way are in another list.) */
   reevaluate(isTrusted: (caller: SpiffeId) => boolean): void {
     for (const [connection, caller] of [...this.#http]) if (!isTrusted(caller)) connection.cut();
-    for (const live of [...this.#tcp]) if (!live.isAllowed()) live.cut('policy_changed');
+    for (const live of [...this.#tcp]) {
+      const denied = live.denial();
+      if (denied !== undefined) live.cut(denied);
+    }
   }
 
   /** Nothing new; what is under way has until the deadline, and is cut then. */
@@ -61,7 +66,7 @@ export class LiveStreams {
     await promise;
     clearTimeout(timer);
     for (const connection of [...this.#http.keys()]) connection.cut();
-    for (const live of [...this.#tcp]) live.cut('drained');
+    for (const live of [...this.#tcp]) live.cut();
   }
 
   #looked(): void {

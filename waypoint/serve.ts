@@ -10,7 +10,7 @@ import {
   serveHttp2,
 } from '../core/http/index.ts';
 import { serviceKey } from '../mesh/index.ts';
-import type { Chains, Served } from './chains.ts';
+import { type Chains, NAME_UNSEEN, type Served, type TcpVerdict } from './chains.ts';
 import { type ServerName, serverNameIn } from './client-hello.ts';
 import { type Detected, detect, peek, type Seen } from './detect.ts';
 import { dispatch } from './dispatch.ts';
@@ -148,18 +148,24 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     opening = { kind: 'answered', detected: { spoken: 'TCP', first: seen.first, leg: seen.leg } };
     serverName = seen.found.name;
   }
-  const verdict = chain.rules.admit(source, served, serverName);
   const connection = { source, called: calledOf(served) };
-  if (verdict.judged !== undefined) watch.connectionNoticed(connection, verdict.judged.decision);
-  if (verdict.kind === 'deny') return refuse(401, '', verdict.because, watch.connectionDenied(connection, verdict));
+  const seen = looks ? { serverName } : 'unseen';
+  const pass = (verdict: TcpVerdict): boolean => {
+    if (verdict.judged !== undefined) watch.connectionNoticed(connection, verdict.judged.decision);
+    if (verdict.kind === 'deny') refuse(401, '', verdict.because, watch.connectionDenied(connection, verdict));
+    return verdict.kind === 'allow';
+  };
+  if (!pass(chain.rules.admit(source, served, serverName))) return;
   const target = chain.rules.target(source, targetOf(served), serverName);
   if (target === undefined) return refuse(503, 'NR', 'filter_chain_not_found');
-  const isAllowed = () => {
+  if (!pass(chain.rules.admitTo(target, source, seen))) return;
+  const denial = (): TcpVerdict | undefined => {
     const { rules } = chain;
-    if (!told.isTrusted(source.identity)) return false;
-    if (rules.judgesServerName && !looks) return false; // nobody knows any more what it asked for
-    if (rules.admit(source, served, serverName).kind === 'deny') return false;
-    return rules.admitsTo(target, source, looks ? { serverName } : 'unseen');
+    if (!told.isTrusted(source.identity)) return UNTRUSTED;
+    if (rules.judgesServerName && !looks) return NAME_UNSEEN;
+    const verdict = rules.admit(source, served, serverName);
+    const last = verdict.kind === 'deny' ? verdict : rules.admitTo(target, source, seen);
+    return last.kind === 'deny' ? last : undefined;
   };
   let up: Leg;
   try {
@@ -169,9 +175,10 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
     if (error instanceof EndpointDenial) return refuse(401, '', error.message, error.receipt);
     return refuse(503, flagsOf(error, to), error instanceof Error ? error.message : String(error));
   }
-  if (!isAllowed()) {
+  const late = denial();
+  if (late !== undefined) {
     up.reset('cancel'); // policies have changed meanwhile
-    return refuse(401, 'LR', 'policy_changed');
+    return refuse(401, 'LR', policyChanged(late), watch.connectionDenied(connection, late));
   }
   opened();
   const down = opening.kind === 'unanswered' ? opening.request.respond(200) : opening.detected.leg;
@@ -181,9 +188,10 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   }
   let cutFor: string | undefined;
   const entry = live.addTcp({
-    isAllowed,
-    cut: (why) => {
-      cutFor = why;
+    denial,
+    cut: (denied) => {
+      cutFor = denied === undefined ? 'drained' : policyChanged(denied);
+      if (denied !== undefined) watch.connectionDenied(connection, denied);
       down.reset('cancel');
       up.reset('cancel');
     },
@@ -193,6 +201,10 @@ async function serveTcp(parts: ServeParts, source: Source, served: Served, first
   if (cutFor !== undefined) finish('LR', cutFor);
   else finish(ended === 'ended' ? '' : 'UC', ended === 'ended' ? '' : ended);
 }
+
+const UNTRUSTED: TcpVerdict = { kind: 'deny', because: 'the trust domain of the caller is not trusted any more' };
+
+const policyChanged = ({ because }: TcpVerdict): string => `policy_changed{${because}}`;
 
 function flagsOf(error: unknown, to: Chosen | undefined): string {
   if (to !== undefined) return 'UF';

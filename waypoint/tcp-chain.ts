@@ -13,10 +13,9 @@ import {
   serviceKey,
   type TcpRouteTable,
 } from '../mesh/index.ts';
-import type { ChainConfig, TcpRules, TcpVerdict } from './chains.ts';
+import { type ChainConfig, NAME_UNSEEN, type TcpRules, type TcpVerdict } from './chains.ts';
 import { connectionFacts, routedConnectionFacts } from './policy/facts.ts';
 import { policiesOf } from './policy/scope.ts';
-import type { Source } from './source.ts';
 import type { ToldService } from './told.ts';
 
 /**
@@ -34,7 +33,7 @@ export function tcpChain(
   const policies = policiesOf(gateway, service);
   const judgesServerName = policies.some(namesServer);
   const scope = scopeOf(policies);
-  const scopes = scopesOf(config);
+  const others = [...config.others.values()].filter((other) => other !== 'unreadable').map(backendScope);
   const authentications = [...(gateway?.authentications ?? []), ...(service?.authentications ?? [])];
   // Where requests are looked for, whoever speaks something else does not get around the token that requests must have.
   const mustBeRequest = config.protocol === 'UNKNOWN' && needsToken(authentications);
@@ -44,20 +43,20 @@ export function tcpChain(
   return {
     admit: (source, served, serverName) =>
       mustBeRequest ? TOKEN_MISSING : judge(scope, connectionFacts(source, served, serverName)),
-    admitsTo(target, source, seen) {
-      if (target.kind === 'workload' || target.service === own) return true;
+    admitTo(target, source, seen) {
+      if (target.kind === 'workload' || target.service === own) return PASSES;
       const its = serviceNow(target.service);
-      if (its === undefined) return true; // it is none of ours: whoever it belongs to judges
-      if (its.kind === 'unreadable') return false;
+      if (its === undefined) return PASSES; // it is none of ours: whoever it belongs to judges
+      if (its.kind === 'unreadable') return UNREADABLE;
       const scope = backendScope(its.config);
-      if (seen === 'unseen') return scope.chain === 'tcp' && admits(scope, source, target.port, undefined);
-      return admits(scope, source, target.port, seen.serverName);
+      if (seen === 'unseen' && scope.chain !== 'tcp') return NAME_UNSEEN;
+      return judge(scope, routedConnectionFacts(source, target.port, seen === 'unseen' ? undefined : seen.serverName));
     },
     judgesServerName,
     needsServerName:
       judgesServerName ||
       isForMany ||
-      [...scopes.values()].some((its) => its !== 'unreadable' && its.chain === 'tls') ||
+      others.some(({ chain }) => chain === 'tls') ||
       tables.some(({ rules }) => rules.some(({ sni }) => sni.length > 0)),
     target(source, called, serverName) {
       const table = byClients.get(source.parts.namespace) ?? byClients.get('');
@@ -65,27 +64,20 @@ export function tcpChain(
       if (rule === undefined) return called;
       const backend = pickByWeight(rule.backends, random());
       if (backend === undefined || backend.isInvalid) return undefined;
-      const { service: other, port } = backend;
-      const its = scopes.get(other);
-      if (its === 'unreadable') return undefined;
-      return its === undefined || admits(its, source, port, serverName)
-        ? { kind: 'service', service: other, port }
-        : undefined;
+      return { kind: 'service', service: backend.service, port: backend.port };
     },
   };
 }
 
+const PASSES: TcpVerdict = { kind: 'allow', because: 'it has no policies here' };
+const UNREADABLE: TcpVerdict = {
+  kind: 'deny',
+  because: 'the policies of the service that a route leads to can not be read',
+};
 const TOKEN_MISSING: TcpVerdict = {
   kind: 'deny',
   because: 'a RequestAuthentication requires a token, and this is no request that could have one',
 };
-
-/** By the policies of the services that routes may lead to, where these are of this waypoint, too. */
-function scopesOf({ others }: ChainConfig): ReadonlyMap<string, HttpScope | 'unreadable'> {
-  const scopes = new Map<string, HttpScope | 'unreadable'>();
-  for (const [key, other] of others) scopes.set(key, other === 'unreadable' ? other : backendScope(other));
-  return scopes;
-}
 
 const BACKENDS = new WeakMap<ServiceConfig, HttpScope>();
 
@@ -96,10 +88,6 @@ function backendScope(service: ServiceConfig): HttpScope {
     BACKENDS.set(service, scope);
   }
   return scope;
-}
-
-function admits(scope: HttpScope, source: Source, port: number, serverName: string | undefined): boolean {
-  return judge(scope, routedConnectionFacts(source, port, serverName)).kind === 'allow';
 }
 
 function scopeOf(policies: readonly HttpPolicy[]): HttpScope {

@@ -282,6 +282,10 @@ spec: { targetRefs: [{ group: "", kind: Service, name: echo-v1 }], rules: [{ fro
   assert.equal(await text(connectTcp({ host: '127.0.0.1', port })), 'v1');
   const stranger = await mesh.world.through('web/client', '10.0.0.100:9090');
   await assert.rejects(text(connectTcp({ host: '127.0.0.1', port: stranger })), { code: 'ECONNRESET' });
+  assert.match(
+    mesh.world.plane.receipts.latest(1)[0]?.because ?? '',
+    /^ALLOW policies apply and none of them matches$/,
+  );
   await mesh.world.apply(routeYaml('TCPRoute', 'r', 'echo:9090', `[{ backendRefs: [${to('nobody', 9090)}] }]`));
   await assert.rejects(text(connectTcp({ host: '127.0.0.1', port })), { code: 'ECONNRESET' });
 });
@@ -307,7 +311,10 @@ spec: { targetRefs: [{ group: "", kind: Service, name: echo-v1 }], action: DENY,
   const routed = await open();
   await mesh.world.apply(denyWeb);
   await eventually('it is cut', () => routed.destroyed);
-  await mesh.world.logged(/"response_flags":"LR".*"connection_termination_details":"policy_changed"/);
+  await mesh.world.logged(
+    /"response_flags":"LR".*"connection_termination_details":"policy_changed\{[^"]*mesh\/p[^"]*\}"/,
+  );
+  assert.match(mesh.world.plane.receipts.latest(1)[0]?.because ?? '', /mesh\/p, rule 0/);
   mesh.world.remove('AuthorizationPolicy', 'mesh/p');
   const left = await open();
   await mesh.world.apply(route('echo-v2'));
