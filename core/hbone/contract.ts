@@ -337,6 +337,27 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
       await stand.talk();
     });
 
+    it('a peer has so many tunnels at most; its own go on, others have theirs, and one that ends makes room', async () => {
+      const o = { serverSettings: { maxTunnelsPerPeer: 2 }, client: { poolUnusedReleaseMs: 30 } };
+      await using stand = await Stand.create(ca, impl, o);
+      const first = await stand.talk({ poolKey: 'first' });
+      await stand.talk({ poolKey: 'second' });
+      await rejection(stand.open({ poolKey: 'third' }));
+      await eventually('the server says why', () => stand.refused.length > 0);
+      assert.deepEqual(
+        stand.refused.map(({ code }) => code),
+        ['TOO_MANY_TUNNELS'],
+      );
+      await stand.talk({ poolKey: 'second' });
+      await stand.talk({ poolKey: 'other', source: await ca.material(ca.id('shop', 'other')) });
+      const elsewhere = () => connectTcp({ to: { ip: '127.0.0.1', port: stand.port }, bindSource: '127.0.0.2' });
+      await stand.talk({ poolKey: 'elsewhere', connect: elsewhere });
+      const before = stand.server.stats().tunnels;
+      first.leg.end();
+      await eventually('the first one is released', () => stand.server.stats().tunnels < before);
+      await stand.talk({ poolKey: 'third' });
+    });
+
     it('a server whose own certificate is not there refuses', async () => {
       await using stand = await Stand.create(ca, impl, { material: () => Promise.reject(new Error('no certificate')) });
       await rejection(stand.open());

@@ -29,6 +29,8 @@ export type HboneErrorCode =
   | 'NOTHING_SAID'
   /** More handshakes at once than are allowed. */
   | 'HANDSHAKE_OVERLOAD'
+  /** More tunnels of one peer than are allowed. */
+  | 'TOO_MANY_TUNNELS'
   /** Our own certificate is not there. */
   | 'MATERIAL_UNAVAILABLE'
   | 'HTTP2_FAILED'

@@ -13,6 +13,7 @@ import { HboneError } from './errors.ts';
 import { type Ends, Handshake } from './handshake.ts';
 import { HandshakeQueue } from './handshake-queue.ts';
 import { http2FloodKind } from './http2-faults.ts';
+import { PeerTunnels } from './peer-tunnels.ts';
 import { RevocationGate, resetWhenRevoked, type Standing } from './revocation-gate.ts';
 import { cutSession, plainHeaders, resetSoon, sessionOptions, tunnelSocket, watchLiveness } from './session.ts';
 import { streamLeg } from './stream-leg.ts';
@@ -38,6 +39,7 @@ class Http2HboneServer implements HboneServer {
   readonly #settings: HboneSettings;
   readonly #acceptor = new TlsAcceptor();
   readonly #gate: RevocationGate;
+  readonly #peers: PeerTunnels;
   /** From the accepted socket until HTTP/2 runs on it. */
   readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #sessions = new Map<ServerHttp2Session, TLSSocket>();
@@ -50,7 +52,8 @@ class Http2HboneServer implements HboneServer {
     this.#options = options;
     this.#gate = new RevocationGate(options.revocations);
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
+    const { maxHandshakes, maxWaitingHandshakes, maxTunnelsPerPeer } = this.#settings;
+    this.#peers = new PeerTunnels(maxTunnelsPerPeer);
     this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
       void this.#begin(handshake);
     });
@@ -124,9 +127,13 @@ class Http2HboneServer implements HboneServer {
     if (handshake.isOver) return; // its socket is being reset
     let peer: SpiffeId;
     let standing: Standing;
+    let admission: Disposable;
     try {
       peer = verifyPeer(tls, acceptedBy(material.identity, this.#options.trustDomains));
-      standing = this.#gate.admit(() => chainOf(tls, material.roots));
+      using stack = new DisposableStack();
+      standing = stack.use(this.#gate.admit(() => chainOf(tls, material.roots)));
+      stack.use(this.#peers.take({ identity: peer, ip: handshake.ends.from.ip }));
+      admission = stack.move();
     } catch (error) {
       handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));
       return;
@@ -147,7 +154,7 @@ class Http2HboneServer implements HboneServer {
       failed(error);
     });
     session.once('close', () => {
-      standing[Symbol.dispose]();
+      admission[Symbol.dispose]();
       this.#sessions.delete(session);
       failed();
       this.#checkIdle();

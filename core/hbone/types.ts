@@ -137,6 +137,8 @@ export type HboneSettings = {
   readonly maxHandshakes: number;
   /** Sockets that wait for a handshake to begin; further ones are reset. */
   readonly maxWaitingHandshakes: number;
+  /** Of one identity at one address, to a server. */
+  readonly maxTunnelsPerPeer: number;
 };
 
 /** ztunnel.md sections 3.2 and 3.6; deadlines from design.md, "Numbers". */
@@ -151,4 +153,5 @@ export const DEFAULT_SETTINGS: HboneSettings = {
   pingTimeoutMs: 20_000,
   maxHandshakes: 256,
   maxWaitingHandshakes: 1_024,
+  maxTunnelsPerPeer: 1_024, // with a hundred streams on each
 };

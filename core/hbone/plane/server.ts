@@ -5,6 +5,7 @@ import { type HeaderField, KernelError, type TcpConnection, type TlsContext, Tls
 import { HboneError } from '../errors.ts';
 import { type Ends, Handshake } from '../handshake.ts';
 import { HandshakeQueue } from '../handshake-queue.ts';
+import { PeerTunnels } from '../peer-tunnels.ts';
 import { RevocationGate, type Standing } from '../revocation-gate.ts';
 import {
   type ConnectRequest,
@@ -26,6 +27,9 @@ export function createPlaneServer(options: HboneServerOptions): HboneServer {
 
 type Caller = { readonly peer: SpiffeId; readonly ends: Ends; readonly revoked: AbortSignal | undefined };
 
+/** `admission` ends with the tunnel. */
+type Admitted = { readonly peer: SpiffeId; readonly standing: Standing; readonly admission: Disposable };
+
 /** One for all: a reason that is no failure needs no stack of its own. */
 const STREAM_OVER = new HboneError('TUNNEL_CLOSED', 'the stream is over');
 
@@ -36,6 +40,7 @@ class PlaneServer implements HboneServer {
   readonly #handshakes: HandshakeQueue<Handshake>;
   readonly #connections = new Set<PlaneConnection>();
   readonly #gate: RevocationGate;
+  readonly #peers: PeerTunnels;
   #streams = 0;
   #isDraining = false;
   /** Settles once nothing runs any more after a drain began. */
@@ -45,7 +50,8 @@ class PlaneServer implements HboneServer {
     this.#options = options;
     this.#gate = new RevocationGate(options.revocations);
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    const { maxHandshakes, maxWaitingHandshakes } = this.#settings;
+    const { maxHandshakes, maxWaitingHandshakes, maxTunnelsPerPeer } = this.#settings;
+    this.#peers = new PeerTunnels(maxTunnelsPerPeer);
     this.#handshakes = new HandshakeQueue({ running: maxHandshakes, waiting: maxWaitingHandshakes }, (handshake) => {
       void this.#begin(handshake);
     });
@@ -120,8 +126,10 @@ class PlaneServer implements HboneServer {
         if (handshake.isOver) return; // it is being reset
         try {
           const peer = peerOf(link, acceptedBy(material.identity, this.#options.trustDomains));
-          const standing = this.#gate.admit(() => link.verifiedChain());
-          connection = this.#connect(link, handshake, peer, standing);
+          using admission = new DisposableStack();
+          const standing = admission.use(this.#gate.admit(() => link.verifiedChain()));
+          admission.use(this.#peers.take({ identity: peer, ip: handshake.ends.from.ip }));
+          connection = this.#connect(link, handshake, { peer, standing, admission: admission.move() });
         } catch (error) {
           handshake.fail(asHboneError(error));
         }
@@ -137,7 +145,7 @@ class PlaneServer implements HboneServer {
     handshake.takenBy({ cut: () => link.reset(), hasHeard: () => link.hasHeard });
   }
 
-  #connect(link: TlsLink, handshake: Handshake, peer: SpiffeId, standing: Standing): PlaneConnection {
+  #connect(link: TlsLink, handshake: Handshake, { peer, standing, admission }: Admitted): PlaneConnection {
     const connection = new PlaneConnection({
       role: 'server',
       wire: link,
@@ -148,7 +156,7 @@ class PlaneServer implements HboneServer {
         request: (stream, fields) =>
           this.#serve(connection, stream, fields, { peer, ends: handshake.ends, revoked: standing.revoked }),
         over: (fault) => {
-          standing[Symbol.dispose]();
+          admission[Symbol.dispose]();
           this.#connections.delete(connection);
           const why = fault === undefined ? 'the peer closed before it spoke HTTP/2' : fault.message;
           handshake.fail(new HboneError('HTTP2_FAILED', why, { cause: fault })); // harmless once it has succeeded
