@@ -121,7 +121,9 @@ test('an upgrade, a caller that left, and a budget that is used up are not tried
   assert.equal((await tried([leaving], { x: exchange(request) })).used, 1);
   const budget = new RetryBudget();
   budget.take = () => false;
-  assert.deepEqual((await tried([fails('connect-failed')], { budget })).used, 1);
+  assert.equal((await tried([fails('refused')], { budget })).used, 1);
+  const elsewhere = await tried([fails('connect-failed'), fails('connect-failed'), gives(200)], { budget });
+  assert.deepEqual([elsewhere.outcome, elsewhere.used], [200, 3], 'what has reached nobody needs no budget');
 });
 
 test('a try that takes too long is withdrawn and made again', async () => {

@@ -39,26 +39,27 @@ async function tryUntilDone(parts: RetryParts, next: Next, x: Exchange): Promise
     x.body.length === 0 || policy.attempts === 0 || x.request.upgrade !== undefined
       ? undefined
       : new ReplayBody(x.body, parts.bodyBytes);
-  let isRetrying = false;
+  let hasPlace = false;
   try {
     for (let attempt = 0; ; attempt++) {
       if (body !== undefined) x.body = body.open();
       const outcome = await tryOnce(parts, next, x, timeoutMs);
       const isFailure = isRetried(policy, outcome, x);
       const isLast = !isFailure || attempt >= policy.attempts || !canSendAgain(x, body);
-      if (isLast || !(isRetrying || parts.budget.take())) {
+      const isFree = reachedNobody(outcome);
+      if (!isLast && !isFree && !hasPlace) hasPlace = parts.budget.take();
+      if (isLast || !(isFree || hasPlace)) {
         if (isFailure && attempt > 0) x.flags = 'URX';
         if (outcome instanceof HttpError) throw outcome;
         return outcome;
       }
-      isRetrying = true;
       if (!(outcome instanceof HttpError)) outcome.body.cancel();
       await parts.pause(backoffMs(policy, attempt + 1, parts.random()));
       const over = x.aborted ?? x.over;
       if (over !== undefined) throw over;
     }
   } finally {
-    if (isRetrying) parts.budget.giveBack();
+    if (hasPlace) parts.budget.giveBack();
     body?.settle();
   }
 }
@@ -66,6 +67,11 @@ async function tryUntilDone(parts: RetryParts, next: Next, x: Exchange): Promise
 function isRetried(policy: RetryPolicy, outcome: HttpResponse | HttpError, x: Exchange): boolean {
   if (outcome instanceof HttpError) return isRetriedError(policy, outcome, x.request.method);
   return isRetriedResponse(policy, outcome);
+}
+
+/** Another endpoint has it then in place of this one, not in addition: that needs no place in the budget. */
+function reachedNobody(outcome: HttpResponse | HttpError): boolean {
+  return outcome instanceof HttpError && outcome.kind === 'connect-failed';
 }
 
 function canSendAgain(x: Exchange, body: ReplayBody | undefined): boolean {

@@ -2,8 +2,8 @@
 
 /** Of the requests under way. */
 const SHARE = 0.2;
-/** So many always may, or a quiet service could never try again. */
-const MINIMUM = 3;
+/** So many always may, or a quiet service could never try again, and one whose endpoint leaves would fail what was on its way there. */
+const MINIMUM = 10;
 
 export class RetryBudget {
   active = 0;
