@@ -127,14 +127,13 @@ class Http2HboneServer implements HboneServer {
     if (handshake.isOver) return; // its socket is being reset
     let peer: SpiffeId;
     let standing: Standing;
-    let admission: Disposable;
+    const admission = new DisposableStack();
     try {
       peer = verifyPeer(tls, acceptedBy(material.identity, this.#options.trustDomains));
-      using stack = new DisposableStack();
-      standing = stack.use(this.#gate.admit(() => chainOf(tls, material.roots)));
-      stack.use(this.#peers.take({ identity: peer, ip: handshake.ends.from.ip }));
-      admission = stack.move();
+      standing = admission.use(this.#gate.admit(() => chainOf(tls, material.roots)));
+      admission.use(this.#peers.take({ identity: peer, ip: handshake.ends.from.ip }));
     } catch (error) {
+      admission.dispose();
       handshake.fail(error instanceof HboneError ? error : new HboneError('CERTIFICATE_INVALID', String(error)));
       return;
     }

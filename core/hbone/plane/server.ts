@@ -124,13 +124,14 @@ class PlaneServer implements HboneServer {
     const link = new TlsLink(handshake.connection, context, 'server', {
       secured: () => {
         if (handshake.isOver) return; // it is being reset
+        const admission = new DisposableStack();
         try {
           const peer = peerOf(link, acceptedBy(material.identity, this.#options.trustDomains));
-          using admission = new DisposableStack();
           const standing = admission.use(this.#gate.admit(() => link.verifiedChain()));
           admission.use(this.#peers.take({ identity: peer, ip: handshake.ends.from.ip }));
-          connection = this.#connect(link, handshake, { peer, standing, admission: admission.move() });
+          connection = this.#connect(link, handshake, { peer, standing, admission });
         } catch (error) {
+          admission.dispose();
           handshake.fail(asHboneError(error));
         }
       },
