@@ -72,7 +72,7 @@ test('each attribute is taken from what is known of a request', async (t) => {
 test('flags are bits in their usual order, and what failed is told', () => {
   assert.equal(said('response.flags', { flags: 'UF,URX' }), String(0x20 + 0x8000));
   assert.equal(said('response.flags', { flags: 'NC' }), String(0x1000000));
-  assert.equal(said('upstream.transport_failure_reason', { flags: 'UF', terminated: 'refused' }), 'refused');
+  assert.equal(said('upstream.transport_failure_reason', { flags: 'UF', unreached: 'refused' }), 'refused');
   assert.equal(said('response.code', { status: 0 }), 'unknown');
 });
 

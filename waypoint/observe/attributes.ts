@@ -52,7 +52,7 @@ const READERS: Readonly<Record<AttributeName, Reader>> = {
     dialled === undefined ? port : Number(dialled.slice(dialled.lastIndexOf(':') + 1)),
   'upstream.address': endpointOf,
   'upstream.port': ({ endpoint }) => endpoint?.port,
-  'upstream.transport_failure_reason': ({ flags, terminated }) => (flags === 'UF' ? (terminated ?? '') : ''),
+  'upstream.transport_failure_reason': ({ unreached }) => unreached ?? '',
 };
 
 export function attributesOf(entry: Entry): Attributes {
