@@ -1,5 +1,6 @@
 /** Who may serve a host name that several objects define, and who is preferred (controller.md section 1.9). */
 import type { MeshConfig, Visibility } from '../kube-object.ts';
+import { oldestOf } from './age.ts';
 import { withName } from './gateway.ts';
 import type { Inputs } from './inputs.ts';
 import { hostnameOf, type ServiceFacts } from './kube-service.ts';
@@ -52,11 +53,7 @@ export class Hosts {
   }
 
   #oldest(host: string, counts: (entry: ServiceEntryFacts) => boolean): ServiceEntryFacts | undefined {
-    let oldest: ServiceEntryFacts | undefined;
-    for (const entry of this.#inputs.entriesByHost.of(host)) {
-      if (counts(entry) && (oldest === undefined || isOlder(entry, oldest))) oldest = entry;
-    }
-    return oldest;
+    return oldestOf(this.#inputs.entriesByHost.of(host), counts);
   }
 
   /** `name.namespace.svc.<domain>` is only ever one. */
@@ -66,8 +63,4 @@ export class Hosts {
     const [name, namespace, ...rest] = host.slice(0, -suffix.length).split('.');
     return rest.length === 0 ? this.#inputs.services.get(`${namespace}/${name}`) : undefined;
   }
-}
-
-function isOlder(a: ServiceEntryFacts, b: ServiceEntryFacts): boolean {
-  return a.created === b.created ? a.key < b.key : a.created < b.created;
 }

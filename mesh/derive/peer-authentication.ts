@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from '../kube-object.ts';
 import { type Authorization, type AuthorizationRule, authorizationKey, EMPTY_MATCH, type Match } from '../model.ts';
+import { createdOf, oldestOf } from './age.ts';
 import { readPolicySelector } from './policy-selector.ts';
 import { fields, isFields, type Labels } from './read.ts';
 import { getOrAdd, SelectorIndex } from './selector.ts';
@@ -27,13 +28,11 @@ export type PeerFacts = {
 
 const STATIC_STRICT = 'istio_converted_static_strict';
 const DERIVED_PREFIX = 'converted_peer_authentication_';
-/** Objects without a creation time count as the youngest. */
-const NEVER_CREATED = '9999';
 
 const SPEC_FIELDS: ReadonlySet<string> = new Set(['selector', 'mtls', 'portLevelMtls']);
 
 export function readPeerAuthentication(object: KubeObject, rootNamespace: string): PeerFacts {
-  const { name, namespace = '', creationTimestamp } = object.metadata;
+  const { name, namespace = '' } = object.metadata;
   const spec = fields(object['spec']);
   const problems: string[] = [];
   let mode = readMode(spec['mtls'], 'spec.mtls', problems);
@@ -56,7 +55,7 @@ export function readPeerAuthentication(object: KubeObject, rootNamespace: string
   if (selector !== undefined && namespace === rootNamespace) {
     problems.push('spec.selector: without effect in the root namespace');
   }
-  const created = creationTimestamp ?? NEVER_CREATED;
+  const created = createdOf(object.metadata);
   return { key: `${namespace}/${name}`, name, namespace, selector, mode, ports, created, problems };
 }
 
@@ -143,7 +142,7 @@ export class PeerAuthentications {
 
   /** Keys of the policies that a workload must name, sorted. */
   references(namespace: string, labels: Labels): readonly string[] {
-    const own = oldest(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
+    const own = oldestOf(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
     const derived = own && this.derived(own);
     // The derived policy replaces the static one: of two DENY policies the broader would win over the exception.
     if (derived !== undefined) return [authorizationKey(derived)];
@@ -152,7 +151,7 @@ export class PeerAuthentications {
 
   /** The object whose mode counts for a workload as a whole; undefined when none says anything. */
   deciding(namespace: string, labels: Labels): PeerFacts | undefined {
-    const own = oldest(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
+    const own = oldestOf(namespace === this.#rootNamespace ? [] : this.#selecting.selecting(namespace, labels));
     return this.#deciding(own, namespace);
   }
 
@@ -161,23 +160,9 @@ export class PeerAuthentications {
   }
 
   #deciding(own: PeerFacts | undefined, namespace: string): PeerFacts | undefined {
-    const tiers = [own, oldest(this.#wide.get(namespace) ?? []), oldest(this.#wide.get(this.#rootNamespace) ?? [])];
+    const tiers = [own, oldestOf(this.#wide.get(namespace) ?? []), oldestOf(this.#wide.get(this.#rootNamespace) ?? [])];
     return tiers.find((tier) => tier !== undefined && tier.mode !== 'UNSET');
   }
-}
-
-function oldest(peers: Iterable<PeerFacts>): PeerFacts | undefined {
-  let found: PeerFacts | undefined;
-  for (const peer of peers) {
-    if (
-      found === undefined ||
-      peer.created < found.created ||
-      (peer.created === found.created && peer.key < found.key)
-    ) {
-      found = peer;
-    }
-  }
-  return found;
 }
 
 function portRules(isStrict: boolean, modes: ReadonlyMap<number, Mode>): readonly AuthorizationRule[] {

@@ -3,6 +3,7 @@ import { type IpAddress, ipFamily, parseIp } from '../address.ts';
 import { type Cidr, FAMILY_BITS, maskedAddress, parseCidr } from '../cidr.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { AppProtocol } from '../model.ts';
+import { createdOf } from './age.ts';
 import { protocolNamed } from './app-protocol.ts';
 import { DISTRIBUTION_ANNOTATION } from './balancing.ts';
 import { type EndpointFacts, isHostname, readEndpoint } from './endpoint.ts';
@@ -56,11 +57,8 @@ export type ServiceEntryFacts = {
   readonly allowsAllocation: boolean;
 };
 
-/** Objects without a creation time count as the youngest. */
-const NEVER_CREATED = '9999';
-
 export function readServiceEntry(object: KubeObject): Reading<ServiceEntryFacts> {
-  const { name, namespace = '', annotations, creationTimestamp } = object.metadata;
+  const { name, namespace = '', annotations } = object.metadata;
   const spec = fields(object['spec']);
   const labels = labelsOf(object.metadata.labels);
   const hosts = [...new Set(texts(spec['hosts']))];
@@ -88,7 +86,7 @@ export function readServiceEntry(object: KubeObject): Reading<ServiceEntryFacts>
       name,
       namespace,
       target: conditionTarget(object),
-      created: text(creationTimestamp) || NEVER_CREATED,
+      created: createdOf(object.metadata),
       labels,
       hosts,
       addresses,

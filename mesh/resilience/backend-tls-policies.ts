@@ -1,4 +1,5 @@
 /** Which BackendTLSPolicy counts for which port of a service, and what each says of itself (waypoint.md sections 2.10, 2.12). */
+import { oldestOf } from '../derive/age.ts';
 import { Collection } from '../derive/collection.ts';
 import { isEqual } from '../derive/equal.ts';
 import type { KubeObject } from '../kube-object.ts';
@@ -104,13 +105,9 @@ export class BackendTlsPolicies {
 
   /** The oldest that is for just this section. One that can not be had counts all the same: else another, or none, would. */
   #winner(ref: ServiceRef, sectionName: string): BackendTlsFacts | undefined {
-    let oldest: BackendTlsFacts | undefined;
-    for (const policy of this.#byTarget.of(termOf(ref))) {
-      const isMeant = policy.targets.some((one) => one.sectionName === sectionName && termOf(one.ref) === termOf(ref));
-      if (!isMeant || policy.isIgnored) continue;
-      if (oldest === undefined || isOlder(policy, oldest)) oldest = policy;
-    }
-    return oldest;
+    const term = termOf(ref);
+    const isMeant = (target: TlsTarget) => target.sectionName === sectionName && termOf(target.ref) === term;
+    return oldestOf(this.#byTarget.of(term), ({ isIgnored, targets }) => !isIgnored && targets.some(isMeant));
   }
 
   #verdict(policy: BackendTlsFacts, hostname: string): TlsVerdict {
@@ -173,7 +170,3 @@ function refsCondition(problem: TlsProblem | undefined, missing: readonly string
 }
 
 const termOf = ({ kind, namespace, name }: ServiceRef) => `${kind} ${namespace}/${name}`;
-
-function isOlder(a: BackendTlsFacts, b: BackendTlsFacts): boolean {
-  return a.created === b.created ? a.key < b.key : a.created < b.created;
-}

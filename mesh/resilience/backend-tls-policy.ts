@@ -1,4 +1,5 @@
 /** What is read of a BackendTLSPolicy (waypoint.md section 2.10, crds.md section 19). */
+import { createdOf } from '../derive/age.ts';
 import { type ConditionTarget, conditionTarget } from '../derive/outputs.ts';
 import { type Fields, fields, labelsOf, list, text } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
@@ -37,10 +38,9 @@ export type BackendTlsFacts = {
 };
 
 const ISTIO = 'networking.istio.io';
-const NEVER_CREATED = '9999';
 
 export function readBackendTlsPolicy(object: KubeObject): BackendTlsFacts {
-  const { name, namespace = '', annotations, creationTimestamp } = object.metadata;
+  const { name, namespace = '', annotations } = object.metadata;
   const spec = fields(object['spec']);
   const validation = fields(spec['validation']);
   const hostname = text(validation['hostname']);
@@ -56,7 +56,7 @@ export function readBackendTlsPolicy(object: KubeObject): BackendTlsFacts {
   return {
     key: `${namespace}/${name}`,
     target: conditionTarget(object),
-    created: text(creationTimestamp) || NEVER_CREATED,
+    created: createdOf(object.metadata),
     targets: list(spec['targetRefs']).flatMap((ref) => targetOf(fields(ref), namespace)),
     wish: { sni: hostname, names: names.length > 0 ? names : [hostname], unverified: false, roots, own: undefined },
     problem: problems[0],

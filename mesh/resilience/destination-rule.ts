@@ -2,6 +2,7 @@
  * What is read of a DestinationRule (waypoint.md section 3.2, crds.md section 6). What this mesh does not have is told; where the
  * rule asks for protection that it would then not get, nothing is sent.
  */
+import { createdOf } from '../derive/age.ts';
 import { type ConditionTarget, conditionTarget } from '../derive/outputs.ts';
 import { type Fields, fields, isFields, list, portNumber, type Reading, text, texts } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
@@ -35,10 +36,8 @@ export type DestinationRuleFacts = {
   readonly ignored: readonly string[];
 };
 
-const NEVER_CREATED = '9999';
-
 export function readDestinationRule(object: KubeObject): Reading<DestinationRuleFacts> {
-  const { name, namespace = '', creationTimestamp } = object.metadata;
+  const { name, namespace = '' } = object.metadata;
   const spec = fields(object['spec']);
   const host = text(spec['host']);
   if (host === '') return { kind: 'invalid', problem: 'spec.host: missing' };
@@ -61,7 +60,7 @@ export function readDestinationRule(object: KubeObject): Reading<DestinationRule
     key: `${namespace}/${name}`,
     namespace,
     target: conditionTarget(object),
-    created: text(creationTimestamp) || NEVER_CREATED,
+    created: createdOf(object.metadata),
     host,
     exportTo: texts(spec['exportTo']),
     policy: isFields(spec['trafficPolicy']) ? readPolicy(general, namespace, 'trafficPolicy', ignored) : undefined,

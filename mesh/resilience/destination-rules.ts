@@ -1,4 +1,5 @@
 /** Which DestinationRule counts for a service, as a waypoint sees it (waypoint.md section 3.2). */
+import { isOlder, oldestOf } from '../derive/age.ts';
 import { Collection } from '../derive/collection.ts';
 import { isEqual } from '../derive/equal.ts';
 import type { Condition, ConditionTarget } from '../derive/outputs.ts';
@@ -140,12 +141,8 @@ export class DestinationRules {
   }
 
   #oldest(host: string, namespace: string, gatewayNamespace: string): DestinationRuleFacts | undefined {
-    let oldest: DestinationRuleFacts | undefined;
-    for (const rule of this.#byHost.of(host)) {
-      if (rule.namespace !== namespace || !isExported(rule, gatewayNamespace)) continue;
-      if (oldest === undefined || isOlder(rule, oldest)) oldest = rule;
-    }
-    return oldest;
+    const counts = (rule: DestinationRuleFacts) => rule.namespace === namespace && isExported(rule, gatewayNamespace);
+    return oldestOf(this.#byHost.of(host), counts);
   }
 
   #fullHost(rule: DestinationRuleFacts): string {
@@ -184,10 +181,6 @@ function* spellings(hostname: string): Generator<string> {
 function isExported({ exportTo, namespace }: DestinationRuleFacts, to: string): boolean {
   if (exportTo.length === 0) return true;
   return exportTo.some((one) => one === '*' || one === to || (one === '.' && namespace === to));
-}
-
-function isOlder(a: DestinationRuleFacts, b: DestinationRuleFacts): boolean {
-  return a.created === b.created ? a.key < b.key : a.created < b.created;
 }
 
 const ABOUT_SIDECARS: Condition = {

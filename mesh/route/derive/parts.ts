@@ -1,4 +1,5 @@
 /** Parts that routes of all kinds are written with (crds.md sections 1.3, 15). Nothing here throws. */
+import { createdOf } from '../../derive/age.ts';
 import { conditionTarget } from '../../derive/outputs.ts';
 import { type Fields, fields, list, portNumber, text } from '../../derive/read.ts';
 import type { KubeObject } from '../../kube-object.ts';
@@ -8,8 +9,6 @@ import type { BackendRef, ParentFacts, RouteFacts, RouteKind, RuleFacts } from '
 
 const GATEWAY_API = 'gateway.networking.k8s.io';
 const ISTIO = 'networking.istio.io';
-/** Objects without a creation time count as the youngest. */
-const NEVER_CREATED = '9999';
 
 /** Everything but the rules, which `read` reads; `id` is what no other rule has, and stays when rules come and go, if it has a name. */
 export function routeFacts(
@@ -17,13 +16,13 @@ export function routeFacts(
   object: KubeObject,
   read: (rule: Fields, name: string, id: string) => RuleFacts,
 ): RouteFacts {
-  const { name, namespace = '', creationTimestamp } = object.metadata;
+  const { name, namespace = '' } = object.metadata;
   const spec = fields(object['spec']);
   return {
     kind,
     namespace,
     name,
-    created: text(creationTimestamp) || NEVER_CREATED,
+    created: createdOf(object.metadata),
     target: conditionTarget(object),
     parents: list(spec['parentRefs']).flatMap((parent) => parentFacts(fields(parent), namespace)),
     rules: list(spec['rules']).map((entry, index) => {
