@@ -33,8 +33,10 @@ export function tokenize(text: string): Token[] {
     }
     const string = match(STRING);
     if (string) {
-      if (string[1] !== '') throw new CelError('byte strings are not understood');
-      tokens.push({ kind: 'string', value: unescapeText(unquote(string[2] ?? '')) });
+      const [, prefix, quoted = ''] = string;
+      if (prefix !== '') throw new CelError('byte strings are not understood');
+      const inner = unquote(quoted);
+      tokens.push({ kind: 'string', value: unescapeText(inner, at - (quoted.length + inner.length) / 2) });
       continue;
     }
     const name = match(NAME);
@@ -65,10 +67,18 @@ const ESCAPES: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-function unescapeText(text: string): string {
-  return text.replace(/\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2}|.)/gs, (_, code: string) => {
-    if (/^[xuU]./.test(code)) return String.fromCodePoint(Number.parseInt(code.slice(1), 16));
-    if (/^\d{3}$/.test(code)) return String.fromCodePoint(Number.parseInt(code, 8));
-    return ESCAPES[code] ?? code;
-  });
+/** `start`: where the text begins in the expression. */
+function unescapeText(text: string, start: number): string {
+  return text.replace(
+    /\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2}|.)/gs,
+    (written, code: string, offset: number) => {
+      if (code.length === 1) return ESCAPES[code] ?? code;
+      const point = /^\d/.test(code) ? Number.parseInt(code, 8) : Number.parseInt(code.slice(1), 16);
+      if (!isCharacter(point)) throw new CelError(`${written} stands for no character, at ${start + offset}`);
+      return String.fromCodePoint(point);
+    },
+  );
 }
+
+/** What UTF-8 can say: not one half of a pair of surrogates. */
+const isCharacter = (point: number) => point <= 0x10_ff_ff && !(point >= 0xd8_00 && point <= 0xdf_ff);

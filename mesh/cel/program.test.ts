@@ -17,6 +17,8 @@ const VALUES: Readonly<Record<string, CelValue>> = {
   'request.duration': new Duration(0.3),
   'response.code': 404,
 };
+/** Whoever compiles expressions of others catches nothing else. */
+const isCelError = (message: RegExp) => (error: unknown) => error instanceof CelError && message.test(error.message);
 const resultOf = (text: string) => compileCel(text, ATTRIBUTES).evaluate((name) => VALUES[name]);
 
 test('an expression over attributes is worked out', async (t) => {
@@ -42,6 +44,8 @@ test('an expression over attributes is worked out', async (t) => {
     '["a"].map(request, request + "b")': ['ab'],
     'response.code == 404 ? "gone" : string(response.code)': 'gone',
     'request.path > 3': 'no such overload: these values have no order',
+    '"\\x41\\u00e9\\U0001F600\\101\\n\\q?"': 'Aé😀A\nq?',
+    '"\\U0010FFFF?"': '\u{10ffff}?',
   };
   for (const [text, expected] of Object.entries(rows)) {
     await t.test(text, () => {
@@ -55,6 +59,7 @@ test('an expression over attributes is worked out', async (t) => {
 test('what is wrong with an expression is said when it is compiled', async (t) => {
   const rows: Readonly<Record<string, RegExp>> = {
     'response.code >': /unexpected the end/,
+    '#': /unexpected character "#" at 0/,
     'xds.cluster_name == "a"': /xds is not known here; there are request, response$/,
     'response.codes == 1': /response\.codes is not known here; of response there are code, trailers$/,
     'request["path"] == "/"': /request has attributes, and is no value itself; of request/,
@@ -64,14 +69,18 @@ test('what is wrong with an expression is said when it is compiled', async (t) =
     'request.path.matches("(a")': /matches\("\(a"\): not a pattern that can be run/,
     'request.path.matches(request.path)': /written out/,
     'matches("a")': /one pattern/,
+    'request.path == "a\\U00110000"': /^\\U00110000 stands for no character, at 18$/,
+    '"""\\UFFFFFFFF"""': /^\\UFFFFFFFF stands for no character, at 3$/,
+    "'\\uD800'": /^\\uD800 stands for no character, at 1$/,
+    '"\\ud83d\\ude00"': /^\\ud83d stands for no character, at 1$/,
+    '"\\U0000DFFF"': /stands for no character/,
     [`"${'a'.repeat(5000)}" == ""`]: /longer than 4096 characters/,
     [`${'('.repeat(300)}1${')'.repeat(300)} == 1`]: /nested too deeply/,
     [`${'!'.repeat(300)}true`]: /nested too deeply/,
   };
   for (const [text, problem] of Object.entries(rows)) {
-    await t.test(text.slice(0, 60), () => assert.throws(() => compileCel(text, ATTRIBUTES), problem));
+    await t.test(text.slice(0, 60), () => assert.throws(() => compileCel(text, ATTRIBUTES), isCelError(problem)));
   }
-  assert.throws(() => compileCel('#', ATTRIBUTES), CelError);
 });
 
 test('the type of a value is known where it does not depend on the request', async (t) => {

@@ -17,6 +17,7 @@ table('a Telemetry that can not be read is refused', [
   ['an expression without an end', filter('response.code >='), [`${FILTER}: "response.code >=": unexpected the end`]],
   ['an expression that is no question', filter('response.code'), [`${FILTER}: "response.code": a filter must be`]],
   ['a pattern that can not be run', filter('request.path.matches("(")'), ['not a pattern that can be run']],
+  ['an escape that is no character', filter('request.path == "\\uD800"'), ['\\uD800 stands for no character, at 17']],
   ['a label', tag({ value: 'request.' }), [`${TAG}.value: "request.": unexpected the end`]],
   ['a label without a value', tag({}), [`${TAG}: needs a value`]],
   ['a label that is removed', tag({ operation: 'REMOVE' }), []],

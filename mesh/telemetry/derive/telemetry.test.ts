@@ -240,6 +240,10 @@ test('an object says what of it is not done', async (t) => {
       logs(filtered('request.path')),
       /a filter must be true or false, and not a string/,
     ],
+    'a filter with an escape that is no character': [
+      logs(filtered('request.path == "\\U00110000"')),
+      /filter\.expression: \\U00110000 stands for no character, at 17; .* left out/,
+    ],
     'a provider that nobody has': [{ tracing: [by('nobody')] }, /provider nobody: no extensionProvider/],
     'a collector over gRPC': [{ tracing: [by('grpc')] }, /provider grpc: .*opentelemetry\.http\.path/],
     'a provider of another time': [{ tracing: [by('old')] }, /provider old: .*know no other provider/],
