@@ -70,6 +70,15 @@ function choiceOf(items: readonly Syntax[]): Syntax {
     : { kind: 'choice', items };
 }
 
+/**
+ * Matches the empty text and asks nothing. It makes no instructions, so no bound on those would end the repetitions of it:
+ * `(((){1000}){1000}){1000}` must not be worked out.
+ */
+function isEmpty(item: Syntax): boolean {
+  if (item.kind === 'repeat') return item.max === 0 || isEmpty(item.item);
+  return item.kind === 'sequence' && item.items.length === 0;
+}
+
 class Parser {
   readonly #chars: readonly string[];
   #at = 0;
@@ -111,7 +120,8 @@ class Parser {
         continue;
       }
       const atom = this.#atom();
-      if (atom !== undefined) items.push(this.#repeated(atom));
+      const item = atom && this.#repeated(atom);
+      if (item !== undefined && !isEmpty(item)) items.push(item);
     }
   }
 

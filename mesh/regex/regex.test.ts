@@ -120,6 +120,19 @@ test('patterns that stop a backtracking engine cost no more than the length of t
   }
 });
 
+test('repetitions of nothing are not worked out', () => {
+  const rows: readonly [pattern: string, yes: string, no: string][] = [
+    [`${'('.repeat(50)}${'){1000}'.repeat(50)}`, '', 'a'],
+    [`a(${'('.repeat(50)}x{0}${'){1000}'.repeat(50)})*b`, 'ab', 'axb'],
+    ['(()()*a(){3}){2,}', 'aa', 'a'],
+    ['(?:(?:){1000}){1000}|a', 'a', 'b'],
+  ];
+  for (const [pattern, yes, no] of rows) {
+    const compiled = regex(pattern);
+    assert.ok(compiled.matches(yes) && !compiled.matches(no), pattern);
+  }
+});
+
 test('a pattern with more states than are remembered is still right', () => {
   const compiled = regex('(a|b)*a(a|b){12}');
   const random = seeded(3);
