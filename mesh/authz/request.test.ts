@@ -48,6 +48,14 @@ const operation = (spec: object) => ({ rules: [{ to: [{ operation: spec }] }] })
 const when = (key: string) => ({ rules: [{ when: [{ key, values: ['x'] }] }] });
 const from = (source: object) => ({ rules: [{ from: [{ source }] }] });
 
+const OPA = {
+  ...object('v1', 'ConfigMap', 'istio-system/istio', {}),
+  data: {
+    mesh: 'extensionProviders: [{name: opa, envoyExtAuthzHttp: {service: opa.shop.svc.cluster.local, port: 80}}]',
+  },
+};
+const asking = (spec: object) => on({ action: 'CUSTOM', provider: { name: 'opa' }, ...spec });
+
 const NEXT = service('shop/next', {
   clusterIP: '10.96.0.2',
   selector: { app: 'cart' },
@@ -140,9 +148,33 @@ const CASES: Readonly<Record<string, Case>> = {
     says: /the caller's address/,
   },
   'an authorizer who is to be asked now': {
-    after: [on({ action: 'CUSTOM', provider: { name: 'opa' }, ...operation({ paths: ['/items/*'] }) })],
+    after: [OPA, asking(operation({ paths: ['/items/*'] }))],
     expect: 'unclear',
     says: /opa/,
+  },
+  'an authorizer who is to be asked, and whom nobody has configured': {
+    after: [asking(operation({ paths: ['/items/*'] }))],
+    expect: 'cut',
+    says: /shop\/p, rule 0, asks opa at waypoint shop\/gate, who is no provider that the mesh configuration has/,
+  },
+  'an authorizer whom nobody has configured, who is to be asked about other paths': {
+    after: [asking(operation({ paths: ['/admin/*'] }))],
+    expect: 'unchanged',
+  },
+  'an authorizer whom nobody has configured, who is to be asked because of a header': {
+    after: [asking(when('request.headers[x-team]'))],
+    expect: 'unclear',
+    says: /headers/,
+  },
+  'an authorizer who is configured now': {
+    before: [asking(operation({ paths: ['/items/*'] }))],
+    after: [OPA, asking(operation({ paths: ['/items/*'] }))],
+    expect: 'opened',
+  },
+  'an authorizer who is configured now, and is to be asked because of a header': {
+    before: [asking(when('request.headers[x-team]'))],
+    after: [OPA, asking(when('request.headers[x-team]'))],
+    expect: 'unclear',
   },
   'a DENY of what a route leads to, as the route has changed it': {
     before: [NEXT, route([{ backendRefs: [toNext], filters: [toV2] }])],

@@ -1,12 +1,24 @@
 /** What policies of waypoints say to requests that were seen: a row of a waypoint's ledger, judged by its example. */
 import { type IpAddress, mustParseIp, type SocketAddress } from '../address.ts';
-import { compileHttpPolicies, customChecks, evaluateHttp, type HttpScope } from '../http-policy/evaluate.ts';
+import {
+  type CustomCheck,
+  compileHttpPolicies,
+  customChecks,
+  evaluateHttp,
+  type HttpScope,
+} from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss } from '../http-policy/explain.ts';
 import type { HttpFacts, PolicyRequest } from '../http-policy/facts.ts';
-import type { HttpPolicy, PolicyTest } from '../http-policy/model.ts';
-import type { GatewayConfig, ServiceConfig } from '../l7/model.ts';
+import type { ExternalAuthorizer, HttpPolicy, PolicyTest } from '../http-policy/model.ts';
 import { Subject } from '../policy/subject.ts';
-import { httpBecause } from '../predict/http-verdict.ts';
+import {
+  authorizersAt,
+  httpBecause,
+  type JudgingPlace,
+  policiesAt,
+  unaskable,
+  unaskableBecause,
+} from '../predict/http-verdict.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { type SpiffeId, spiffeParts } from '../spiffe.ts';
 import { assuming } from './assume.ts';
@@ -90,6 +102,7 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
 /** Policies that judge it, and what they judge. */
 type Stop = {
   readonly policies: readonly HttpPolicy[];
+  readonly authorizers: readonly ExternalAuthorizer[];
   readonly request: PolicyRequest;
   /** All that the request is one example of. */
   readonly asked: Omit<Asked, 'isPlaced'>;
@@ -98,7 +111,12 @@ type Stop = {
   readonly ledTo: string | undefined;
 };
 
-function waysOf(model: MeshModel, row: SeenRequest, place: Place, source: SpiffeId): readonly (readonly Stop[])[] {
+function waysOf(
+  model: MeshModel,
+  row: SeenRequest,
+  place: JudgingPlace,
+  source: SpiffeId,
+): readonly (readonly Stop[])[] {
   const { destination, port, example, paths } = row;
   const { view } = model;
   const { method, path, host } = example;
@@ -107,7 +125,8 @@ function waysOf(model: MeshModel, row: SeenRequest, place: Place, source: Spiffe
     view.serviceByKey(destination)?.addresses[0]?.address ?? view.workloadByUid(destination)?.addresses[0];
   const to = { ip: address ?? NOWHERE, port };
   const own: Stop = {
-    policies: policiesOf(place),
+    policies: policiesAt(place),
+    authorizers: authorizersAt(place),
     request,
     asked: { method: row.method, paths },
     to,
@@ -120,7 +139,8 @@ function waysOf(model: MeshModel, row: SeenRequest, place: Place, source: Spiffe
     if (sent === undefined || policies === undefined) return [own];
     const changed = { ...request, path: sent.path, authority: sent.host };
     const asked = { method: row.method, paths: sent.paths };
-    return [own, { policies, request: changed, asked, to: { ip: NOWHERE, port: sent.port }, ledTo: sent.service }];
+    const there = { ip: NOWHERE, port: sent.port };
+    return [own, { policies, authorizers: [], request: changed, asked, to: there, ledTo: sent.service }];
   });
 }
 
@@ -134,22 +154,37 @@ function judgeWay(
   { source, from }: Caller,
 ): Known {
   let passed: Known | undefined;
-  for (const { scope, request, to, ledTo } of stops) {
+  for (const stop of stops) {
+    const { scope, request, to, ledTo } = stop;
     const facts: HttpFacts = { peer: new Subject({ source, from: { ip: from, port: 0 }, to }), sni: '', request };
+    const checks = customChecks(scope, facts);
+    const silent = silentAmong(waypoint, stop, checks);
+    if (silent !== undefined) return { verdict: 'deny', says: silent, asks: [] };
     const { verdict, because } = evaluateHttp(scope, facts);
-    const asks = verdict === 'allow' ? customChecks(scope, facts).map(({ provider }) => provider) : [];
+    const asks = verdict === 'allow' ? checks.map(({ provider }) => provider) : [];
     const { considered, nearestMiss } = explainHttp(scope, facts);
     const words = httpBecause({ waypoint, verdict, because, considered, matched: [] });
     const says = ledTo === undefined ? words : `${words}, for ${ledTo}, which a route leads to`;
     const judged: Known = { verdict, says, asks, ...(nearestMiss && { nearestMiss }) };
     if (verdict === 'deny') return judged;
-    if (ledTo !== undefined && asks.length > 0) {
-      const silent = `${ledTo}, which a route leads to, asks ${asks.join(', ')}, whom nobody asks on that way`;
-      return { verdict: 'deny', says: silent, asks: [] };
-    }
     passed ??= judged;
   }
   return passed ?? { verdict: 'deny', says: 'nobody judges it', asks: [] }; // every way has the policies of what was called
+}
+
+/** Of authorizers who have not said yes, as nobody can ask them. */
+function silentAmong(
+  waypoint: string,
+  { authorizers, ledTo }: Stop,
+  checks: readonly CustomCheck[],
+): string | undefined {
+  if (checks.length === 0) return undefined;
+  if (ledTo !== undefined) {
+    const whom = checks.map(({ provider }) => provider).join(', ');
+    return `${ledTo}, which a route leads to, asks ${whom}, whom nobody asks on that way`;
+  }
+  const silent = unaskable(authorizers, 'http', checks);
+  return silent && unaskableBecause(waypoint, silent);
 }
 
 function unknownIn(policies: readonly HttpPolicy[], asked: Asked): readonly string[] {
@@ -172,16 +207,13 @@ export function isJudgedAlike(before: MeshModel, after: MeshModel, row: SeenRequ
   return was !== undefined && was === willBe;
 }
 
-export const policiesOf = ({ gateway, service }: Place) => [...gateway.policies, ...(service?.policies ?? [])];
-
-export type Place = { readonly gateway: GatewayConfig; readonly service: ServiceConfig | undefined };
-
 /** Undefined: that waypoint does not serve it. */
-export function placeOf({ deriver }: MeshModel, { waypoint, destination }: SeenRequest): Place | undefined {
+export function placeOf({ deriver }: MeshModel, { waypoint, destination }: SeenRequest): JudgingPlace | undefined {
   const gateway = deriver.waypoints.get(waypoint)?.gateway;
   const kind = destination.includes('//') ? 'workload' : 'service';
   const told = deriver.waypoints.get(`${waypoint}/${kind}/${destination}`);
-  return gateway === undefined || told === undefined ? undefined : { gateway, service: told.service };
+  if (gateway === undefined || told === undefined) return undefined;
+  return { gateway, ...(told.service && { service: told.service }) };
 }
 
 const NOWHERE = mustParseIp('0.0.0.0');

@@ -1,11 +1,12 @@
 /** Least-privilege policies for services behind waypoints, from requests that were seen: who asked what by which method, and no more. */
 import { templateProblem } from '../http-policy/derive/values.ts';
 import type { KubeObject } from '../kube-object.ts';
+import { type JudgingPlace, policiesAt } from '../predict/http-verdict.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { spiffeParts } from '../spiffe.ts';
 import { readIdentity } from './flow.ts';
 import { merged } from './merge.ts';
-import { type Place, placeOf, policiesOf, requestKey, type SeenRequest } from './request.ts';
+import { placeOf, requestKey, type SeenRequest } from './request.ts';
 import { sentOn } from './sent-on.ts';
 import { freeName, isPolicyIn, principalOf } from './suggest.ts';
 
@@ -34,7 +35,7 @@ export type RequestSuggestions = {
 };
 
 type Target = { readonly group: '' | 'networking.istio.io'; readonly kind: string; readonly name: string };
-type Called = { readonly target: Target; readonly place: Place; readonly requests: Evidence[] };
+type Called = { readonly target: Target; readonly place: JudgingPlace; readonly requests: Evidence[] };
 
 export function suggestForRequests(
   model: MeshModel,
@@ -154,8 +155,8 @@ function suggestionFor(
  * Ports of which the waypoint sees connections only: a policy about requests would cut them. Where an ALLOW policy is there already,
  * that one is about them.
  */
-function opaquePorts(place: Place, requests: readonly SeenRequest[]): readonly number[] {
-  if (policiesOf(place).some(({ action, dryRun }) => action === 'ALLOW' && !dryRun)) return [];
+function opaquePorts(place: JudgingPlace, requests: readonly SeenRequest[]): readonly number[] {
+  if (policiesAt(place).some(({ action, dryRun }) => action === 'ALLOW' && !dryRun)) return [];
   const spoken = new Set(portsOf(requests));
   const ports = (place.service?.ports ?? []).filter(
     ({ port, protocol }) => protocol === 'TCP' || protocol === 'TLS' || (protocol === 'UNKNOWN' && !spoken.has(port)),

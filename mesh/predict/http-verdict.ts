@@ -9,15 +9,23 @@ import {
 } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss, matchingHttpRules } from '../http-policy/explain.ts';
 import { type ChainKind, type HttpFacts, isHidden, type PolicyRequest } from '../http-policy/facts.ts';
-import type { HttpPolicy, PolicyField } from '../http-policy/model.ts';
+import type { ExternalAuthorizer, HttpPolicy, PolicyField } from '../http-policy/model.ts';
 import { Subject } from '../policy/subject.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import type { WaypointPlace } from './http-place.ts';
 import type { HttpVerdict } from './prediction.ts';
 
+/** Whose configuration is asked. */
+export type JudgingPlace = Pick<WaypointPlace, 'gateway' | 'service'>;
+
 /** Policies of the gateway, then of the service. */
-export function policiesAt({ gateway, service }: WaypointPlace): readonly HttpPolicy[] {
+export function policiesAt({ gateway, service }: JudgingPlace): readonly HttpPolicy[] {
   return [...gateway.policies, ...(service?.policies ?? [])];
+}
+
+/** Whom those policies can ask. */
+export function authorizersAt({ gateway, service }: JudgingPlace): readonly ExternalAuthorizer[] {
+  return [...gateway.authorizers, ...(service?.authorizers ?? [])];
 }
 
 /** Whether what is said depends on what only a request has. */
@@ -50,16 +58,24 @@ export function askedBeside(place: WaypointPlace, call: JudgedCall): readonly Cu
   return customChecks(compileHttpPolicies(policiesAt(place), call.chain), factsOf(call));
 }
 
+export type Unaskable = { readonly check: CustomCheck; readonly why: string };
+
 /** Those that can not be asked, which is a no: nobody has configured them, or there is no request to ask about. */
 export function unaskable(
-  { gateway, service }: WaypointPlace,
+  authorizers: readonly ExternalAuthorizer[],
   chain: ChainKind,
   checks: readonly CustomCheck[],
-): { readonly check: CustomCheck; readonly why: string } | undefined {
-  const known = new Set([...gateway.authorizers, ...(service?.authorizers ?? [])].map(({ name }) => name));
+): Unaskable | undefined {
+  const known = new Set(authorizers.map(({ name }) => name));
   if (chain !== 'http') return checks[0] && { check: checks[0], why: 'can be asked about requests only' };
   const check = checks.find(({ provider }) => !known.has(provider));
   return check && { check, why: 'is no provider that the mesh configuration has' };
+}
+
+/** One sentence, without a full stop. */
+export function unaskableBecause(waypoint: string, { check, why }: Unaskable): string {
+  const { provider, rule } = check;
+  return `AuthorizationPolicy ${rule.policy}, rule ${rule.rule}, asks ${provider} at waypoint ${waypoint}, who ${why}`;
 }
 
 export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): HttpVerdict {

@@ -19,13 +19,16 @@ import { ofClient, type RouteOutcome, routeHttp, routeTcp, type Share, withChang
 import {
   askedBeside,
   asksOfRequest,
+  authorizersAt,
   describeHttpMiss,
   httpAdvice,
   httpBecause,
   judgeAtWaypoint,
   mentions,
   policiesAt,
+  type Unaskable,
   unaskable,
+  unaskableBecause,
 } from './http-verdict.ts';
 import { lookupOf } from './lookup.ts';
 import type { MeshModel } from './model.ts';
@@ -118,7 +121,7 @@ function atPlace(arrived: Arrived, place: WaypointPlace): readonly PredictedCase
   const come = request?.come;
   const custom =
     request === undefined || come !== undefined ? askedBeside(place, { ...call, ...(come && { request: come }) }) : [];
-  const silent = unaskable(place, chain, custom);
+  const silent = unaskable(authorizersAt(place), chain, custom);
   if (silent !== undefined) return [notAsked(arrived, place, silent)];
   if (request?.kind === 'refused') {
     const because = `waypoint ${place.key} answers ${request.status}: ${request.because}`;
@@ -202,13 +205,9 @@ function routedBy(routes: PortRoutes | undefined, { sent, judged }: Request): Re
 }
 
 /** An external authorizer who can not be asked has not said yes. */
-function notAsked(
-  arrived: Arrived,
-  place: WaypointPlace,
-  { check, why }: NonNullable<ReturnType<typeof unaskable>>,
-): PredictedCase {
-  const { provider, rule } = check;
-  const because = `AuthorizationPolicy ${rule.policy}, rule ${rule.rule}, asks ${provider} at waypoint ${place.key}, who ${why}`;
+function notAsked(arrived: Arrived, place: WaypointPlace, silent: Unaskable): PredictedCase {
+  const { provider, rule } = silent.check;
+  const because = unaskableBecause(place.key, silent);
   const http: HttpVerdict = { waypoint: place.key, verdict: 'deny', because: rule, considered: [], matched: [rule] };
   const next = [`make ${provider} one of extensionProviders of the mesh configuration, or name another provider`];
   return { ...end(arrived, 'denied', 'deny-rule', because), http, next };
