@@ -28,12 +28,14 @@ export function unknownOf({ field, patterns }: PolicyTest, asked: Asked): string
   }
 }
 
+export const TOKEN = 'the token';
+
 const NOT_KEPT: Readonly<Partial<Record<PolicyField, string>>> = {
   HEADER: 'headers',
-  REQUEST_PRINCIPAL: 'the token',
-  AUDIENCE: 'the token',
-  PRESENTER: 'the token',
-  CLAIM: 'the token',
+  REQUEST_PRINCIPAL: TOKEN,
+  AUDIENCE: TOKEN,
+  PRESENTER: TOKEN,
+  CLAIM: TOKEN,
 };
 
 const OTHER = 'other';

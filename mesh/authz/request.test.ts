@@ -24,8 +24,8 @@ const SHOP: readonly KubeObject[] = [
     ports: [{ name: 'http', port: 80, targetPort: 8080 }],
   }),
 ];
-const on = (spec: object, path = 'shop/p') =>
-  policy(path, { targetRefs: [{ group: '', kind: 'Service', name: 'cart' }], ...spec });
+const CART = { group: '', kind: 'Service', name: 'cart' };
+const on = (spec: object, path = 'shop/p') => policy(path, { targetRefs: [CART], ...spec });
 const row = (fields: Partial<SeenRequest> & { readonly path?: string } = {}): SeenRequest => {
   const { path = '/items/17', method = 'GET', ...rest } = fields;
   return {
@@ -55,6 +55,14 @@ const OPA = {
   },
 };
 const asking = (spec: object) => on({ action: 'CUSTOM', provider: { name: 'opa' }, ...spec });
+
+const GATE = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'gate' };
+const jwt = (rule: object = {}, target: object = CART) =>
+  object('security.istio.io/v1', 'RequestAuthentication', 'shop/jwt', {
+    targetRefs: [target],
+    jwtRules: [{ issuer: 'https://a.example', ...rule }],
+  });
+const REQUIRED = { presence: 'REQUIRED' };
 
 const NEXT = service('shop/next', {
   clusterIP: '10.96.0.2',
@@ -136,6 +144,55 @@ const CASES: Readonly<Record<string, Case>> = {
     before: [on(when('request.headers[x-team]'))],
     after: [on(when('request.headers[x-squad]'))],
     expect: 'unclear',
+  },
+  'a token that is looked at where there is one': { after: [jwt()], expect: 'unchanged' },
+  'a token that is required now': { before: [jwt()], after: [jwt(REQUIRED)], expect: 'unclear', says: /"the token"/ },
+  'a token that is required now of all that comes through the waypoint': {
+    after: [jwt(REQUIRED, GATE)],
+    expect: 'unclear',
+    says: /"the token"/,
+  },
+  'a token that is required no longer': { before: [jwt(REQUIRED)], after: [jwt()], expect: 'unclear', says: /allow/ },
+  'a token that is required before and after': {
+    before: [jwt(REQUIRED)],
+    after: [jwt(REQUIRED)],
+    expect: 'unchanged',
+  },
+  'a token that is required of another issuer now': {
+    before: [jwt(REQUIRED)],
+    after: [jwt({ ...REQUIRED, issuer: 'https://b.example' })],
+    expect: 'unclear',
+  },
+  'a token that is required now, where a rule by a claim stays': {
+    before: [jwt(), on(when('request.auth.claims[role]'))],
+    after: [jwt(REQUIRED), on(when('request.auth.claims[role]'))],
+    expect: 'unclear',
+  },
+  'a DENY of its path, beside a token that is required': {
+    before: [jwt(REQUIRED)],
+    after: [jwt(REQUIRED), on({ action: 'DENY', ...operation({ paths: ['/items/*'] }) })],
+    expect: 'unclear',
+    says: /shop\/p, rule 0, denies it/,
+  },
+  'a token that is required now of what is denied': {
+    before: [on({ action: 'DENY', rules: [{}] })],
+    after: [jwt(REQUIRED), on({ action: 'DENY', rules: [{}] })],
+    expect: 'unchanged',
+  },
+  'a token that is required now of what asks an authorizer whom nobody has configured': {
+    before: [asking({ rules: [{}] })],
+    after: [jwt(REQUIRED), asking({ rules: [{}] })],
+    expect: 'unchanged',
+  },
+  'a token that is required now for another service': {
+    before: [NEXT],
+    after: [NEXT, jwt(REQUIRED, { ...CART, name: 'next' })],
+    expect: 'unchanged',
+  },
+  'a token that is required now of what only a route leads to': {
+    before: [NEXT, route([{ backendRefs: [toNext] }])],
+    after: [NEXT, route([{ backendRefs: [toNext] }]), jwt(REQUIRED, { ...CART, name: 'next' })],
+    expect: 'unchanged',
   },
   "a DENY by the caller's address, whose pods are known": {
     after: [on({ action: 'DENY', ...from({ ipBlocks: ['10.1.0.0/24'] }) })],

@@ -9,9 +9,11 @@ import {
 } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss } from '../http-policy/explain.ts';
 import type { HttpFacts, PolicyRequest } from '../http-policy/facts.ts';
-import type { ExternalAuthorizer, HttpPolicy, PolicyTest } from '../http-policy/model.ts';
+import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PolicyTest } from '../http-policy/model.ts';
+import { needsToken } from '../http-policy/tokens.ts';
 import { Subject } from '../policy/subject.ts';
 import {
+  authenticationsAt,
   authorizersAt,
   httpBecause,
   type JudgingPlace,
@@ -22,7 +24,7 @@ import {
 import type { MeshModel } from '../predict/model.ts';
 import { type SpiffeId, spiffeParts } from '../spiffe.ts';
 import { assuming } from './assume.ts';
-import { type Asked, unknownOf } from './certainty.ts';
+import { type Asked, TOKEN, unknownOf } from './certainty.ts';
 import { accountAddresses, readIdentity } from './flow.ts';
 import { sentOn } from './sent-on.ts';
 
@@ -89,13 +91,16 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
   );
   const [first] = byWay[0] ?? [];
   if (first === undefined) return undefined;
-  if (byWay.flat().every(({ verdict }) => verdict === first.verdict)) return first;
+  const token = ways.flat().some(({ authentications }) => needsToken(authentications)) ? [TOKEN] : [];
+  if (byWay.flat().every(({ verdict }) => verdict === first.verdict)) {
+    return first.verdict === 'allow' && token.length > 0 ? { verdict: 'unknown', dependsOn: token } : first;
+  }
   const unknown = ways.flat().flatMap((stop) => unknownIn(stop.policies, { ...stop.asked, isPlaced }));
   const addresses = isPlaced && known.length > 1 && ways.flat().some(looksAtAddress) ? ["the caller's address"] : [];
   const isOneWay = byWay.every(([one]) => one?.verdict === first.verdict);
   return {
     verdict: 'unknown',
-    dependsOn: [...new Set([...unknown, ...addresses]), ...(isOneWay ? [] : ['the way that routes choose'])],
+    dependsOn: [...new Set([...token, ...unknown, ...addresses]), ...(isOneWay ? [] : ['the way that routes choose'])],
   };
 }
 
@@ -103,6 +108,7 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
 type Stop = {
   readonly policies: readonly HttpPolicy[];
   readonly authorizers: readonly ExternalAuthorizer[];
+  readonly authentications: readonly JwtAuthentication[];
   readonly request: PolicyRequest;
   /** All that the request is one example of. */
   readonly asked: Omit<Asked, 'isPlaced'>;
@@ -127,6 +133,7 @@ function waysOf(
   const own: Stop = {
     policies: policiesAt(place),
     authorizers: authorizersAt(place),
+    authentications: authenticationsAt(place),
     request,
     asked: { method: row.method, paths },
     to,
@@ -140,7 +147,9 @@ function waysOf(
     const changed = { ...request, path: sent.path, authority: sent.host };
     const asked = { method: row.method, paths: sent.paths };
     const there = { ip: NOWHERE, port: sent.port };
-    return [own, { policies, authorizers: [], request: changed, asked, to: there, ledTo: sent.service }];
+    // Nobody there asks others, or looks at a token again.
+    const further = { policies, authorizers: [], authentications: [], request: changed };
+    return [own, { ...further, asked, to: there, ledTo: sent.service }];
   });
 }
 
@@ -197,7 +206,7 @@ function testsOf({ rules }: HttpPolicy): readonly PolicyTest[] {
   return rules.flatMap(({ clauses }) => clauses.flatMap(({ matches }) => matches.flatMap(({ tests }) => tests)));
 }
 
-/** Whether policies say the same of it in both. */
+/** Whether policies, and tokens that are good for them, are the same about it in both. */
 export function isJudgedAlike(before: MeshModel, after: MeshModel, row: SeenRequest): boolean {
   const [was, willBe] = [before, after].map((model) => {
     const place = placeOf(model, row);

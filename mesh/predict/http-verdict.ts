@@ -9,7 +9,7 @@ import {
 } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss, matchingHttpRules } from '../http-policy/explain.ts';
 import { type ChainKind, type HttpFacts, isHidden, type PolicyRequest } from '../http-policy/facts.ts';
-import type { ExternalAuthorizer, HttpPolicy, PolicyField } from '../http-policy/model.ts';
+import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PolicyField } from '../http-policy/model.ts';
 import { Subject } from '../policy/subject.ts';
 import type { SpiffeId } from '../spiffe.ts';
 import type { WaypointPlace } from './http-place.ts';
@@ -21,6 +21,11 @@ export type JudgingPlace = Pick<WaypointPlace, 'gateway' | 'service'>;
 /** Policies of the gateway, then of the service. */
 export function policiesAt({ gateway, service }: JudgingPlace): readonly HttpPolicy[] {
   return [...gateway.policies, ...(service?.policies ?? [])];
+}
+
+/** Which tokens are good for what those policies say of tokens. */
+export function authenticationsAt({ gateway, service }: JudgingPlace): readonly JwtAuthentication[] {
+  return [...gateway.authentications, ...(service?.authentications ?? [])];
 }
 
 /** Whom those policies can ask. */

@@ -5,7 +5,7 @@ import { type IpAddress, ipFamily, mustParseIp, type SocketAddress } from '../ad
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { ChainKind } from '../http-policy/facts.ts';
-import type { JwtAuthentication, PolicyField } from '../http-policy/model.ts';
+import type { PolicyField } from '../http-policy/model.ts';
 import { needsToken } from '../http-policy/tokens.ts';
 import type { AppProtocol } from '../model.ts';
 import type { PortRoutes } from '../route/model.ts';
@@ -19,6 +19,7 @@ import { ofClient, type RouteOutcome, routeHttp, routeTcp, type Share, withChang
 import {
   askedBeside,
   asksOfRequest,
+  authenticationsAt,
   authorizersAt,
   describeHttpMiss,
   httpAdvice,
@@ -416,10 +417,6 @@ function chainOf(place: WaypointPlace, { http }: Asked): ChainKind | 'open' {
   if (asksOfRequest(policiesAt(place)) || (place.port?.routes?.http.length ?? 0) > 0) return 'open';
   if (protocol !== 'UNKNOWN') return 'http';
   return needsToken(authenticationsAt(place)) ? 'open' : 'tcp';
-}
-
-function authenticationsAt({ gateway, service }: WaypointPlace): readonly JwtAuthentication[] {
-  return [...gateway.authentications, ...(service?.authentications ?? [])];
 }
 
 /** What a backend is sent: routes of the client's own namespace have changed it already. */
