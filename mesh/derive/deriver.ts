@@ -10,6 +10,7 @@ import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-objec
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { BackendTlsPolicies } from '../resilience/backend-tls-policies.ts';
+import { BackendUses } from '../resilience/backend-uses.ts';
 import { DestinationRules } from '../resilience/destination-rules.ts';
 import { type Material, type MaterialRef, materialName, readMaterial } from '../resilience/tls-material.ts';
 import type { MaterialLookup } from '../resilience/tls-wish.ts';
@@ -138,14 +139,17 @@ export class Deriver {
     });
     tlsPolicies.follow(() => this.#markServices());
     this.#tlsPolicies = tlsPolicies;
+    const uses = new BackendUses();
     const destinationRules = new DestinationRules({
       config: current,
       material,
+      missing: (rule) => uses.missing(rule),
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
     });
     this.#destinationRules = destinationRules;
     // Rules are few, and a wildcard may be about any service.
     destinationRules.follow(() => this.#markServices());
+    uses.follow({ rule: (key) => destinationRules.missingChanged(key) });
     const telemetries = new Telemetries({
       config: current,
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
@@ -164,6 +168,7 @@ export class Deriver {
       routes,
       httpPolicies,
       backends: { rules: destinationRules, tlsPolicies, owner: (...host) => hosts.ownerOf(...host) },
+      uses,
       telemetries,
     });
     followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
@@ -186,7 +191,13 @@ export class Deriver {
       ['/Secret', noteMaterial],
       ['/ConfigMap', noteMaterial],
       ['gateway.networking.k8s.io/BackendTLSPolicy', this.#ours((key, _, object) => tlsPolicies.note(key, object))],
-      ['networking.istio.io/DestinationRule', this.#ours((key, _, object) => destinationRules.note(key, object))],
+      [
+        'networking.istio.io/DestinationRule',
+        this.#ours((key, ref, object) => {
+          destinationRules.note(key, object);
+          if (object === undefined) outputs.forgetConditions(ref);
+        }),
+      ],
       [
         'telemetry.istio.io/Telemetry',
         this.#ours((key, ref, object) => {
@@ -394,6 +405,7 @@ export class Deriver {
       this.#outputs.setCondition(held.object, WAYPOINT_ACCEPTED, condition);
     }
     this.#dirtyPolicies.clear();
+    this.#destinationRules.sayConditions();
     return { ...this.#outputs.take(), routes: [...this.#routes.takeStatuses(), ...this.#tlsPolicies.takeStatuses()] };
   }
 

@@ -5,6 +5,7 @@ import type { ExternalAuthorizer, JwtAuthentication } from '../http-policy/model
 import { needsToken } from '../http-policy/tokens.ts';
 import type { MeshConfig } from '../kube-object.ts';
 import type { ServiceConfig, WaypointResource } from '../l7/model.ts';
+import type { BackendUse, BackendUses } from '../resilience/backend-uses.ts';
 import { type BackendsParts, backendsOf } from '../resilience/backends.ts';
 import type { BackendPolicy } from '../resilience/model.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
@@ -32,6 +33,7 @@ export type WaypointResourceParts = {
   readonly routes: Routes;
   readonly httpPolicies: HttpPolicies;
   readonly backends: BackendsParts;
+  readonly uses: BackendUses;
   readonly telemetries: Telemetries;
 };
 
@@ -39,6 +41,9 @@ const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 
 /** What is the same for all waypoints that serve it. */
 type ServedService = Omit<ServiceConfig, 'backends' | 'telemetry'>;
+
+/** A resource, and whose words it follows. */
+type Told = { readonly resource: WaypointResource; readonly uses: readonly BackendUse[] };
 
 /** What a resource asks of its reader (`min_revision` in the schema). */
 const MIN_REVISION = 1;
@@ -57,15 +62,24 @@ export class WaypointResources {
   /** By kind of the object: what the one with this key lets waypoints know, now. */
   readonly of: Readonly<Record<OwnerKind, (key: string) => readonly WaypointResource[]>> = {
     Pod: (key) => this.#pod(key),
-    Service: (key) => this.#service(key),
+    Service: (key) => this.#tell(`Service ${key}`, this.#service(key)),
     EndpointSlice: () => [],
     WorkloadEntry: (key) => this.#workloadEntry(key),
-    ServiceEntry: (key) => this.#serviceEntry(key),
+    ServiceEntry: (key) => this.#tell(`ServiceEntry ${key}`, this.#serviceEntry(key)),
     Gateway: (key) => this.#gateway(key),
   };
 
   constructor(parts: WaypointResourceParts) {
     this.#parts = parts;
+  }
+
+  /** What rules and policies say of themselves follows from what is told. */
+  #tell(owner: string, told: readonly Told[]): readonly WaypointResource[] {
+    this.#parts.uses.set(
+      owner,
+      told.flatMap(({ uses }) => uses),
+    );
+    return told.map(({ resource }) => resource);
   }
 
   #gateway(key: string): readonly WaypointResource[] {
@@ -106,7 +120,7 @@ export class WaypointResources {
     ];
   }
 
-  #service(key: string): readonly WaypointResource[] {
+  #service(key: string): readonly Told[] {
     const service = this.#parts.inputs.services.get(key);
     if (service === undefined) return [];
     const { namespace, waypoint } = service;
@@ -120,7 +134,7 @@ export class WaypointResources {
     );
   }
 
-  #serviceEntry(key: string): readonly WaypointResource[] {
+  #serviceEntry(key: string): readonly Told[] {
     const { inputs, hosts, waypoints } = this.#parts;
     const entry = inputs.serviceEntries.get(key);
     if (entry === undefined) return [];
@@ -136,15 +150,17 @@ export class WaypointResources {
   }
 
   /** Of two waypoints of one service, each follows the rules of its own namespace. */
-  #serviceResource(gateway: GatewayFacts, target: ServiceTarget, service: ServedService): WaypointResource {
+  #serviceResource(gateway: GatewayFacts, target: ServiceTarget, service: ServedService): Told {
     const { key, namespace } = gateway;
     const { backends: parts, telemetries } = this.#parts;
     const telemetry = telemetries.of(gateway, target);
-    const backends = service.references.flatMap((reference) => backendsOf(parts, namespace, reference));
+    const told = service.references.map((reference) => backendsOf(parts, namespace, reference));
+    const backends = told.flatMap(({ policies }) => policies);
     const name = `${key}/service/${service.namespace}/${service.hostname}`;
     const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
     const config = { ...service, references, backends, ...(telemetry && { telemetry }) };
-    return { minRevision: revisionFor(service.authentications, backends), name, service: config };
+    const resource = { minRevision: revisionFor(service.authentications, backends), name, service: config };
+    return { resource, uses: told.flatMap(({ use }) => use ?? []) };
   }
 
   #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {

@@ -1,6 +1,7 @@
 /** How a waypoint treats a service: what DestinationRules say, and TLS of BackendTLSPolicies where no rule says anything of it. */
 import type { ServiceRef } from '../route/derive/facts.ts';
 import type { BackendTlsPolicies } from './backend-tls-policies.ts';
+import type { BackendUse } from './backend-uses.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import { type BackendPolicy, NO_LIMITS } from './model.ts';
 
@@ -11,14 +12,18 @@ export type BackendsParts = {
   readonly owner: (namespace: string, hostname: string) => ServiceRef | undefined;
 };
 
-/** Policies of the ports of a service, `namespace/hostname`; of port 0 for those that have none of their own. */
-export function backendsOf(parts: BackendsParts, gatewayNamespace: string, service: string): readonly BackendPolicy[] {
+/** Policies of ports, of port 0 for those that have none of their own; `use` where something is said of the service at all. */
+export type Backends = { readonly policies: readonly BackendPolicy[]; readonly use: BackendUse | undefined };
+
+/** How waypoints of a namespace treat a service, `namespace/hostname`. */
+export function backendsOf(parts: BackendsParts, gatewayNamespace: string, service: string): Backends {
   const slash = service.indexOf('/');
   const [namespace, hostname] = [service.slice(0, slash), service.slice(slash + 1)];
-  const ruled = parts.rules.of(gatewayNamespace, { namespace, hostname });
+  const { rule, policies: ruled, missing } = parts.rules.of(gatewayNamespace, { namespace, hostname });
+  const use = rule === '' ? undefined : { gatewayNamespace, service, rule, missing };
   const owner = parts.owner(namespace, hostname);
   const verdicts = owner && parts.tlsPolicies.of(owner, hostname);
-  if (verdicts === undefined || verdicts.size === 0) return ruled.map(({ policy }) => policy);
+  if (verdicts === undefined || verdicts.size === 0) return { policies: ruled.map(({ policy }) => policy), use };
   const byPort = new Map(ruled.map((one) => [one.policy.port, one]));
   const policies = new Map(ruled.map(({ policy }) => [policy.port, policy]));
   for (const [port, verdict] of verdicts) {
@@ -39,5 +44,5 @@ export function backendsOf(parts: BackendsParts, gatewayNamespace: string, servi
       ...(refusal === '' && !('refusal' in verdict) && { tls: verdict }),
     });
   }
-  return [...policies.values()];
+  return { policies: [...policies.values()], use };
 }

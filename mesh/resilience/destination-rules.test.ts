@@ -167,6 +167,15 @@ test('a rule about sidecars says that no waypoint follows it', () => {
   assert.match(conditionIn(deriverOf(MESH).apply(about), 'ambit.io/Accepted') ?? '', /^False Unsupported: .*sidecars/);
 });
 
+test('what is made again says again what became of it', () => {
+  const deriver = deriverOf(MESH);
+  const unheard = rule('shop/a', { host: 'cart', trafficPolicy: { tunnel: {} } });
+  const first = conditionIn(deriver.apply(unheard), 'ambit.io/Accepted');
+  assert.match(first ?? '', /^True PartiallyUnsupported/);
+  deriver.remove(unheard);
+  assert.equal(conditionIn(deriver.apply(unheard), 'ambit.io/Accepted'), first);
+});
+
 test('a rule that comes and goes is told to the waypoint each time', () => {
   const deriver = deriverOf(MESH);
   const one = rule('shop/a', marked(CART, 1));

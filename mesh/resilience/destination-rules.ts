@@ -1,9 +1,7 @@
 /** Which DestinationRule counts for a service, as a waypoint sees it (waypoint.md section 3.2). */
 import { isOlder, oldestOf } from '../derive/age.ts';
 import { Collection } from '../derive/collection.ts';
-import { isEqual } from '../derive/equal.ts';
 import type { Condition, ConditionTarget } from '../derive/outputs.ts';
-import { getOrAdd } from '../derive/selector.ts';
 import type { KubeObject, MeshConfig } from '../kube-object.ts';
 import { type DestinationRuleFacts, type PolicyFacts, readDestinationRule } from './destination-rule.ts';
 import type { BackendPolicy, BackendTls } from './model.ts';
@@ -14,6 +12,8 @@ export type DestinationRulesParts = {
   readonly config: () => MeshConfig;
   /** Keys and authorities, as far as they are known. */
   readonly material: MaterialLookup;
+  /** What can not be had for the rule with this key, wherever it is followed. */
+  readonly missing: (key: string) => readonly string[];
   /** Says on the object what became of it. */
   readonly say: (target: ConditionTarget, condition: Condition | undefined) => void;
 };
@@ -21,17 +21,32 @@ export type DestinationRulesParts = {
 /** `saysTls`: the rule has decided about TLS. */
 export type RuledPolicy = { readonly policy: BackendPolicy; readonly saysTls: boolean };
 
+/** What a rule makes of a service. */
+export type Ruling = {
+  /** Key of the rule; '': there is none. */
+  readonly rule: string;
+  readonly policies: readonly RuledPolicy[];
+  /** What can not be had for it. */
+  readonly missing: readonly string[];
+};
+
+const NO_RULING: Ruling = { rule: '', policies: [], missing: [] };
+
 export class DestinationRules {
   readonly #parts: DestinationRulesParts;
   readonly #rules = new Collection<DestinationRuleFacts>();
   readonly #byHost = this.#rules.index((rule) => [this.#fullHost(rule)]);
   readonly #followers: (() => void)[] = [];
-  /** What can not be had for a rule now, by its key, then by the namespace of the waypoint that follows it. */
-  readonly #missing = new Map<string, Map<string, string>>();
+  /** Keys of rules whose condition is to be looked at. */
+  readonly #dirty = new Set<string>();
 
   constructor(parts: DestinationRulesParts) {
     this.#parts = parts;
-    this.#rules.follow(() => {
+    this.#rules.follow(({ old, next }) => {
+      // The others for its host may count now, or not any more.
+      for (const one of [old, next]) {
+        for (const { key } of one === undefined ? [] : this.#byHost.of(this.#fullHost(one))) this.#dirty.add(key);
+      }
       for (const follower of this.#followers) follower();
     });
   }
@@ -39,17 +54,24 @@ export class DestinationRules {
   /** An object is new, changed or (undefined) gone. `key` is `namespace/name`. */
   note(key: string, object: KubeObject | undefined): void {
     const reading = object && readDestinationRule(object);
-    const facts = reading?.kind === 'facts' ? reading.facts : undefined;
-    const before = this.#rules.get(key);
-    // What is equal, as after a change of the status alone, is looked at by nobody again: what was said of it stays true.
-    if (!isEqual(before, facts)) this.#missing.delete(key);
-    this.#rules.set(key, facts);
-    const hosts = new Set([before, facts].flatMap((one) => (one === undefined ? [] : [this.#fullHost(one)])));
-    for (const host of hosts)
-      for (const one of this.#byHost.of(host)) this.#parts.say(one.target, this.#conditionOf(one));
+    this.#rules.set(key, reading?.kind === 'facts' ? reading.facts : undefined);
     if (object === undefined) return;
     if (reading?.kind === 'invalid') this.#parts.say(object, refused(reading.problem));
     if (reading?.kind === 'nothing') this.#parts.say(object, ABOUT_SIDECARS);
+  }
+
+  /** What can not be had for it may be something else now. */
+  missingChanged(key: string): void {
+    this.#dirty.add(key);
+  }
+
+  /** Has each rule that this may be another for say what became of it: when all that has changed is derived. */
+  sayConditions(): void {
+    for (const key of this.#dirty) {
+      const rule = this.#rules.get(key);
+      if (rule !== undefined) this.#parts.say(rule.target, this.#conditionOf(rule));
+    }
+    this.#dirty.clear();
   }
 
   /** Objects that hold what rules need. */
@@ -68,25 +90,22 @@ export class DestinationRules {
    * How a waypoint of `gatewayNamespace` treats a service: rules of the waypoint's namespace first, then of the service's, then of the
    * root namespace; in each the exact host before a wildcard, the longer wildcard before the shorter, the older before the younger.
    */
-  of(
-    gatewayNamespace: string,
-    service: { readonly namespace: string; readonly hostname: string },
-  ): readonly RuledPolicy[] {
+  of(gatewayNamespace: string, service: { readonly namespace: string; readonly hostname: string }): Ruling {
     const { rootNamespace } = this.#parts.config();
     for (const namespace of new Set([gatewayNamespace, service.namespace, rootNamespace])) {
       for (const host of spellings(service.hostname)) {
         const rule = this.#oldest(host, namespace, gatewayNamespace);
-        if (rule !== undefined) return this.#policiesOf(rule, gatewayNamespace, service);
+        if (rule !== undefined) return this.#rulingOf(rule, gatewayNamespace, service);
       }
     }
-    return [];
+    return NO_RULING;
   }
 
-  #policiesOf(
+  #rulingOf(
     rule: DestinationRuleFacts,
     gatewayNamespace: string,
     { namespace, hostname }: { readonly namespace: string; readonly hostname: string },
-  ): readonly RuledPolicy[] {
+  ): Ruling {
     const missing = new Set<string>();
     const of = (port: number, { tls: wish, saysTls, ...facts }: PolicyFacts): RuledPolicy => {
       const policy = { service: `${namespace}/${hostname}`, port, ...facts };
@@ -101,8 +120,7 @@ export class DestinationRules {
       ...(policy === undefined ? [] : [of(0, policy)]),
       ...[...byPort].map(([port, facts]) => of(port, facts)),
     ];
-    this.#note(rule, gatewayNamespace, [...missing].join('; '));
-    return policies;
+    return { rule: rule.key, policies, missing: [...missing] };
   }
 
   /** Who may write rules in a namespace may have its waypoints use its Secrets, and nobody else's. */
@@ -111,15 +129,6 @@ export class DestinationRules {
       return `a waypoint of namespace ${gatewayNamespace} uses Secrets for rules of its own namespace only, and this rule is of ${rule.namespace}`;
     }
     return tlsOf(wish, hostname, this.#parts.material);
-  }
-
-  #note(rule: DestinationRuleFacts, gatewayNamespace: string, problem: string): void {
-    const held = this.#missing.get(rule.key)?.get(gatewayNamespace) ?? '';
-    if (held === problem) return;
-    const missing = getOrAdd(this.#missing, rule.key, () => new Map<string, string>());
-    if (problem === '') missing.delete(gatewayNamespace);
-    else missing.set(gatewayNamespace, problem);
-    this.#parts.say(rule.target, this.#conditionOf(rule));
   }
 
   /** Undefined where everything is done as written. */
@@ -131,7 +140,7 @@ export class DestinationRules {
       return { status: 'False', reason: 'Conflicted', message };
     }
     const refusals = [policy, ...byPort.values()].flatMap((one) => (one?.refusal ? [one.refusal] : []));
-    const missing = [...new Set(this.#missing.get(key)?.values())];
+    const missing = this.#parts.missing(key);
     if (refusals.length + missing.length > 0) {
       const message = `nothing is sent to this host: ${[...refusals, ...missing].join('; ')}`;
       return { status: 'False', reason: refusals.length > 0 ? 'Unsupported' : 'InvalidReference', message };

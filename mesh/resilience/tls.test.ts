@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { conditionIn, deriverOf } from '../derive/test-derive.ts';
 import { gateway, kubeService, namespace } from '../derive/test-objects.ts';
-import type { KubeObject } from '../kube-object.ts';
+import type { Delta, KubeObject } from '../kube-object.ts';
 import type { BackendTls } from './model.ts';
 import { materialName } from './tls-material.ts';
 
@@ -154,6 +154,81 @@ test('what is missing stays said when the object comes back as it was, as after 
   assert.deepEqual(again.conditions, [], 'nothing is taken back');
   const other = deriver.apply(rule({ mode: 'SIMPLE', credentialName: 't' }));
   assert.match(conditionIn(other, 'ambit.io/Accepted') ?? '', /^False InvalidReference: .*Secret edge\/t is not there/);
+});
+
+/** What stands on rule `tls`, as in a cluster: there it goes with its object. */
+class Told {
+  readonly #deriver = deriverOf(MESH);
+  said: string | undefined;
+
+  apply(object: KubeObject): void {
+    this.#take(this.#deriver.apply(object));
+  }
+
+  remove(object: KubeObject): void {
+    if (object.metadata.name === 'tls') this.said = undefined;
+    this.#take(this.#deriver.remove(object));
+  }
+
+  #take({ conditions }: Delta): void {
+    for (const { object, type, status, reason, message } of conditions) {
+      if (object.name !== 'tls' || type !== 'ambit.io/Accepted') continue;
+      this.said = status && `${status} ${reason}: ${message}`;
+    }
+  }
+}
+
+test('what is missing is said for as long as it is missing to somebody who follows the rule', async (t) => {
+  const wants = rule({ mode: 'SIMPLE', credentialName: 's' });
+  const wide = { ...wants, spec: { ...(wants['spec'] as object), host: '*.shop.svc.cluster.local' } };
+  const elsewhere = { ...rule({ mode: 'DISABLE' }), metadata: { namespace: 'edge', name: 'exact' } };
+  const key = secret('edge/s', { 'ca.crt': CERTIFICATE });
+  const [, , waypoint, cart] = MESH;
+  assert.ok(waypoint !== undefined && cart !== undefined);
+  const unbound = kubeService('shop/cart', { ports: [{ name: 'http', port: 80 }] });
+  const MISSING = /^False InvalidReference: .*Secret edge\/s is not there/;
+  const rows: Readonly<Record<string, readonly [KubeObject, (mesh: Told) => void, RegExp | undefined]>> = {
+    'it stays away': [wants, () => {}, MISSING],
+    'it appears': [wants, (mesh) => mesh.apply(key), undefined],
+    'it appears, and goes again': [wants, (mesh) => [mesh.apply(key), mesh.remove(key)], MISSING],
+    'the rule does not name it any more': [wants, (mesh) => mesh.apply(rule({ mode: 'SIMPLE' })), undefined],
+    'the rule names another': [
+      wants,
+      (mesh) => mesh.apply(rule({ mode: 'SIMPLE', credentialName: 't' })),
+      /^False InvalidReference: [^;]*Secret edge\/t is not there[^;]*$/,
+    ],
+    'the rule is gone': [wants, (mesh) => mesh.remove(wants), undefined],
+    'the rule is gone, and made again': [wants, (mesh) => [mesh.remove(wants), mesh.apply(wants)], MISSING],
+    'the waypoint is gone': [wants, (mesh) => mesh.remove(waypoint), undefined],
+    'the service is gone': [wants, (mesh) => mesh.remove(cart), undefined],
+    'the service has no waypoint any more': [wants, (mesh) => mesh.apply(unbound), undefined],
+    'a rule for just this host comes': [wide, (mesh) => mesh.apply(elsewhere), undefined],
+    'it appears while a rule for just this host is there': [
+      wide,
+      (mesh) => [mesh.apply(elsewhere), mesh.apply(key), mesh.remove(elsewhere)],
+      undefined,
+    ],
+    'a rule for just this host comes, and goes': [
+      wide,
+      (mesh) => [mesh.apply(elsewhere), mesh.remove(elsewhere)],
+      MISSING,
+    ],
+    'the rule is about sidecars now': [
+      wants,
+      (mesh) => mesh.apply({ ...wants, spec: { ...(wants['spec'] as object), workloadSelector: {} } }),
+      /^False Unsupported: .*sidecars/,
+    ],
+  };
+  for (const [name, [object, change, expected]] of Object.entries(rows)) {
+    await t.test(name, () => {
+      const mesh = new Told();
+      mesh.apply(object);
+      assert.match(mesh.said ?? '', MISSING);
+      change(mesh);
+      if (expected === undefined) assert.equal(mesh.said, undefined);
+      else assert.match(mesh.said ?? '', expected);
+    });
+  }
 });
 
 test('a Secret that comes, changes and goes is followed, and the rule says so', () => {
