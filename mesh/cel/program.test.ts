@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CelError } from './ast.ts';
 import { type CelAttributes, compileCel } from './program.ts';
-import { type CelValue, Duration } from './values.ts';
+import { type CelValue, Duration, Timestamp } from './values.ts';
 
 const ATTRIBUTES: CelAttributes = {
   'request.path': 'string',
   'request.headers': 'map',
   'request.duration': 'duration',
+  'request.time': 'timestamp',
   'response.code': 'int',
   'response.trailers': 'map',
 };
@@ -15,6 +16,7 @@ const VALUES: Readonly<Record<string, CelValue>> = {
   'request.path': '/a/b?c=d',
   'request.headers': { 'user-agent': 'curl/8', 'x-n': '7' },
   'request.duration': new Duration(0.3),
+  'request.time': new Timestamp(Date.UTC(2024, 1, 29)),
   'response.code': 404,
 };
 /** Whoever compiles expressions of others catches nothing else. */
@@ -52,6 +54,35 @@ test('an expression over attributes is worked out', async (t) => {
       if (typeof expected === 'string' && !text.includes('?'))
         assert.throws(() => resultOf(text), { message: expected });
       else assert.deepEqual(resultOf(text), expected);
+    });
+  }
+});
+
+test('times are those of the years 1 to 9999, and anything else is an error of the expression', async (t) => {
+  const rows: Readonly<Record<string, string | RegExp>> = {
+    'string(request.time)': '2024-02-29T00:00:00.000Z',
+    'string(request.time + duration("24h"))': '2024-03-01T00:00:00.000Z',
+    'string(timestamp("0001-01-01T00:00:00Z"))': '0001-01-01T00:00:00.000Z',
+    'string(timestamp("9999-12-31T23:59:59.999Z"))': '9999-12-31T23:59:59.999Z',
+    'string(timestamp("2024-02-29T01:30:00.5+01:00"))': '2024-02-29T00:30:00.500Z',
+    'timestamp("0000-12-31T23:59:59Z")': /not a timestamp: 0000/,
+    'timestamp("9999-12-31T23:59:59-00:01")': /not a timestamp: 9999/,
+    'timestamp("2024-02-29T00:00:00")': /not a timestamp: 2024/,
+    'timestamp("2024-02-29T00:00:00 GMT")': /not a timestamp: 2024/,
+    'string(request.time + duration("80000000h"))': /a time before the year 1 or after 9999/,
+    'string(request.time + duration("-80000000h"))': /a time before the year 1 or after 9999/,
+    'string(timestamp("9999-12-31T23:59:59.999Z") - timestamp("0001-01-01T00:00:00Z"))': '315537897599.999s',
+    'string(duration("87660000h"))': '315576000000s',
+    'duration("87660001h")': /not a duration: 87660001h/,
+    'duration("-87660001h")': /not a duration: -87660001h/,
+    [`duration("${'9'.repeat(400)}h")`]: /not a duration/,
+    'duration("87660000h") + duration("1s")': /a duration of more than ten thousand years/,
+    'duration("-87660000h") - duration("1s")': /a duration of more than ten thousand years/,
+  };
+  for (const [text, expected] of Object.entries(rows)) {
+    await t.test(text.slice(0, 90), () => {
+      if (typeof expected === 'string') assert.equal(resultOf(text), expected);
+      else assert.throws(() => resultOf(text), isCelError(expected));
     });
   }
 });

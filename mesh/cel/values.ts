@@ -9,17 +9,30 @@ export type Special = Duration | Timestamp | Foreign;
 
 export class Duration {
   readonly seconds: number;
+  /** @throws CelError beyond some ten thousand years. */
   constructor(seconds: number) {
+    if (!isDuration(seconds)) throw new CelError('a duration of more than ten thousand years');
     this.seconds = seconds;
   }
 }
 export class Timestamp {
   /** Since 1970. */
   readonly ms: number;
+  /** @throws CelError outside of the years 1 to 9999. */
   constructor(ms: number) {
+    if (!isTimestamp(ms)) throw new CelError('a time before the year 1 or after 9999');
     this.ms = ms;
   }
 }
+
+/** As google.protobuf.Duration and google.protobuf.Timestamp have it, whose ranges CEL takes over (langdef.md, overflow). */
+const MAX_DURATION_SECONDS = 315_576_000_000;
+const FIRST_MS = Date.parse('0001-01-01T00:00:00.000Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+/** Not of NaN either. */
+const isDuration = (seconds: number) => Math.abs(seconds) <= MAX_DURATION_SECONDS;
+const isTimestamp = (ms: number) => ms >= FIRST_MS && ms <= LAST_MS;
+
 /** A value that only the functions of the library which made it look into. */
 export abstract class Foreign {
   abstract equals(other: Foreign): boolean;
@@ -80,18 +93,22 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   h: 3600,
 };
 
-/** Go's notation, `1h30m`; undefined for what is none. */
+/** Go's notation, `1h30m`; undefined for what is none, or too long for one. */
 export function parseDuration(text: string): Duration | undefined {
   if (!DURATION.test(text)) return undefined;
   let seconds = 0;
   for (const [, count, unit = 's'] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)) {
     seconds += Number(count) * (UNIT_SECONDS[unit] ?? 0);
   }
+  if (!isDuration(seconds)) return undefined;
   return new Duration(text.startsWith('-') ? -seconds : seconds);
 }
 
-/** RFC 3339; undefined for what is none. */
+/** With its zone: without one it would be in that of this machine. */
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[-+]\d\d:\d\d)$/;
+
+/** RFC 3339; undefined for what is none, or out of range. */
 export function parseTimestamp(value: string): Timestamp | undefined {
-  const ms = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : new Timestamp(ms);
+  const ms = RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
+  return isTimestamp(ms) ? new Timestamp(ms) : undefined;
 }
