@@ -174,18 +174,18 @@ async function whyReceipt(
 function httpOf({ method, path, header, claim }: Options): HttpQuestion | undefined {
   if ([method, path, header, claim].every((option) => option === undefined)) return undefined;
   if (path !== undefined && !path.startsWith('/')) throw new UsageError(`--path ${path}: a path starts with /`);
-  const headers: Record<string, string | readonly string[]> = {};
+  const headers = new Map<string, string | readonly string[]>();
   for (const line of header ?? []) {
     const at = line.search(/[:=]/);
     if (at < 1) throw new UsageError(`--header ${JSON.stringify(line)}: expected NAME: VALUE`);
     const name = line.slice(0, at).trim().toLowerCase();
-    const [value, before] = [line.slice(at + 1).trim(), headers[name]];
-    headers[name] = before === undefined ? value : [before, value].flat();
+    const [value, before] = [line.slice(at + 1).trim(), headers.get(name)];
+    headers.set(name, before === undefined ? value : [before, value].flat());
   }
   return {
     ...(method !== undefined && { method: method.toUpperCase() }),
     ...(path !== undefined && { path }),
-    ...(header !== undefined && { headers }),
+    ...(header !== undefined && { headers: Object.fromEntries(headers) }),
     ...(claim !== undefined && { claims: Object.fromEntries(claim.map(claimOf)) }),
   };
 }

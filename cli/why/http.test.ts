@@ -96,6 +96,30 @@ for (const [name, args, code, says] of answers) {
   });
 }
 
+const byHeader = (name: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: by-header, namespace: shop }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: cart }]
+  rules: [{ when: [{ key: "request.headers[${name}]", values: [blue] }] }]
+`;
+for (const name of ['x-team', 'constructor', '__proto__', 'hasOwnProperty']) {
+  test(`why, behind a waypoint: a rule by a header that is called ${name} is asked about every line of it`, async () => {
+    const ask = (...headers: readonly string[]) =>
+      inFolder(
+        ['why', 'pod/web.shop', 'svc/cart.shop:8080', '-f', 'DIR', ...headers.flatMap((line) => ['--header', line])],
+        { 'more.yaml': byHeader(name) },
+      );
+    const asked = [await ask(`${name}: blue`), await ask(`${name}: red`), await ask(`${name}: blue`, `${name}=red`)];
+    assert.deepEqual(
+      asked.map(({ code }) => code),
+      [0, 1, 1],
+      asked.map(({ out, said }) => out + said).join('\n'),
+    );
+  });
+}
+
 test('machines get what the waypoint decides and where it sends to', async () => {
   const { out } = await why('--path', '/items', '-o', 'json');
   const { cases } = JSON.parse(out) as { readonly cases: readonly { readonly http: object; readonly route: object }[] };
