@@ -105,6 +105,8 @@ test('a BackendTLSPolicy says at its service what became of it, beside what othe
   };
   const ours = (...reasons: readonly string[]) => ['istio.io/mesh-controller', ...reasons].join();
   const says = (line: string) => until(() => ancestors().some((one) => one.join() === line), line);
+  await says(ours('Conflicted', 'InvalidCACertificateRef'));
+  mesh.api.remove(RESOURCES.DestinationRule, 'default/tls');
   await says(ours('NoValidCACertificate', 'InvalidCACertificateRef'));
   mesh.api.put({
     apiVersion: 'v1',
@@ -113,5 +115,7 @@ test('a BackendTLSPolicy says at its service what became of it, beside what othe
     data: { 'ca.crt': PEM },
   });
   await says(ours('Accepted', 'ResolvedRefs'));
+  mesh.api.put(rule('roots'));
+  await says(ours('Conflicted', 'ResolvedRefs'));
   assert.deepEqual(ancestors()[0], ['example.com/gateway']);
 });

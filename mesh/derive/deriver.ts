@@ -11,6 +11,7 @@ import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { BackendTlsPolicies } from '../resilience/backend-tls-policies.ts';
 import { BackendUses } from '../resilience/backend-uses.ts';
+import { type BackendsParts, usesOf } from '../resilience/backends.ts';
 import { DestinationRules } from '../resilience/destination-rules.ts';
 import { type Material, type MaterialRef, materialName, readMaterial } from '../resilience/tls-material.ts';
 import type { MaterialLookup } from '../resilience/tls-wish.ts';
@@ -101,7 +102,8 @@ export class Deriver {
     const memberships = new Memberships(inputs, hosts, current);
     const waypoints = new Waypoints(inputs);
     const policies = this.#policies;
-    const routes = new Routes(routeSurroundings({ config: current, inputs, hosts, waypoints }));
+    const surroundings = routeSurroundings({ config: current, inputs, hosts, waypoints });
+    const routes = new Routes(surroundings);
     routes.follow(({ kind, namespace, name }) => this.#dirty[kind].add(`${namespace}/${name}`));
     this.#routes = routes;
     inputs.serviceEntries.follow(({ old, next }) => {
@@ -130,16 +132,20 @@ export class Deriver {
       this.#markServices(); // there are only those that something names
     });
     const material: MaterialLookup = (ref) => materials.get(materialName(ref));
+    const uses = new BackendUses();
     const tlsPolicies = new BackendTlsPolicies({
       material,
       ports: ({ kind, namespace, name }) => {
         const key = `${namespace}/${name}`;
         return (kind === 'Service' ? inputs.services.get(key) : inputs.serviceEntries.get(key))?.ports;
       },
+      uses: (ref) => {
+        const services = surroundings.services(ref);
+        return services.flatMap(({ namespace, hostname }) => usesOf(backends, uses, `${namespace}/${hostname}`));
+      },
     });
     tlsPolicies.follow(() => this.#markServices());
     this.#tlsPolicies = tlsPolicies;
-    const uses = new BackendUses();
     const destinationRules = new DestinationRules({
       config: current,
       material,
@@ -149,7 +155,19 @@ export class Deriver {
     this.#destinationRules = destinationRules;
     // Rules are few, and a wildcard may be about any service.
     destinationRules.follow(() => this.#markServices());
-    uses.follow({ rule: (key) => destinationRules.missingChanged(key) });
+    const backends: BackendsParts = {
+      rules: destinationRules,
+      tlsPolicies,
+      owner: (namespace, hostname) => hosts.ownerOf(namespace, hostname),
+    };
+    uses.follow({
+      rule: (key) => destinationRules.missingChanged(key),
+      service: (service) => {
+        const { namespace, name: hostname } = namesIn(service);
+        const owner = hosts.ownerOf(namespace, hostname);
+        if (owner !== undefined) tlsPolicies.targetChanged(owner);
+      },
+    });
     const telemetries = new Telemetries({
       config: current,
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
@@ -167,7 +185,7 @@ export class Deriver {
       waypoints,
       routes,
       httpPolicies,
-      backends: { rules: destinationRules, tlsPolicies, owner: (...host) => hosts.ownerOf(...host) },
+      backends,
       uses,
       telemetries,
     });

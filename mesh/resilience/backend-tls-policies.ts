@@ -6,6 +6,7 @@ import type { KubeObject } from '../kube-object.ts';
 import type { ServiceRef } from '../route/derive/facts.ts';
 import type { RouteCondition, RouteStatus } from '../route/derive/status.ts';
 import { type BackendTlsFacts, readBackendTlsPolicy, type TlsProblem, type TlsTarget } from './backend-tls-policy.ts';
+import type { BackendUse } from './backend-uses.ts';
 import type { BackendTls } from './model.ts';
 import type { MaterialRef } from './tls-material.ts';
 import { type MaterialLookup, materialsOf, missingRoots, tlsOf } from './tls-wish.ts';
@@ -20,6 +21,8 @@ export type BackendTlsPoliciesParts = {
   readonly material: MaterialLookup;
   /** Of a Service or ServiceEntry; undefined: there is none. */
   readonly ports: (ref: ServiceRef) => SectionedPorts | undefined;
+  /** How waypoints send to its hosts; where none does so far, how one of its own namespace would. */
+  readonly uses: (ref: ServiceRef) => readonly BackendUse[];
 };
 
 /** TLS, or why nothing may be sent. */
@@ -116,7 +119,8 @@ export class BackendTlsPolicies {
     return typeof tls === 'string' ? { refusal: `BackendTLSPolicy ${key}: ${tls}` } : tls;
   }
 
-  #conditions(policy: BackendTlsFacts, { ref, sectionName }: TlsTarget): readonly RouteCondition[] {
+  #conditions(policy: BackendTlsFacts, target: TlsTarget): readonly RouteCondition[] {
+    const { ref, sectionName } = target;
     const said = `${ref.kind} ${ref.namespace}/${ref.name}`;
     const no = (reason: string, message: string): RouteCondition => ({
       type: 'Accepted',
@@ -138,16 +142,51 @@ export class BackendTlsPolicies {
     if (winner !== undefined && winner.key !== policy.key) {
       return [no('Conflicted', `${winner.key} is older and for the same`), refs];
     }
-    if (problem !== undefined) return [no(problem.accepted, `nothing is sent to ${said}: ${problem.message}`), refs];
+    const { overruled, isWhole } = overrulingOf(this.#portsOf(target, ports), this.#parts.uses(ref));
+    if (isWhole) {
+      const rules = [...new Set(overruled.map(({ rule }) => rule))];
+      const message = `nothing of it has an effect: TLS with ${said} is what DestinationRule ${listed(rules)} says`;
+      return [no('Conflicted', message), refs];
+    }
+    const places = overruled.map(({ rule, port, gatewayNamespace }) => {
+      return `port ${port} for waypoints of ${gatewayNamespace} (DestinationRule ${rule})`;
+    });
+    const except =
+      places.length === 0 ? '' : `, except where a rule decides about TLS: ${listed([...new Set(places)])}`;
+    if (problem !== undefined) {
+      return [no(problem.accepted, `nothing is sent to ${said}${except}: ${problem.message}`), refs];
+    }
     const { options } = policy;
-    const ignored = options.length === 0 ? '' : `; without effect: options ${options.slice(0, MOST_LISTED).join(', ')}`;
-    const message = `waypoints that send to ${said} speak TLS with it${ignored}`;
+    const ignored = options.length === 0 ? '' : `; without effect: options ${listed(options)}`;
+    const message = `waypoints that send to ${said} speak TLS with it${except}${ignored}`;
     return [{ type: 'Accepted', status: 'True', reason: 'Accepted', message }, refs];
+  }
+
+  /** Ports for which the policy that is for all of a target, or for one of its sections, counts if it is the oldest. */
+  #portsOf({ ref, sectionName }: TlsTarget, ports: SectionedPorts): readonly number[] {
+    const isMeant = (name: string) =>
+      sectionName === '' ? name === '' || this.#winner(ref, name) === undefined : name === sectionName;
+    return ports.filter(({ name }) => isMeant(name)).map(({ port }) => port);
   }
 }
 
-/** Of options, as a message names them. */
+type Overruled = Pick<BackendUse, 'rule' | 'gatewayNamespace'> & { readonly port: number };
+
+/** Where rules decide about these ports, and whether that is everywhere. */
+function overrulingOf(ports: readonly number[], uses: readonly BackendUse[]) {
+  const overruled = uses.flatMap((use) =>
+    ports.flatMap((port): readonly Overruled[] => (use.overruled.includes(port) ? [{ ...use, port }] : [])),
+  );
+  return { overruled, isWhole: overruled.length > 0 && overruled.length === ports.length * uses.length };
+}
+
+/** Names and places in one message. */
 const MOST_LISTED = 8;
+
+function listed(all: readonly string[]): string {
+  const more = all.length - MOST_LISTED;
+  return `${all.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
 
 /** Some authorities are enough; none are not. */
 function problemOf({ wish }: BackendTlsFacts, missing: readonly string[]): TlsProblem | undefined {

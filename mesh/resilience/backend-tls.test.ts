@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { deriverOf } from '../derive/test-derive.ts';
 import { gateway, kubeService, namespace } from '../derive/test-objects.ts';
 import type { Delta, KubeObject } from '../kube-object.ts';
+import { grant, route } from '../route/derive/test-derive-routes.ts';
 
 const CART = 'cart.shop.svc.cluster.local';
 const USE = { 'istio.io/use-waypoint': 'w' };
@@ -49,12 +50,14 @@ function policy(name: string, o: Policy = {}): KubeObject {
   };
 }
 
-function rule(trafficPolicy: object): KubeObject {
+type Ruled = { readonly namespace?: string; readonly host?: string; readonly exportTo?: readonly string[] };
+
+function rule(trafficPolicy: object, { namespace = 'shop', ...more }: Ruled = {}): KubeObject {
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'DestinationRule',
-    metadata: { namespace: 'shop', name: 'r' },
-    spec: { host: 'cart', trafficPolicy },
+    metadata: { namespace, name: 'r' },
+    spec: { host: 'cart', trafficPolicy, ...more },
   };
 }
 
@@ -143,6 +146,13 @@ function saidIn({ routes }: Delta, name = 'a'): string | undefined {
   return status?.parents[0]?.conditions.map((one) => `${one.status}/${one.reason}`).join(' ');
 }
 
+/** `status/reason: message` of what policy `a` says of itself at its first target; '' where it says nothing new. */
+function wordsIn({ routes }: Delta): string {
+  const status = routes.findLast(({ object }) => object.kind === 'BackendTLSPolicy' && object.metadata.name === 'a');
+  const accepted = status?.parents[0]?.conditions[0];
+  return accepted === undefined ? '' : `${accepted.status}/${accepted.reason}: ${accepted.message}`;
+}
+
 test('each policy says what became of it, at each of its targets', async (t) => {
   const FINE = 'True/Accepted True/ResolvedRefs';
   const rows: Readonly<Record<string, readonly [KubeObject, string, ...KubeObject[]]>> = {
@@ -184,6 +194,121 @@ test('each policy says what became of it, at each of its targets', async (t) => 
     await t.test(name, () => {
       const deriver = deriverOf([...MESH, ...more]);
       assert.equal(saidIn(deriver.apply(object)), expected);
+    });
+  }
+});
+
+const SECOND = [
+  namespace('edge'),
+  gateway('edge/e', { listeners: [{ name: 'mesh', port: 15_008, protocol: 'HBONE' }] }),
+  kubeService('edge/front', { ports: [{ name: 'http', port: 80 }] }, { labels: { 'istio.io/use-waypoint': 'e' } }),
+  route(
+    'HTTPRoute',
+    'edge/r',
+    {
+      parentRefs: [{ group: '', kind: 'Service', name: 'front' }],
+      rules: [{ backendRefs: [{ name: 'cart', namespace: 'shop', port: 80 }] }],
+    },
+    {},
+  ),
+  grant('shop/g', { kind: 'HTTPRoute', namespace: 'edge' }, { kind: 'Service' }),
+];
+
+test('a policy says where a DestinationRule decides about TLS instead', async (t) => {
+  const FINE = /^True\/Accepted: waypoints that send to Service shop\/cart speak TLS with it$/;
+  const OVERRULED =
+    /^False\/Conflicted: nothing of it has an effect: TLS with Service shop\/cart is what DestinationRule shop\/r says$/;
+  const partly = (places: string) =>
+    new RegExp(
+      `^True/Accepted: waypoints that send to Service shop/cart speak TLS with it, except where a rule decides about TLS: ${places}$`,
+    );
+  const port80 = { port: { number: 80 } };
+  const unbound = kubeService('shop/cart', { ports: TWO_PORTS });
+  const rows: Readonly<Record<string, readonly [readonly KubeObject[], KubeObject, RegExp]>> = {
+    'no TLS': [[rule({ tls: { mode: 'DISABLE' } })], policy('a'), OVERRULED],
+    'that of tunnels': [[rule({ tls: { mode: 'ISTIO_MUTUAL' } })], policy('a'), OVERRULED],
+    'nothing of it, but that is written': [[rule({ tls: {} })], policy('a'), OVERRULED],
+    'TLS of its own': [[rule({ tls: { mode: 'SIMPLE', sni: 'r' } })], policy('a'), OVERRULED],
+    'TLS that can not be had': [[rule({ tls: { mode: 'MUTUAL' } })], policy('a'), OVERRULED],
+    'nothing of it': [[rule({ loadBalancer: { simple: 'RANDOM' } })], policy('a'), FINE],
+    'null, which is nothing': [[rule({ tls: null })], policy('a'), FINE],
+    'by a wildcard': [[rule({ tls: {} }, { host: '*.shop.svc.cluster.local' })], policy('a'), OVERRULED],
+    'of the root namespace': [
+      [rule({ tls: {} }, { host: CART, namespace: 'istio-system' })],
+      policy('a'),
+      /^False\/Conflicted: .*DestinationRule istio-system\/r says$/,
+    ],
+    'of a namespace that nobody follows': [[rule({ tls: {} }, { host: CART, namespace: 'other' })], policy('a'), FINE],
+    'for others': [[rule({ tls: {} }, { exportTo: ['other'] })], policy('a'), FINE],
+    'for one port': [
+      [rule({ portLevelSettings: [{ ...port80, tls: {} }] })],
+      policy('a'),
+      partly('port 80 for waypoints of shop \\(DestinationRule shop/r\\)'),
+    ],
+    'for all ports but one': [
+      [rule({ tls: {}, portLevelSettings: [port80] })],
+      policy('a'),
+      partly('port 443 for waypoints of shop \\(DestinationRule shop/r\\)'),
+    ],
+    'for the one port that is meant': [
+      [rule({ portLevelSettings: [{ ...port80, tls: {} }] })],
+      policy('a', { targetRefs: [target('http')] }),
+      OVERRULED,
+    ],
+    'for another port than is meant': [
+      [rule({ portLevelSettings: [{ ...port80, tls: {} }] })],
+      policy('a', { targetRefs: [target('https')] }),
+      FINE,
+    ],
+    'for all that another policy leaves': [
+      [rule({ portLevelSettings: [{ ...port80, tls: {} }] }), policy('b', { targetRefs: [target('https')] })],
+      policy('a'),
+      OVERRULED,
+    ],
+    'before a policy that is older': [
+      [rule({ tls: {} }), policy('b')],
+      policy('a', { created: 2 }),
+      /^False\/Conflicted: shop\/b is older and for the same$/,
+    ],
+    'and authorities are missing, that nobody misses': [
+      [rule({ tls: {} })],
+      policy('a', { validation: { caCertificateRefs: [ca('nowhere')] } }),
+      OVERRULED,
+    ],
+    'for one port, and authorities are missing': [
+      [rule({ portLevelSettings: [{ ...port80, tls: {} }] })],
+      policy('a', { validation: { caCertificateRefs: [ca('nowhere')] } }),
+      /^False\/NoValidCACertificate: nothing is sent to Service shop\/cart, except where .*: port 80 .*: ConfigMap shop\/nowhere is/,
+    ],
+    'while no waypoint sends to it': [[unbound, rule({ tls: {} })], policy('a'), OVERRULED],
+    'while no waypoint sends to it, and says nothing of it': [[unbound, rule({})], policy('a'), FINE],
+    'for the waypoints of another namespace': [
+      [...SECOND, rule({ tls: {} }, { host: CART, namespace: 'edge' })],
+      policy('a'),
+      partly('port 80 for waypoints of edge \\(DestinationRule edge/r\\), port 443 for waypoints of edge [^,]*'),
+    ],
+    'for the waypoints of another namespace, which come later than it': [
+      [rule({ tls: {} }, { host: CART, namespace: 'edge' }), ...SECOND],
+      policy('a'),
+      partly('port 80 for waypoints of edge .*'),
+    ],
+    'for the only waypoints that send to it, by a route': [
+      [unbound, ...SECOND, rule({ tls: {} }, { host: CART, namespace: 'edge' })],
+      policy('a'),
+      /^False\/Conflicted: .*DestinationRule edge\/r says$/,
+    ],
+  };
+  for (const [name, [around, object, expected]] of Object.entries(rows)) {
+    await t.test(`it decides: ${name}`, () => {
+      assert.match(wordsIn(deriverOf([...MESH, ...around]).apply(object)), expected, 'the policy comes last');
+      const deriver = deriverOf(MESH);
+      let said = wordsIn(deriver.apply(object));
+      for (const one of around) said = wordsIn(deriver.apply(one)) || said;
+      assert.match(said, expected, 'the policy comes first');
+      const isRule = ({ kind }: KubeObject) => kind === 'DestinationRule';
+      for (const one of around.filter(isRule)) said = wordsIn(deriver.remove(one)) || said;
+      const rest = around.filter((one) => !isRule(one));
+      assert.equal(said, wordsIn(deriverOf([...MESH, ...rest]).apply(object)), 'the rule goes');
     });
   }
 });

@@ -13,6 +13,8 @@ export type BackendUse = {
   readonly rule: string;
   /** What can not be had for that rule. */
   readonly missing: readonly string[];
+  /** Ports that a BackendTLSPolicy is about, and whose TLS that rule decides. */
+  readonly overruled: readonly number[];
 };
 
 type OwnerUses = { readonly uses: readonly BackendUse[] };
@@ -20,22 +22,31 @@ type OwnerUses = { readonly uses: readonly BackendUse[] };
 export type UsesFollower = {
   /** Uses of this rule came, changed or went. */
   readonly rule: (key: string) => void;
+  /** Of this service. */
+  readonly service: (service: string) => void;
 };
 
 export class BackendUses {
   readonly #held = new Collection<OwnerUses>();
   readonly #byRule = this.#held.index(({ uses }) => distinct(uses, ({ rule }) => rule));
+  readonly #byService = this.#held.index(({ uses }) => distinct(uses, ({ service }) => service));
 
   follow(follower: UsesFollower): void {
     this.#held.follow(({ old, next }) => {
       const uses = [...(old?.uses ?? []), ...(next?.uses ?? [])];
       for (const rule of distinct(uses, (use) => use.rule)) follower.rule(rule);
+      for (const service of distinct(uses, (use) => use.service)) follower.service(service);
     });
   }
 
   /** All that are told because of the object `owner`, now. */
   set(owner: string, uses: readonly BackendUse[]): void {
     this.#held.set(owner, uses.length === 0 ? undefined : { uses });
+  }
+
+  /** Of whichever owners. */
+  of(service: string): readonly BackendUse[] {
+    return [...this.#byService.of(service)].flatMap(({ uses }) => uses.filter((use) => use.service === service));
   }
 
   /** What can not be had for a rule, wherever it is followed; each once. */
