@@ -32,6 +32,7 @@ import {
 const KINDS = [
   ...['pod', 'pod', 'pod', 'service', 'service', 'slice', 'node', 'namespace', 'policy', 'policy', 'peer', 'peer'],
   ...['entry', 'entry', 'machine', 'gateway', 'class', 'route', 'route', 'route', 'grant', 'tokens', 'sight'],
+  ...['rule', 'rule', 'tls', 'tls', 'secret'],
 ];
 const NAMESPACES = ['app', 'other', 'istio-system'];
 
@@ -211,6 +212,59 @@ function randomObject(random: () => number): KubeObject {
         { ...about, ...maybe({ accessLogging }), metrics: [{ overrides: [{ disabled: random() < 0.5 }] }] },
         { labels: revision(), ...maybe({ creationTimestamp: one('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z') }) },
       );
+    }
+    case 'rule': {
+      const credential = maybe({ credentialName: one('k', 'configmap://k') });
+      const tls = () => one<object>({}, { tls: {} }, { tls: { mode: one('SIMPLE', 'MUTUAL'), ...credential } });
+      const host = one(
+        's',
+        's.app.svc.cluster.local',
+        '*.app.svc.cluster.local',
+        'a.example.com',
+        '*.example.com',
+        '*',
+      );
+      const [namespace = '', name = ''] = path('d', 'e').split('/');
+      const creationTimestamp = `2026-01-01T00:00:0${one(0, 1)}Z`;
+      return {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'DestinationRule',
+        metadata: { namespace, name, labels: revision(), creationTimestamp, generation: one(1, 2) },
+        spec: {
+          host,
+          ...maybe({ exportTo: [one('.', '*', ...NAMESPACES)] }),
+          ...(random() < 0.1 ? { workloadSelector: {} } : {}),
+          trafficPolicy: { ...tls(), ...maybe({ portLevelSettings: [{ port: { number: 80 }, ...tls() }] }) },
+        },
+      };
+    }
+    case 'tls': {
+      const [namespace = '', name = ''] = path('b', 'c').split('/');
+      const about = () => ({
+        ...one<object>(
+          { group: '', kind: 'Service', name: one('s', 't') },
+          { group: 'networking.istio.io', kind: 'ServiceEntry', name: one('e', 'f') },
+        ),
+        ...maybe({ sectionName: one('web', 'none') }),
+      });
+      const trust = one<object>(
+        { wellKnownCACertificates: 'System' },
+        { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'k' }] },
+      );
+      const annotations = random() < 0.1 ? { 'istio.io/ignore-policy-attachment': 'true' } : {};
+      const creationTimestamp = `2026-01-01T00:00:0${one(0, 1)}Z`;
+      return {
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'BackendTLSPolicy',
+        metadata: { namespace, name, labels: revision(), annotations, creationTimestamp },
+        spec: { targetRefs: [about(), about()], validation: { hostname: 'x', ...trust } },
+      };
+    }
+    case 'secret': {
+      const kind = one('Secret', 'ConfigMap');
+      const pem = one('-----BEGIN CERTIFICATE-----', 'none');
+      const data = { 'ca.crt': kind === 'Secret' ? btoa(pem) : pem };
+      return { apiVersion: 'v1', kind, metadata: { namespace: one(...NAMESPACES), name: 'k' }, data };
     }
     case 'tokens':
       return requestAuthentication(path('r', 's'), {
