@@ -1,7 +1,7 @@
 /** Runs a parsed expression against values, with a bound on work. */
 import { type BinaryOperator, CelError, type Expression } from './ast.ts';
-import { type CelLibrary, callOf, text } from './library.ts';
-import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
+import { type CelLibrary, callOf, integer, text } from './library.ts';
+import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp, typeName } from './values.ts';
 
 /** What a name stands for; undefined: nothing. */
 export type Lookup = (name: string) => CelValue | undefined;
@@ -48,7 +48,7 @@ class Evaluation {
       case 'list':
         return e.items.map((item) => this.value(item));
       case 'map':
-        return Object.fromEntries(e.entries.map(([key, value]) => [String(this.value(key)), this.value(value)]));
+        return Object.fromEntries(e.entries.map(([key, value]) => [keyOf(this.value(key)), this.value(value)]));
       case 'not':
         return !this.#truth(e.of);
       case 'negate':
@@ -138,8 +138,8 @@ class Evaluation {
 
   #index(of: CelValue, index: CelValue): CelValue {
     if (isList(of)) {
-      const value = Number.isInteger(index) ? of[numberOf(index)] : undefined;
-      if (value === undefined) throw new CelError(`index out of bounds: ${String(index)}`);
+      const value = of[integer(index)];
+      if (value === undefined) throw new CelError(`index out of bounds: ${integer(index)}`);
       return value;
     }
     if (!isMap(of) || typeof index !== 'string') throw new CelError('only lists and maps have an index');
@@ -247,6 +247,12 @@ function divide(left: number, right: number): number {
   if (!Number.isInteger(left) || !Number.isInteger(right)) return left / right;
   if (right === 0) throw new CelError('division by zero');
   return Math.trunc(left / right);
+}
+
+/** Maps are JSON's here: their keys are texts. */
+function keyOf(value: CelValue): string {
+  if (typeof value === 'object') throw new CelError(`a key of a map can not be of type ${typeName(value)}`);
+  return String(value);
 }
 
 function numberOf(value: CelValue): number {

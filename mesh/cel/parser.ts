@@ -4,6 +4,8 @@ import { type Token, tokenize } from './lexer.ts';
 
 /** Expressions nest a few levels; this bounds the stack. */
 const MAX_DEPTH = 100;
+/** Each operation of a chain, as in `a + b + c`, is inside of the next one: this bounds the stack of whoever walks the tree. */
+const MAX_OPERATIONS = 1000;
 const MACROS: ReadonlySet<string> = new Set<Macro>(['all', 'exists', 'exists_one', 'filter', 'map']);
 const RELATIONS: readonly BinaryOperator[] = ['==', '!=', '<', '<=', '>', '>=', 'in'];
 
@@ -17,6 +19,7 @@ class Parser {
   readonly #tokens: readonly Token[];
   #at = 0;
   #depth = 0;
+  #operations = 0;
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens;
@@ -43,13 +46,13 @@ class Parser {
 
   #or(): Expression {
     let left = this.#and();
-    while (this.#take('||')) left = { kind: 'or', left, right: this.#and() };
+    while (this.#operation('||')) left = { kind: 'or', left, right: this.#and() };
     return left;
   }
 
   #and(): Expression {
     let left = this.#relation();
-    while (this.#take('&&')) left = { kind: 'and', left, right: this.#relation() };
+    while (this.#operation('&&')) left = { kind: 'and', left, right: this.#relation() };
     return left;
   }
 
@@ -68,7 +71,7 @@ class Parser {
   #binary(operators: readonly BinaryOperator[], operand: () => Expression): Expression {
     let left = operand();
     for (;;) {
-      const operator = operators.find((candidate) => this.#take(candidate));
+      const operator = operators.find((candidate) => this.#operation(candidate));
       if (operator === undefined) return left;
       left = { kind: 'binary', operator, left, right: operand() };
     }
@@ -87,10 +90,10 @@ class Parser {
   #member(): Expression {
     let of = this.#primary();
     for (;;) {
-      if (this.#take('.')) {
+      if (this.#operation('.')) {
         const name = this.#name();
         of = this.#take('(') ? this.#method(of, name) : { kind: 'select', of, field: name };
-      } else if (this.#take('[')) {
+      } else if (this.#operation('[')) {
         const index = this.#choice();
         this.#expect(']');
         of = { kind: 'index', of, index };
@@ -195,6 +198,13 @@ class Parser {
     const isHere = (token.kind === 'symbol' || (token.kind === 'name' && text === 'in')) && token.text === text;
     if (isHere) this.#at++;
     return isHere;
+  }
+
+  /** As `take`, of what makes the tree deeper. */
+  #operation(text: string): boolean {
+    if (!this.#take(text)) return false;
+    if (++this.#operations > MAX_OPERATIONS) throw new CelError(`more than ${MAX_OPERATIONS} operations`);
+    return true;
   }
 
   #expect(text: string): void {

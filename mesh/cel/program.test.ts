@@ -45,6 +45,15 @@ test('an expression over attributes is worked out', async (t) => {
     'request.headers.exists(name, name.startsWith("x-"))': true,
     '["a"].map(request, request + "b")': ['ab'],
     'response.code == 404 ? "gone" : string(response.code)': 'gone',
+    '{"a": 1, 2: 3} == {"a": 1, "2": 3}': true,
+    '{{"toString": 1, "valueOf": 1}: 2}': 'a key of a map can not be of type map',
+    '{[1]: 2}': 'a key of a map can not be of type list',
+    '{request.time: 2}': 'a key of a map can not be of type timestamp',
+    '[1][1]': 'index out of bounds: 1',
+    '[1][-1]': 'index out of bounds: -1',
+    '[1][0.5]': 'no such overload for double',
+    '[1]["a"]': 'no such overload for string',
+    '[1][{"toString": 1, "valueOf": 1}]': 'no such overload for map',
     'request.path > 3': 'no such overload: these values have no order',
     '"\\x41\\u00e9\\U0001F600\\101\\n\\q?"': 'Aé😀A\nq?',
     '"\\U0010FFFF?"': '\u{10ffff}?',
@@ -108,6 +117,10 @@ test('what is wrong with an expression is said when it is compiled', async (t) =
     [`"${'a'.repeat(5000)}" == ""`]: /longer than 4096 characters/,
     [`${'('.repeat(300)}1${')'.repeat(300)} == 1`]: /nested too deeply/,
     [`${'!'.repeat(300)}true`]: /nested too deeply/,
+    [`true${'||1'.repeat(1001)}`]: /more than 1000 operations/,
+    [`1${'+1'.repeat(1001)}`]: /more than 1000 operations/,
+    [`request.path${'.a'.repeat(1001)}`]: /more than 1000 operations/,
+    [`[1]${'[0]'.repeat(1001)}`]: /more than 1000 operations/,
   };
   for (const [text, problem] of Object.entries(rows)) {
     await t.test(text.slice(0, 60), () => assert.throws(() => compileCel(text, ATTRIBUTES), isCelError(problem)));
