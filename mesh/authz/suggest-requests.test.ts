@@ -170,6 +170,54 @@ for (const [name, fields] of Object.entries(UNRULED)) {
   });
 }
 
+const entry = (path: string, host: string, { group = 'networking.istio.io', created = '2026-01-02T00:00:00Z' } = {}) =>
+  object(
+    `${group}/v1`,
+    'ServiceEntry',
+    path,
+    {
+      hosts: [host],
+      addresses: ['10.99.0.9'],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      resolution: 'STATIC',
+      endpoints: [{ address: '192.0.2.9' }],
+    },
+    { creationTimestamp: created },
+  );
+const TARGETS: Readonly<Record<string, readonly [host: string, objects: readonly KubeObject[], target: string]>> = {
+  'the ServiceEntry of a host, and nothing of that kind in another group': [
+    'a.example',
+    [entry('shop/foreign', 'a.example', { group: 'example.org' }), entry('shop/own', 'a.example')],
+    'networking.istio.io ServiceEntry own',
+  ],
+  'the ServiceEntry of a host, and nothing of the kind Service in another group that would be called so': [
+    'fn.shop.svc.cluster.local',
+    [object('serving.knative.dev/v1', 'Service', 'shop/fn', {}), entry('shop/fn-entry', 'fn.shop.svc.cluster.local')],
+    'networking.istio.io ServiceEntry fn-entry',
+  ],
+  'the Service of a host, and no ServiceEntry that has the host, too': [
+    'cart.shop.svc.cluster.local',
+    [entry('shop/also', 'cart.shop.svc.cluster.local')],
+    ' Service cart',
+  ],
+  'the oldest ServiceEntry of a host': [
+    'b.example',
+    [entry('shop/young', 'b.example'), entry('shop/old', 'b.example', { created: '2026-01-01T00:00:00Z' })],
+    'networking.istio.io ServiceEntry old',
+  ],
+};
+for (const [name, [host, objects, target]] of Object.entries(TARGETS)) {
+  test(`a suggested policy is attached to ${name}`, () => {
+    const seen = [row({ destination: `shop/${host}` })];
+    const { suggestions } = suggestForRequests(buildModel([...objects, ...SHOP]), 'shop', seen);
+    const targets = suggestions.map((one) => (specOf(one) as { readonly targetRefs: readonly object[] }).targetRefs);
+    assert.deepEqual(
+      targets.flat().map((ref) => Object.values(ref).join(' ')),
+      [target],
+    );
+  });
+}
+
 test('a method that is not everybody’s is written as it was asked', () => {
   const seen = row({ method: 'other', example: { method: 'PURGE', path: '/items', host: 'cart' } });
   const { suggestions } = suggestForRequests(buildModel(SHOP), 'shop', [seen]);

@@ -98,18 +98,13 @@ function namespaceOf(destination: string): string | undefined {
 }
 
 /** What a policy for a service is attached to. A ServiceEntry of several hosts would let in at all of them what was asked of one. */
-function targetOf({ objects, config }: MeshModel, destination: string): Target | undefined {
+function targetOf({ deriver }: MeshModel, destination: string): Target | undefined {
   const [namespace = '', hostname = ''] = destination.split('/');
-  for (const { kind, metadata, ...rest } of objects) {
-    if (metadata.namespace !== namespace) continue;
-    const { name } = metadata;
-    if (kind === 'Service' && `${name}.${namespace}.svc.${config.clusterDomain}` === hostname)
-      return { group: '', kind, name };
-    const { hosts } = (rest['spec'] ?? {}) as { readonly hosts?: unknown };
-    if (kind === 'ServiceEntry' && Array.isArray(hosts) && hosts.length === 1 && hosts[0] === hostname)
-      return { group: 'networking.istio.io', kind, name };
-  }
-  return undefined;
+  const owner = deriver.ownerOf(namespace, hostname);
+  if (owner === undefined) return undefined;
+  const { kind, name } = owner;
+  if (kind === 'Service') return { group: '', kind, name };
+  return owner.hosts.length === 1 ? { group: 'networking.istio.io', kind, name } : undefined;
 }
 
 /** A caller chooses its method and path: neither may mean more in a policy than it did in the request. */

@@ -26,7 +26,7 @@ import { readSlice } from './endpoint-slice.ts';
 import { readGateway, readGatewayClass } from './gateway.ts';
 import { Hosts } from './hosts.ts';
 import { Inputs } from './inputs.ts';
-import { readService } from './kube-service.ts';
+import { readService, type ServiceFacts } from './kube-service.ts';
 import { Memberships } from './memberships.ts';
 import { readNamespace, readNode } from './namespace.ts';
 import { type Condition, Outputs } from './outputs.ts';
@@ -37,7 +37,7 @@ import type { Reading } from './read.ts';
 import { Requirements, WAYPOINT_REQUIRED } from './require-waypoint.ts';
 import { isOfRevision } from './revision.ts';
 import { routeSurroundings } from './route-surroundings.ts';
-import { readServiceEntry } from './service-entry.ts';
+import { readServiceEntry, type ServiceEntryFacts } from './service-entry.ts';
 import { WAYPOINT_BOUND } from './service-waypoint.ts';
 import { WaypointResources } from './waypoint-resources.ts';
 import { Waypoints } from './waypoints.ts';
@@ -65,6 +65,7 @@ export class Deriver {
   readonly #inputs = new Inputs();
   readonly #outputs = new Outputs();
   readonly #discovered: Discovered;
+  readonly #hosts: Hosts;
   readonly #policies: Policies;
   readonly #addresses: Addresses;
   readonly #waypointResources: WaypointResources;
@@ -99,6 +100,7 @@ export class Deriver {
       for (const { kind, key } of inputs.selected(namespace, selector)) this.#dirty[kind].add(key);
     });
     const hosts = new Hosts(inputs, current);
+    this.#hosts = hosts;
     const memberships = new Memberships(inputs, hosts, current);
     const waypoints = new Waypoints(inputs);
     const policies = this.#policies;
@@ -294,6 +296,11 @@ export class Deriver {
   /** Pods that ask for a waypoint which they do not get, by `namespace/name`. */
   get unboundPods(): ReadonlyMap<string, Unbound> {
     return this.#addresses.unboundPods;
+  }
+
+  /** The Service or ServiceEntry that a host of a namespace is of: what a policy for that host is attached to. */
+  ownerOf(namespace: string, host: string): ServiceFacts | ServiceEntryFacts | undefined {
+    return this.#hosts.ownerOf(namespace, host);
   }
 
   /** Secrets and ConfigMaps that waypoints need something of; it wants to be told of these, and of no others. */
