@@ -91,6 +91,7 @@ export class Derivation implements Disposable {
   /** The mesh configuration changed: everything is derived again, what differs is published. */
   reconfigure(config: MeshConfig): void {
     this.#publish(this.#deriver.reconfigure(config));
+    this.#options.onMaterials(this.#deriver.materials());
     this.#options.metrics.triggered('config');
   }
 

@@ -131,7 +131,7 @@ export class Deriver {
     const materials = new Collection<Material>();
     materials.follow(() => {
       tlsPolicies.materialChanged();
-      this.#markServices(); // there are only those that something names
+      this.#markServices(); // they are few: those that something names
     });
     const material: MaterialLookup = (ref) => materials.get(materialName(ref));
     const uses = new BackendUses();
@@ -303,7 +303,10 @@ export class Deriver {
     return this.#hosts.ownerOf(namespace, host);
   }
 
-  /** Secrets and ConfigMaps that waypoints need something of; it wants to be told of these, and of no others. */
+  /**
+   * Secrets and ConfigMaps that DestinationRules and BackendTLSPolicies name, whether a waypoint follows them or not; some may
+   * come more than once. Only these matter: whoever feeds it should tell of no others, for what it is told it keeps.
+   */
   *materials(): Generator<MaterialRef> {
     yield* this.#destinationRules.materials();
     yield* this.#tlsPolicies.materials();
