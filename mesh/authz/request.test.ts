@@ -299,3 +299,21 @@ test('what the pods of one waypoint have seen of one kind of request is one row'
     ],
   );
 });
+
+test('of many rows, each that leaves other tests open, every one is judged as it would be alone', () => {
+  const names = Array.from({ length: 80 }, (_, n) => `a${n}`);
+  const deny = on({ action: 'DENY', ...operation({ paths: names.map((name) => `/${name}/special`) }) });
+  const byHeader = on(when('request.headers[x-team]'), 'shop/q');
+  const rules = names.map((name) => ({ to: [{ operation: { paths: [`/${name}/{*}`, `/items/${name}`] } }] }));
+  const after = [...SHOP, deny, byHeader, on({ rules: rules.slice(1) }, 'shop/r')];
+  const seen = names.flatMap((name) => [
+    row({ paths: `/${name}/{*}`, path: `/${name}/17` }),
+    row({ paths: `/${name}/17`, path: `/${name}/17`, source: stranger }),
+  ]);
+  const [before, then] = [buildModel(SHOP), buildModel(after)];
+  const verdictOf = (diff: ReturnType<typeof diffRequests>) => diff.changes[0]?.after ?? diff.unchanged;
+  const together = seen.map((one) => verdictOf(diffRequests(before, then, [one])));
+  const alone = seen.slice(0, 8).map((one) => verdictOf(diffRequests(buildModel(SHOP), buildModel(after), [one])));
+  assert.deepEqual(together.slice(0, 8), alone);
+  assert.equal(diffRequests(before, then, seen).unchanged, names.length - 1); // the first is in no rule
+});

@@ -1,31 +1,15 @@
 /** What policies of waypoints say to requests that were seen: a row of a waypoint's ledger, judged by its example. */
 import { type IpAddress, mustParseIp, type SocketAddress } from '../address.ts';
-import {
-  type CustomCheck,
-  compileHttpPolicies,
-  customChecks,
-  evaluateHttp,
-  type HttpScope,
-} from '../http-policy/evaluate.ts';
+import { type CustomCheck, customChecks, evaluateHttp, type HttpScope } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss } from '../http-policy/explain.ts';
 import type { HttpFacts, PolicyRequest } from '../http-policy/facts.ts';
-import type { ExternalAuthorizer, HttpPolicy, JwtAuthentication, PolicyTest } from '../http-policy/model.ts';
-import { needsToken } from '../http-policy/tokens.ts';
 import { Subject } from '../policy/subject.ts';
-import {
-  authenticationsAt,
-  authorizersAt,
-  httpBecause,
-  type JudgingPlace,
-  policiesAt,
-  unaskable,
-  unaskableBecause,
-} from '../predict/http-verdict.ts';
+import { httpBecause, type JudgingPlace, unaskable, unaskableBecause } from '../predict/http-verdict.ts';
 import type { MeshModel } from '../predict/model.ts';
 import { type SpiffeId, spiffeParts } from '../spiffe.ts';
-import { assuming } from './assume.ts';
-import { type Asked, TOKEN, unknownOf } from './certainty.ts';
+import { type Asked, TOKEN } from './certainty.ts';
 import { accountAddresses, readIdentity } from './flow.ts';
+import { type PlaceRules, rulesAt, rulesBehindRoutes } from './place-rules.ts';
 import { sentOn } from './sent-on.ts';
 
 /** A row of the ledger of a waypoint (`/flows` of its admin port). */
@@ -77,26 +61,23 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
   const known = accountAddresses(model, source);
   const isPlaced = known.length > 0;
   const callers = (known.length === 0 ? [NOWHERE] : known).map((from): Caller => ({ source, from }));
-  const byWay = ways.map((way) =>
-    (['strict', 'lenient'] as const).flatMap((assumption) => {
-      const stops = way.map((stop) => ({
-        ...stop,
-        scope: compileHttpPolicies(
-          assuming(stop.policies, (test) => unknownOf(test, { ...stop.asked, isPlaced }) !== undefined, assumption),
-          'http',
-        ),
-      }));
-      return callers.map((caller) => judgeWay(row.waypoint, stops, caller));
-    }),
-  );
+  const unknown = new Set<string>();
+  const byWay = ways.map((way) => {
+    const stops = way.map((stop) => ({ stop, scopes: stop.rules.scopesFor({ ...stop.asked, isPlaced }) }));
+    for (const { scopes } of stops) for (const one of scopes.unknown) unknown.add(one);
+    return (['strict', 'lenient'] as const).flatMap((assumption) => {
+      const assumed = stops.map(({ stop, scopes }): Judging => ({ ...stop, scope: scopes[assumption] }));
+      return callers.map((caller) => judgeWay(row.waypoint, assumed, caller));
+    });
+  });
   const [first] = byWay[0] ?? [];
   if (first === undefined) return undefined;
-  const token = ways.flat().some(({ authentications }) => needsToken(authentications)) ? [TOKEN] : [];
+  const token = ways.flat().some(({ rules }) => rules.needsToken) ? [TOKEN] : [];
   if (byWay.flat().every(({ verdict }) => verdict === first.verdict)) {
     return first.verdict === 'allow' && token.length > 0 ? { verdict: 'unknown', dependsOn: token } : first;
   }
-  const unknown = ways.flat().flatMap((stop) => unknownIn(stop.policies, { ...stop.asked, isPlaced }));
-  const addresses = isPlaced && known.length > 1 && ways.flat().some(looksAtAddress) ? ["the caller's address"] : [];
+  const isByAddress = known.length > 1 && ways.flat().some(({ rules }) => rules.looksAtAddress);
+  const addresses = isByAddress ? ["the caller's address"] : [];
   const isOneWay = byWay.every(([one]) => one?.verdict === first.verdict);
   return {
     verdict: 'unknown',
@@ -104,11 +85,9 @@ export function judgeRequest(model: MeshModel, row: SeenRequest): RequestVerdict
   };
 }
 
-/** Policies that judge it, and what they judge. */
+/** What judges it, and what it judges. */
 type Stop = {
-  readonly policies: readonly HttpPolicy[];
-  readonly authorizers: readonly ExternalAuthorizer[];
-  readonly authentications: readonly JwtAuthentication[];
+  readonly rules: PlaceRules;
   readonly request: PolicyRequest;
   /** All that the request is one example of. */
   readonly asked: Omit<Asked, 'isPlaced'>;
@@ -116,6 +95,7 @@ type Stop = {
   /** Key of the service that a route leads to. */
   readonly ledTo: string | undefined;
 };
+type Judging = Stop & { readonly scope: HttpScope };
 
 function waysOf(
   model: MeshModel,
@@ -131,9 +111,7 @@ function waysOf(
     view.serviceByKey(destination)?.addresses[0]?.address ?? view.workloadByUid(destination)?.addresses[0];
   const to = { ip: address ?? NOWHERE, port };
   const own: Stop = {
-    policies: policiesAt(place),
-    authorizers: authorizersAt(place),
-    authentications: authenticationsAt(place),
+    rules: rulesAt(place),
     request,
     asked: { method: row.method, paths },
     to,
@@ -142,14 +120,12 @@ function waysOf(
   if (place.service === undefined) return [[own]];
   const { namespace } = spiffeParts(source);
   return sentOn(place.service, port, { method, path, paths, host, sourceNamespace: namespace }).map((sent) => {
-    const policies = sent && model.deriver.waypoints.get(`${row.waypoint}/service/${sent.service}`)?.service?.policies;
-    if (sent === undefined || policies === undefined) return [own];
+    const other = sent && model.deriver.waypoints.get(`${row.waypoint}/service/${sent.service}`)?.service;
+    if (sent === undefined || other === undefined) return [own];
     const changed = { ...request, path: sent.path, authority: sent.host };
     const asked = { method: row.method, paths: sent.paths };
     const there = { ip: NOWHERE, port: sent.port };
-    // Nobody there asks others, or looks at a token again.
-    const further = { policies, authorizers: [], authentications: [], request: changed };
-    return [own, { ...further, asked, to: there, ledTo: sent.service }];
+    return [own, { rules: rulesBehindRoutes(other), request: changed, asked, to: there, ledTo: sent.service }];
   });
 }
 
@@ -157,11 +133,7 @@ type Caller = { readonly source: SpiffeId; readonly from: IpAddress };
 type Known = Exclude<RequestVerdict, { readonly verdict: 'unknown' }>;
 
 /** The first that says no, or else the policies of what was called. */
-function judgeWay(
-  waypoint: string,
-  stops: readonly (Stop & { readonly scope: HttpScope })[],
-  { source, from }: Caller,
-): Known {
+function judgeWay(waypoint: string, stops: readonly Judging[], { source, from }: Caller): Known {
   let passed: Known | undefined;
   for (const stop of stops) {
     const { scope, request, to, ledTo } = stop;
@@ -182,38 +154,30 @@ function judgeWay(
 }
 
 /** Of authorizers who have not said yes, as nobody can ask them. */
-function silentAmong(
-  waypoint: string,
-  { authorizers, ledTo }: Stop,
-  checks: readonly CustomCheck[],
-): string | undefined {
+function silentAmong(waypoint: string, { rules, ledTo }: Stop, checks: readonly CustomCheck[]): string | undefined {
   if (checks.length === 0) return undefined;
   if (ledTo !== undefined) {
     const whom = checks.map(({ provider }) => provider).join(', ');
     return `${ledTo}, which a route leads to, asks ${whom}, whom nobody asks on that way`;
   }
-  const silent = unaskable(authorizers, 'http', checks);
+  const silent = unaskable(rules.authorizers, 'http', checks);
   return silent && unaskableBecause(waypoint, silent);
 }
 
-function unknownIn(policies: readonly HttpPolicy[], asked: Asked): readonly string[] {
-  return policies.flatMap(testsOf).flatMap((test) => unknownOf(test, asked) ?? []);
-}
-
-const looksAtAddress = ({ policies }: Stop) => policies.flatMap(testsOf).some(({ field }) => field === 'SOURCE_IP');
-
-function testsOf({ rules }: HttpPolicy): readonly PolicyTest[] {
-  return rules.flatMap(({ clauses }) => clauses.flatMap(({ matches }) => matches.flatMap(({ tests }) => tests)));
-}
-
-/** Whether policies, and tokens that are good for them, are the same about it in both. */
+/** Whether what judges it is the same in both: policies, and tokens and authorizers that they rely on. */
 export function isJudgedAlike(before: MeshModel, after: MeshModel, row: SeenRequest): boolean {
   const [was, willBe] = [before, after].map((model) => {
     const place = placeOf(model, row);
     const source = readIdentity(row.source);
-    return place && source && JSON.stringify(waysOf(model, row, place, source));
+    return place && source && textsOf(waysOf(model, row, place, source));
   });
-  return was !== undefined && was === willBe;
+  return was !== undefined && was.length === willBe?.length && was.every((text, n) => text === willBe[n]);
+}
+
+/** Of rules, which are long, their own: it is made once. */
+function textsOf(ways: readonly (readonly Stop[])[]): readonly string[] {
+  const judged = ways.map((way) => way.map(({ rules: _, ...rest }) => rest));
+  return [JSON.stringify(judged), ...ways.flat().map(({ rules }) => rules.text)];
 }
 
 /** Undefined: that waypoint does not serve it. */
