@@ -144,15 +144,14 @@ export class BackendTlsPolicies {
     }
     const { overruled, isWhole } = overrulingOf(this.#portsOf(target, ports), this.#parts.uses(ref));
     if (isWhole) {
-      const rules = [...new Set(overruled.map(({ rule }) => rule))];
-      const message = `nothing of it has an effect: TLS with ${said} is what DestinationRule ${listed(rules)} says`;
+      const rules = listed(overruled.map(({ rule }) => rule));
+      const message = `nothing of it has an effect: TLS with ${said} is what DestinationRule ${rules} says`;
       return [no('Conflicted', message), refs];
     }
     const places = overruled.map(({ rule, port, gatewayNamespace }) => {
       return `port ${port} for waypoints of ${gatewayNamespace} (DestinationRule ${rule})`;
     });
-    const except =
-      places.length === 0 ? '' : `, except where a rule decides about TLS: ${listed([...new Set(places)])}`;
+    const except = places.length === 0 ? '' : `, except where a rule decides about TLS: ${listed(places)}`;
     if (problem !== undefined) {
       return [no(problem.accepted, `nothing is sent to ${said}${except}: ${problem.message}`), refs];
     }
@@ -183,9 +182,11 @@ function overrulingOf(ports: readonly number[], uses: readonly BackendUse[]) {
 /** Names and places in one message. */
 const MOST_LISTED = 8;
 
+/** Each once, in an order that hangs on nothing else: what is said must not change while nothing does. */
 function listed(all: readonly string[]): string {
-  const more = all.length - MOST_LISTED;
-  return `${all.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const inOrder = [...new Set(all)].sort();
+  const more = inOrder.length - MOST_LISTED;
+  return `${inOrder.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Some authorities are enough; none are not. */

@@ -285,12 +285,12 @@ test('a policy says where a DestinationRule decides about TLS instead', async (t
     'for the waypoints of another namespace': [
       [...SECOND, rule({ tls: {} }, { host: CART, namespace: 'edge' })],
       policy('a'),
-      partly('port 80 for waypoints of edge \\(DestinationRule edge/r\\), port 443 for waypoints of edge [^,]*'),
+      partly('port 443 for waypoints of edge \\(DestinationRule edge/r\\), port 80 for waypoints of edge [^,]*'),
     ],
     'for the waypoints of another namespace, which come later than it': [
       [rule({ tls: {} }, { host: CART, namespace: 'edge' }), ...SECOND],
       policy('a'),
-      partly('port 80 for waypoints of edge .*'),
+      partly('port 443 for waypoints of edge .*'),
     ],
     'for the only waypoints that send to it, by a route': [
       [unbound, ...SECOND, rule({ tls: {} }, { host: CART, namespace: 'edge' })],

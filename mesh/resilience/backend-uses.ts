@@ -49,10 +49,10 @@ export class BackendUses {
     return [...this.#byService.of(service)].flatMap(({ uses }) => uses.filter((use) => use.service === service));
   }
 
-  /** What can not be had for a rule, wherever it is followed; each once. */
+  /** What can not be had for a rule, wherever it is followed; each once, in an order that hangs on nothing else. */
   missing(rule: string): readonly string[] {
     const all = [...this.#byRule.of(rule)].flatMap(({ uses }) => uses);
-    return [...new Set(all.flatMap((use) => (use.rule === rule ? use.missing : [])))];
+    return [...new Set(all.flatMap((use) => (use.rule === rule ? use.missing : [])))].sort();
   }
 }
 
