@@ -26,9 +26,9 @@ const answer = z
   .looseObject({ flows: z.array(flow).optional(), requests: z.array(request).optional() })
   .refine(({ flows, requests }) => flows !== undefined || requests !== undefined, 'neither `flows` nor `requests`');
 
-export type Flow = z.infer<typeof flow>;
-export type Request = z.infer<typeof request>;
-export type Rows = { readonly flows: readonly Flow[]; readonly requests: readonly Request[] };
+type Flow = z.infer<typeof flow>;
+type Request = z.infer<typeof request>;
+type Rows = { readonly flows: readonly Flow[]; readonly requests: readonly Request[] };
 
 /** `asked` and `silent` are nodes; what a silent one has seen is not known. */
 export type Ledgers = {

@@ -35,7 +35,7 @@ export {
   type RequestDiff,
 } from './authz/diff.ts';
 export { type FlowVerdict, identityOf, judgeFlow, reached, type SeenFlow } from './authz/flow.ts';
-export { judgeRequest, type RequestVerdict, type SeenRequest } from './authz/request.ts';
+export type { RequestVerdict, SeenRequest } from './authz/request.ts';
 export { type SuggestedRule, type Suggestion, type Suggestions, suggestPolicies } from './authz/suggest.ts';
 export {
   type Evidence,
@@ -282,7 +282,7 @@ export {
 } from './route/model.ts';
 export { type Headers, queryParam, type RequestFacts, splitTarget } from './route/request-facts.ts';
 export { hostOf, redirectLocation, rewritePath, rewriteTarget } from './route/rewrite.ts';
-export { type Session, type SessionHeader, Sessions } from './route/session.ts';
+export { type Session, Sessions } from './route/session.ts';
 export { isMirrored, pickByWeight } from './route/share.ts';
 export { type CompiledTable, compileTable, match as matchRoute, RouteTables } from './route/table.ts';
 export { parseSpiffeId, type SpiffeId, type SpiffeParts, spiffeId, spiffeParts } from './spiffe.ts';

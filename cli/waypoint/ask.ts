@@ -10,7 +10,7 @@ import { GATEWAY_NAME } from './manifest.ts';
 /** A pod, `namespace/name`, with the reason why it did not answer. */
 export type SilentWaypoint = { readonly waypoint: string; readonly reason: string };
 
-export type WaypointAnswers<T> = {
+type WaypointAnswers<T> = {
   /** Pods. */
   readonly asked: number;
   /** `waypoint`: the pod, `namespace/name`. */

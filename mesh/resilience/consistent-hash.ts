@@ -1,8 +1,10 @@
 /** `loadBalancer.consistentHash` of a DestinationRule (waypoint.md section 3.2, crds.md section 6). */
 import { type Fields, fields, isFields, list, text } from '../derive/read.ts';
+import { isHttpName } from '../http-names.ts';
 import { parseDuration } from '../validate/durations.ts';
 import { MAX_MAGLEV, MAX_RING } from '../view/hash-table.ts';
 import type { HashPolicy } from './model.ts';
+import { isPrime } from './prime.ts';
 
 export type HashReading = {
   /** Undefined where nothing can be hashed. */
@@ -35,12 +37,10 @@ export function readConsistentHash(written: Fields, at: string): HashReading {
   return { hash: { ...key, table, size }, ignored };
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
 function readHeader(value: unknown): Key | string | undefined {
   const name = text(value).toLowerCase();
   if (name === '') return undefined;
-  return TOKEN.test(name) ? { key: 'HEADER', name } : 'httpHeaderName: is no name of a header';
+  return isHttpName(name) ? { key: 'HEADER', name } : 'httpHeaderName: is no name of a header';
 }
 
 function readParameter(value: unknown): Key | undefined {
@@ -53,7 +53,7 @@ const ATTRIBUTE = /^[\x20-\x3a\x3c-\x7e]*$/;
 
 /** With a `ttl` whoever comes without the cookie gets one; of 0, one that lasts as long as the client. */
 function readCookie({ name, path, ttl, attributes }: Fields): Key | string {
-  if (!TOKEN.test(text(name))) return 'httpCookie.name: is no name of a cookie';
+  if (!isHttpName(text(name))) return 'httpCookie.name: is no name of a cookie';
   const key = { key: 'COOKIE', name: text(name) } as const;
   if (ttl === undefined || ttl === null) return key;
   const ms = parseDuration(text(ttl));
@@ -66,7 +66,7 @@ function readCookie({ name, path, ttl, attributes }: Fields): Key | string {
   for (const entry of list(attributes)) {
     const attribute = fields(entry);
     const [called, value] = [text(attribute['name']), text(attribute['value'])];
-    if (!TOKEN.test(called)) return `httpCookie.attributes: ${JSON.stringify(called)} is no name`;
+    if (!isHttpName(called)) return `httpCookie.attributes: ${JSON.stringify(called)} is no name`;
     if (called.toLowerCase() !== 'httponly') parts.push(value === '' ? called : `${called}=${value}`);
   }
   const bad = parts.find((part) => !ATTRIBUTE.test(part));
@@ -96,11 +96,4 @@ function limited(table: HashPolicy['table'], size: number, most: number, at: str
 
 function sizeIn(value: unknown, otherwise: number): number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : otherwise;
-}
-
-/** Numbers above the limit need no answer that is right, only one soon. */
-function isPrime(number: number): boolean {
-  if (number < 2) return false;
-  for (let by = 2; by * by <= Math.min(number, 5_000_011); by++) if (number % by === 0) return false;
-  return true;
 }

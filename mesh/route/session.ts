@@ -21,7 +21,7 @@ export type Session = {
 };
 
 /** `Set-Cookie`, or the header of the session. */
-export type SessionHeader = { readonly name: string; readonly value: string };
+type SessionHeader = { readonly name: string; readonly value: string };
 
 const TOKEN = /^([0-9a-f]{8})([0-9a-f]{16})(?:\.([0-9a-z]{1,8})\.([0-9a-z]{1,8}))?$/;
 /** Clocks of proxies differ by so much. */

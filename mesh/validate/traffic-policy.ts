@@ -1,5 +1,6 @@
 /** The checks of a `trafficPolicy` (crds.md section 6), in whatever it stands. */
 import { fields, isFields, text as textOf } from '../derive/read.ts';
+import { isPrime, MAX_PRIME } from '../resilience/prime.ts';
 import { duration } from './durations.ts';
 import { quote } from './findings.ts';
 import { anything, boolean, type Check, isSet, list, object, oneOf, present, text, wholeNumber } from './shape.ts';
@@ -7,7 +8,6 @@ import { anything, boolean, type Check, isSet, list, object, oneOf, present, tex
 /** Traffic does not hang on a field that a newer version of the kind has: it is told, and not refused. */
 export const TOLERANT = { tolerant: true } as const;
 const INT32 = 2 ** 31 - 1;
-const MAX_TABLE = 5_000_011;
 
 const count = wholeNumber(0, INT32);
 export const percentage: Check = (value, at, found) => {
@@ -30,15 +30,9 @@ function all(...checks: readonly Check[]): Check {
 }
 
 const tableSize: Check = (value, at, found) => {
-  const isFit =
-    typeof value === 'number' && Number.isInteger(value) && value > 1 && value < MAX_TABLE && isPrime(value);
-  if (!isFit) found.error(at, `${quote(value)} is no prime below ${MAX_TABLE}`);
+  const isFit = typeof value === 'number' && Number.isInteger(value) && value < MAX_PRIME && isPrime(value);
+  if (!isFit) found.error(at, `${quote(value)} is no prime below ${MAX_PRIME}`);
 };
-
-function isPrime(n: number): boolean {
-  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
-  return true;
-}
 
 const KEY_SOURCES = ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'];
 

@@ -9,7 +9,7 @@ import type { PolicyWatch } from './watch.ts';
 const GRPC_DENIED = '7';
 
 /** It is over at our side: the reference has no letters of its own for that. */
-export const CUT_FLAG = 'LR';
+const CUT_FLAG = 'LR';
 
 /**
  * Before its answer has begun the caller is told 403; then HTTP/1.1 breaks off, HTTP/2 resets the stream, gRPC says so in trailers. An

@@ -79,7 +79,7 @@ export async function originate(
 }
 
 /** Why a certificate is of nobody who is meant; undefined: it is of one. */
-export function strangerTo(names: readonly string[], certificate: X509Certificate): string | undefined {
+function strangerTo(names: readonly string[], certificate: X509Certificate): string | undefined {
   if (names.some((name) => isOf(certificate, name))) return undefined;
   const { dnsNames, uris } = subjectAltNamesOf(certificate);
   const has = [...dnsNames, ...uris].slice(0, 5).join(', ').slice(0, 300) || 'nobody by name';

@@ -3,6 +3,7 @@
  * without a key: tokens where it would look are refused, since nobody knows what they should have been good for.
  */
 import { type Fields, fields, isFields, list, text, texts } from '../../derive/read.ts';
+import { isHttpName } from '../../http-names.ts';
 import type { KubeObject, MeshConfig } from '../../kube-object.ts';
 import { parseDuration } from '../../validate/durations.ts';
 import type { ClaimHeader, JwtAuthentication, JwtHeader, JwtRule } from '../model.ts';
@@ -124,7 +125,7 @@ function readHeaders(value: unknown, problem: Problem): readonly JwtHeader[] {
   if (value !== undefined && value !== null && !Array.isArray(value)) problem('fromHeaders', 'not a list');
   return list(value).map((entry, index) => {
     const { name, prefix = '' } = fields(entry);
-    if (!isHeaderName(text(name))) problem(`fromHeaders[${index}].name`, 'no name of a header');
+    if (!isHttpName(text(name))) problem(`fromHeaders[${index}].name`, 'no name of a header');
     if (typeof prefix !== 'string') problem(`fromHeaders[${index}].prefix`, 'not text');
     return { name: text(name).toLowerCase(), prefix: text(prefix) };
   });
@@ -157,10 +158,6 @@ function readTimeout(value: unknown, problem: Problem): number {
   return DEFAULT_TIMEOUT_MS;
 }
 
-function isHeaderName(written: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(written);
-}
-
 /** Without these a request is another, or none. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'te', 'trailer', 'keep-alive'],
@@ -168,7 +165,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 
 function isFreeHeader(name: string): boolean {
-  return isHeaderName(name) && !RESERVED.has(name);
+  return isHttpName(name) && !RESERVED.has(name);
 }
 
 function isHttp(written: string): boolean {

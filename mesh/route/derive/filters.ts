@@ -1,5 +1,6 @@
 /** Filters of rules and backends (waypoint.md section 2.3). What is not understood must not be skipped: its requests fail. */
 import { type Fields, fields, list, portNumber, text, texts } from '../../derive/read.ts';
+import { isHttpName } from '../../http-names.ts';
 import type { Cors, Header, HeaderModifier, PathRewrite, Redirect, Rewrite, StringMatch } from '../model.ts';
 import type { Filters, MirrorFacts, RuleProblem } from './facts.ts';
 import { backendRef } from './parts.ts';
@@ -82,7 +83,6 @@ function readResponseHeaders(content: Fields): Partial<Filters> | string {
   return typeof read === 'string' ? read : { responseHeaders: read };
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 section 5.5, without blanks at its ends. */
 const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/;
 /** They say where a message ends, or belong to one connection: with another value a peer reads another message. */
@@ -106,13 +106,13 @@ function readModifier(content: Fields): HeaderModifier | string {
   const add = readHeaders(content['add'], 'add');
   if (typeof add === 'string') return add;
   const remove = [...new Set(texts(content['remove']).map((name) => name.toLowerCase()))];
-  const bad = remove.find((name) => !TOKEN.test(name) || FRAMING.has(name) || name === 'host');
+  const bad = remove.find((name) => !isHttpName(name) || FRAMING.has(name) || name === 'host');
   return bad === undefined ? { set, add, remove } : `remove: ${JSON.stringify(bad)} can not be removed`;
 }
 
 /** Whether a header of that name, in lower case, means nothing but what a route makes of it. */
 export function isFreeHeader(name: string): boolean {
-  return TOKEN.test(name) && !FRAMING.has(name) && !TRUSTED.has(name) && name !== 'host';
+  return isHttpName(name) && !FRAMING.has(name) && !TRUSTED.has(name) && name !== 'host';
 }
 
 /** Of several with one name the first counts. */
@@ -121,7 +121,7 @@ function readHeaders(value: unknown, at: string): readonly Header[] | string {
   for (const entry of list(value)) {
     const { name: writtenName, value: writtenValue } = fields(entry);
     const name = text(writtenName).toLowerCase();
-    if (!TOKEN.test(name)) return `${at}: ${JSON.stringify(writtenName)} is no header name`;
+    if (!isHttpName(name)) return `${at}: ${JSON.stringify(writtenName)} is no header name`;
     if (FRAMING.has(name)) return `${at}: ${name} says how a message is framed, and is not for routes to change`;
     if (TRUSTED.has(name)) return `${at}: ${name} is for the mesh alone to say`;
     if (!VALUE.test(text(writtenValue))) return `${at}: the value of ${name} has characters that a header can not have`;
@@ -207,7 +207,7 @@ function readCors(content: Fields): Partial<Filters> | string {
     exposeHeaders: texts(content['exposeHeaders']),
   };
   for (const [field, names] of Object.entries(lists)) {
-    const bad = names.find((name) => !TOKEN.test(name));
+    const bad = names.find((name) => !isHttpName(name));
     if (bad !== undefined) return `${field}: ${JSON.stringify(bad)} is no name`;
   }
   const { maxAge } = content;

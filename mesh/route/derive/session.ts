@@ -1,6 +1,7 @@
 /** `sessionPersistence` of a rule (GEP-1619, crds.md section 15). */
 import { fields, text } from '../../derive/read.ts';
 import { hash32 } from '../../hash.ts';
+import { isHttpName } from '../../http-names.ts';
 import { hex } from '../../view/mark.ts';
 import type { PathMatch, SessionPersistence } from '../model.ts';
 import type { Filters } from './facts.ts';
@@ -41,7 +42,7 @@ export function readSession(written: unknown, rule: string): SessionReading {
   if (isPermanent && absoluteTimeoutMs === 0) problem('absoluteTimeout', 'is missing, and a permanent cookie needs it');
   const given = text(of['sessionName']) || text(isHeader ? header['name'] : cookie['name']);
   const name = given || `ambit-session-${hex(hash32(rule))}`;
-  if (isHeader ? !isFreeHeader(name.toLowerCase()) : !COOKIE_NAME.test(name)) {
+  if (isHeader ? !isFreeHeader(name.toLowerCase()) : !isHttpName(name)) {
     problem('sessionName', `${JSON.stringify(name)} can not be the name of a ${isHeader ? 'header' : 'cookie'}`);
   }
   if (problems.length > 0) return { problems };
@@ -61,8 +62,6 @@ export function sessionIn({ session }: SessionReading): Pick<Filters, 'session'>
   return session === undefined ? {} : { session };
 }
 
-/** RFC 6265 section 4.1.1. */
-const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** The beginning of a path that an attribute of a cookie can say. */
 const PATH = /^[\x21-\x3a\x3c-\x7e]*/;
 /** The beginning of a pattern that stands for itself. */
