@@ -1,7 +1,8 @@
 /** Runs a parsed expression against values, with a bound on work. */
-import { type BinaryOperator, CelError, type Expression } from './ast.ts';
+import { CelError, type Expression } from './ast.ts';
 import { type CelLibrary, callOf, integer, text } from './library.ts';
-import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp, typeName } from './values.ts';
+import { binary, numberOf } from './operators.ts';
+import { type CelValue, isList, isMap, typeName } from './values.ts';
 
 /** What a name stands for; undefined: nothing. */
 export type Lookup = (name: string) => CelValue | undefined;
@@ -194,70 +195,10 @@ class Evaluation {
   }
 }
 
-function binary(operator: BinaryOperator, left: CelValue, right: CelValue): CelValue {
-  switch (operator) {
-    case '==':
-      return sameValue(left, right);
-    case '!=':
-      return !sameValue(left, right);
-    case '<':
-      return compareValues(left, right) < 0;
-    case '<=':
-      return compareValues(left, right) <= 0;
-    case '>':
-      return compareValues(left, right) > 0;
-    case '>=':
-      return compareValues(left, right) >= 0;
-    case 'in':
-      return isIn(left, right);
-    case '+':
-      return add(left, right);
-    case '-':
-      if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds - right.seconds);
-      if (left instanceof Timestamp && right instanceof Timestamp) return new Duration((left.ms - right.ms) / 1000);
-      return numberOf(left) - numberOf(right);
-    case '*':
-      return numberOf(left) * numberOf(right);
-    case '/':
-      return divide(numberOf(left), numberOf(right));
-    case '%':
-      if (right === 0) throw new CelError('modulus by zero');
-      return numberOf(left) % numberOf(right);
-    default:
-      return operator satisfies never;
-  }
-}
-
-function isIn(item: CelValue, container: CelValue): boolean {
-  if (isList(container)) return container.some((element) => sameValue(element, item));
-  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
-  throw new CelError('"in" needs a list or a map');
-}
-
-function add(left: CelValue, right: CelValue): CelValue {
-  if (typeof left === 'string' && typeof right === 'string') return left + right;
-  if (isList(left) && isList(right)) return [...left, ...right];
-  if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds + right.seconds);
-  if (left instanceof Timestamp && right instanceof Duration) return new Timestamp(left.ms + right.seconds * 1000);
-  return numberOf(left) + numberOf(right);
-}
-
-/** JSON does not tell 4 from 4.0, so whole numbers divide as integers do. */
-function divide(left: number, right: number): number {
-  if (!Number.isInteger(left) || !Number.isInteger(right)) return left / right;
-  if (right === 0) throw new CelError('division by zero');
-  return Math.trunc(left / right);
-}
-
 /** Maps are JSON's here: their keys are texts. */
 function keyOf(value: CelValue): string {
   if (typeof value === 'object') throw new CelError(`a key of a map can not be of type ${typeName(value)}`);
   return String(value);
-}
-
-function numberOf(value: CelValue): number {
-  if (typeof value !== 'number') throw new CelError('no such overload: a number is needed');
-  return value;
 }
 
 const ESCAPED: Readonly<Record<string, string>> = {

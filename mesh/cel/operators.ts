@@ -1,0 +1,64 @@
+/** What the operators with two sides do; `&&` and `||` are none, they may not look at one of them. */
+import { type BinaryOperator, CelError } from './ast.ts';
+import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
+
+/** @throws CelError for types that the operator does not take, and for what has no result. */
+export function binary(operator: BinaryOperator, left: CelValue, right: CelValue): CelValue {
+  switch (operator) {
+    case '==':
+      return sameValue(left, right);
+    case '!=':
+      return !sameValue(left, right);
+    case '<':
+      return compareValues(left, right) < 0;
+    case '<=':
+      return compareValues(left, right) <= 0;
+    case '>':
+      return compareValues(left, right) > 0;
+    case '>=':
+      return compareValues(left, right) >= 0;
+    case 'in':
+      return isIn(left, right);
+    case '+':
+      return add(left, right);
+    case '-':
+      if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds - right.seconds);
+      if (left instanceof Timestamp && right instanceof Timestamp) return new Duration((left.ms - right.ms) / 1000);
+      return numberOf(left) - numberOf(right);
+    case '*':
+      return numberOf(left) * numberOf(right);
+    case '/':
+      return divide(numberOf(left), numberOf(right));
+    case '%':
+      if (right === 0) throw new CelError('modulus by zero');
+      return numberOf(left) % numberOf(right);
+    default:
+      return operator satisfies never;
+  }
+}
+
+function isIn(item: CelValue, container: CelValue): boolean {
+  if (isList(container)) return container.some((element) => sameValue(element, item));
+  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
+  throw new CelError('"in" needs a list or a map');
+}
+
+function add(left: CelValue, right: CelValue): CelValue {
+  if (typeof left === 'string' && typeof right === 'string') return left + right;
+  if (isList(left) && isList(right)) return [...left, ...right];
+  if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds + right.seconds);
+  if (left instanceof Timestamp && right instanceof Duration) return new Timestamp(left.ms + right.seconds * 1000);
+  return numberOf(left) + numberOf(right);
+}
+
+/** JSON does not tell 4 from 4.0, so whole numbers divide as integers do. */
+function divide(left: number, right: number): number {
+  if (!Number.isInteger(left) || !Number.isInteger(right)) return left / right;
+  if (right === 0) throw new CelError('division by zero');
+  return Math.trunc(left / right);
+}
+
+export function numberOf(value: CelValue): number {
+  if (typeof value !== 'number') throw new CelError('no such overload: a number is needed');
+  return value;
+}
