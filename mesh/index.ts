@@ -49,6 +49,7 @@ export { CelError, type Expression as CelExpression, parts as celParts } from '.
 export { evaluate as evaluateCel } from './cel/evaluate.ts';
 export * as celArguments from './cel/library.ts';
 export { type CelCall, hasCall as hasCelCall, withLibrary as withCelLibrary } from './cel/library.ts';
+export type { Meter as CelMeter } from './cel/meter.ts';
 export { parseCel } from './cel/parser.ts';
 export { STANDARD as STANDARD_CEL } from './cel/standard.ts';
 export { type CelValue, Duration, Foreign, parseDuration as parseCelDuration, Timestamp } from './cel/values.ts';

@@ -1,8 +1,10 @@
 /** Runs a parsed expression against values, with a bound on work. */
+import type { Regex } from '../regex/regex.ts';
 import { CelError, type Expression } from './ast.ts';
 import { type CelLibrary, callOf, integer, text } from './library.ts';
+import { Meter, makingOf, matchingOf, PRICE, readingOf } from './meter.ts';
 import { binary, numberOf } from './operators.ts';
-import { type CelValue, isList, isMap, typeName } from './values.ts';
+import { type CelValue, isList, isMap, keysOf, typeName } from './values.ts';
 
 /** What a name stands for; undefined: nothing. */
 export type Lookup = (name: string) => CelValue | undefined;
@@ -10,7 +12,7 @@ export type Lookup = (name: string) => CelValue | undefined;
 export type EvaluateOptions = {
   readonly library: CelLibrary;
   readonly lookup: Lookup;
-  /** About one for each part of the expression that is looked at; long values cost more. */
+  /** One for each part of the expression that is looked at; what takes longer costs more (`meter.ts`). */
   readonly maxSteps: number;
 };
 
@@ -21,18 +23,17 @@ export function evaluate(expression: Expression, options: EvaluateOptions): CelV
 
 class Evaluation {
   readonly #library: CelLibrary;
-  readonly #maxSteps: number;
+  readonly #meter: Meter;
   #lookup: Lookup;
-  #steps = 0;
 
   constructor({ library, lookup, maxSteps }: EvaluateOptions) {
     this.#library = library;
     this.#lookup = lookup;
-    this.#maxSteps = maxSteps;
+    this.#meter = new Meter(maxSteps);
   }
 
   value(e: Expression): CelValue {
-    if (++this.#steps > this.#maxSteps) throw new CelError('it takes too many steps');
+    this.#meter.spend(1);
     switch (e.kind) {
       case 'literal':
         return e.value;
@@ -49,7 +50,9 @@ class Evaluation {
       case 'list':
         return e.items.map((item) => this.value(item));
       case 'map':
-        return Object.fromEntries(e.entries.map(([key, value]) => [keyOf(this.value(key)), this.value(value)]));
+        return Object.fromEntries(
+          e.entries.map(([key, value]) => [this.#paid(keyOf(this.value(key))), this.value(value)]),
+        );
       case 'not':
         return !this.#truth(e.of);
       case 'negate':
@@ -61,13 +64,13 @@ class Evaluation {
       case 'choice':
         return this.value(this.#truth(e.condition) ? e.yes : e.no);
       case 'binary':
-        return this.#charged(binary(e.operator, this.value(e.left), this.value(e.right)));
+        return this.#charged(binary(e.operator, this.value(e.left), this.value(e.right), this.#meter));
       case 'macro':
         return this.#macro(e);
       case 'present':
         return this.#lookup(e.name) !== undefined;
       case 'pattern':
-        return e.regex.matches(this.#paid(text(this.value(e.of))));
+        return this.#matches(e.regex, text(this.value(e.of)));
       default:
         return e satisfies never;
     }
@@ -83,19 +86,25 @@ class Evaluation {
     const call = callOf(this.#library, e.name, e.args.length, e.on !== undefined);
     if (call === undefined) throw new CelError(`undeclared reference to ${e.name} with ${e.args.length} arguments`);
     const all = e.on === undefined ? e.args : [e.on, ...e.args];
-    return this.#charged(call(all.map((arg) => this.#paid(this.value(arg)))));
+    const args = all.map((arg) => this.#paid(this.value(arg)));
+    return this.#charged(call(args, this.#meter));
+  }
+
+  #matches(regex: Regex, subject: string): boolean {
+    this.#meter.spend(matchingOf(subject));
+    return regex.matches(subject, (instructions) => this.#meter.spend(instructions * PRICE.instruction));
   }
 
   /** What looks through a long text takes as long as that. */
   #paid<T extends CelValue>(value: T): T {
-    if (typeof value === 'string') this.#steps += value.length / 100;
+    if (typeof value === 'string') this.#meter.spend(readingOf(value));
     return value;
   }
 
   /** Long values cost as many steps as they are long, so that no rule can build an endless one cheaply. */
   #charged(value: CelValue): CelValue {
-    if (typeof value === 'string') this.#steps += value.length / 10;
-    else if (isList(value)) this.#steps += value.length;
+    if (typeof value === 'string') this.#meter.spend(makingOf(value));
+    else if (isList(value)) this.#meter.spend(value.length * PRICE.item);
     return value;
   }
 
@@ -112,12 +121,18 @@ class Evaluation {
       try {
         if (this.#truth(side) === decides) return decides;
       } catch (error) {
-        if (!(error instanceof CelError) || this.#steps > this.#maxSteps) throw error;
-        failed = error;
+        failed = this.#forgiven(error);
       }
     }
     if (failed !== undefined) throw failed;
     return !decides;
+  }
+
+  /** An error that counts only if nothing else decides. @throws what can not be forgiven. */
+  #forgiven(error: unknown): CelError {
+    if (!(error instanceof CelError) || this.#meter.isSpent) throw error;
+    this.#meter.spend(PRICE.failure);
+    return error;
   }
 
   #select(of: CelValue, field: string): CelValue {
@@ -144,14 +159,14 @@ class Evaluation {
       return value;
     }
     if (!isMap(of) || typeof index !== 'string') throw new CelError('only lists and maps have an index');
-    const value = Object.hasOwn(of, index) ? of[index] : undefined;
+    const value = Object.hasOwn(of, this.#paid(index)) ? of[index] : undefined;
     if (value === undefined) throw new CelError(`no such key: ${index}`);
     return value;
   }
 
   #macro(e: Extract<Expression, { kind: 'macro' }>): CelValue {
     const over = this.value(e.over);
-    const items = isList(over) ? over : isMap(over) ? Object.keys(over) : undefined;
+    const items = isList(over) ? over : isMap(over) ? keysOf(over, this.#meter) : undefined;
     if (items === undefined) throw new CelError(`${e.macro} needs a list or a map`);
     const each = (item: CelValue, body: Expression): CelValue => this.#within(e.variable, item, body);
     switch (e.macro) {
@@ -176,8 +191,7 @@ class Evaluation {
       try {
         if (check(item) === decides) return decides;
       } catch (error) {
-        if (!(error instanceof CelError) || this.#steps > this.#maxSteps) throw error;
-        failed = error;
+        failed = this.#forgiven(error);
       }
     }
     if (failed !== undefined) throw failed;

@@ -1,8 +1,10 @@
 /** What an expression may call, and how a function takes its arguments. */
 import { CelError, type Expression } from './ast.ts';
+import type { Meter } from './meter.ts';
 import { type CelValue, isList, typeName } from './values.ts';
 
-export type CelCall = (args: readonly CelValue[]) => CelValue;
+/** Its texts are paid for, as far as each is looked through once; for more work than that it asks `meter`. */
+export type CelCall = (args: readonly CelValue[], meter: Meter) => CelValue;
 
 /** By name and number of arguments, as in `size/1`. */
 export type CelLibrary = {

@@ -1,24 +1,25 @@
 /** What the operators with two sides do; `&&` and `||` are none, they may not look at one of them. */
 import { type BinaryOperator, CelError } from './ast.ts';
+import { type Meter, readingOf } from './meter.ts';
 import { type CelValue, compareValues, Duration, isList, isMap, sameValue, Timestamp } from './values.ts';
 
-/** @throws CelError for types that the operator does not take, and for what has no result. */
-export function binary(operator: BinaryOperator, left: CelValue, right: CelValue): CelValue {
+/** @throws CelError for types that the operator does not take, for what has no result, and for too much work. */
+export function binary(operator: BinaryOperator, left: CelValue, right: CelValue, meter: Meter): CelValue {
   switch (operator) {
     case '==':
-      return sameValue(left, right);
+      return sameValue(left, right, meter);
     case '!=':
-      return !sameValue(left, right);
+      return !sameValue(left, right, meter);
     case '<':
-      return compareValues(left, right) < 0;
+      return compareValues(left, right, meter) < 0;
     case '<=':
-      return compareValues(left, right) <= 0;
+      return compareValues(left, right, meter) <= 0;
     case '>':
-      return compareValues(left, right) > 0;
+      return compareValues(left, right, meter) > 0;
     case '>=':
-      return compareValues(left, right) >= 0;
+      return compareValues(left, right, meter) >= 0;
     case 'in':
-      return isIn(left, right);
+      return isIn(left, right, meter);
     case '+':
       return add(left, right);
     case '-':
@@ -37,9 +38,13 @@ export function binary(operator: BinaryOperator, left: CelValue, right: CelValue
   }
 }
 
-function isIn(item: CelValue, container: CelValue): boolean {
-  if (isList(container)) return container.some((element) => sameValue(element, item));
-  if (isMap(container)) return typeof item === 'string' && Object.hasOwn(container, item);
+function isIn(item: CelValue, container: CelValue, meter: Meter): boolean {
+  if (isList(container)) return container.some((element) => sameValue(element, item, meter));
+  if (isMap(container)) {
+    if (typeof item !== 'string') return false;
+    meter.spend(readingOf(item));
+    return Object.hasOwn(container, item);
+  }
   throw new CelError('"in" needs a list or a map');
 }
 

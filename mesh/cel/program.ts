@@ -23,7 +23,7 @@ export type CelProgram = {
 
 /** Of an expression: characters. People write a line. */
 const MAX_LENGTH = 4096;
-/** Of one evaluation: some hundred microseconds. */
+/** Of one evaluation: some hundred microseconds, a few milliseconds where values are made to be slow. */
 const MAX_STEPS = 10_000;
 
 /** @throws CelError saying what is wrong with it. */

@@ -4,12 +4,15 @@
  * offers it says what runs the pattern.
  */
 import { CelError } from './ast.ts';
+import { charactersIn, offsetOf } from './characters.ts';
 import { type CelLibrary, integer, list, parsed, text, wrongType } from './library.ts';
+import { type Meter, PRICE, parsingOf, searchOf } from './meter.ts';
 import {
   type CelValue,
   Duration,
   isList,
   isMap,
+  keysOf,
   parseDuration,
   parseTimestamp,
   sameValue,
@@ -19,7 +22,7 @@ import {
 
 export const STANDARD: CelLibrary = {
   functions: {
-    'size/1': ([value]) => size(value),
+    'size/1': ([value], meter) => size(value, meter),
     'int/1': ([value]) => toInt(value),
     'uint/1': ([value]) => toInt(value),
     'double/1': ([value]) => toDouble(value),
@@ -27,27 +30,27 @@ export const STANDARD: CelLibrary = {
     'bool/1': ([value]) => (typeof value === 'boolean' ? value : value === 'true'),
     'dyn/1': ([value]) => value ?? null,
     'type/1': ([value]) => typeName(value),
-    'duration/1': ([value]) => parsed(parseDuration, value, 'duration'),
-    'timestamp/1': ([value]) => parsed(parseTimestamp, value, 'timestamp'),
+    'duration/1': ([value], meter) => parsed(parseDuration, taken(value, meter), 'duration'),
+    'timestamp/1': ([value], meter) => parsed(parseTimestamp, taken(value, meter), 'timestamp'),
   },
   methods: {
-    'size/0': ([on]) => size(on),
-    'contains/1': ([on, part]) => text(on).includes(text(part)),
+    'size/0': ([on], meter) => size(on, meter),
+    'contains/1': ([on, part], meter) => sought(on, part, meter).includes(text(part)),
     'startsWith/1': ([on, part]) => text(on).startsWith(text(part)),
     'endsWith/1': ([on, part]) => text(on).endsWith(text(part)),
     'substring/1': ([on, from]) => substring(text(on), from, undefined),
     'substring/2': ([on, from, to]) => substring(text(on), from, to),
-    'split/1': ([on, separator]) => text(on).split(text(separator)),
-    'split/2': ([on, separator, limit]) => splitInto(text(on), text(separator), integer(limit)),
-    'join/0': ([on]) => joined(list(on).map(text), ''),
-    'join/1': ([on, separator]) => joined(list(on).map(text), text(separator)),
-    'replace/2': ([on, from, to]) => replaced(text(on), text(from), text(to)),
+    'split/1': ([on, separator], meter) => sought(on, separator, meter).split(text(separator)),
+    'split/2': ([on, separator, limit], meter) => splitInto(text(on), text(separator), integer(limit), meter),
+    'join/0': ([on], meter) => joined(list(on).map(text), '', meter),
+    'join/1': ([on, separator], meter) => joined(list(on).map(text), text(separator), meter),
+    'replace/2': ([on, from, to], meter) => replaced(text(on), text(from), text(to), meter),
     'lowerAscii/0': ([on]) => text(on).replace(/[A-Z]/g, (letter) => letter.toLowerCase()),
     'upperAscii/0': ([on]) => text(on).replace(/[a-z]/g, (letter) => letter.toUpperCase()),
     'trim/0': ([on]) => text(on).trim(),
-    'charAt/1': ([on, at]) => [...text(on)][integer(at)] ?? '',
-    'indexOf/1': ([on, part]) => indexOf(on, part),
-    'lastIndexOf/1': ([on, part]) => lastIndexOf(on, part),
+    'charAt/1': ([on, at]) => charAt(text(on), integer(at)),
+    'indexOf/1': ([on, part], meter) => indexOf(on, part, meter),
+    'lastIndexOf/1': ([on, part], meter) => lastIndexOf(on, part, meter),
     'getHours/0': ([on]) => Math.trunc(durationOf(on) / 3600),
     'getMinutes/0': ([on]) => Math.trunc(durationOf(on) / 60),
     'getSeconds/0': ([on]) => Math.trunc(durationOf(on)),
@@ -58,24 +61,37 @@ export const STANDARD: CelLibrary = {
 /** More characters than any expression needs; the values may be somebody's who wants us to run out of memory. */
 const MAX_TEXT = 1 << 20;
 
-function joined(pieces: readonly string[], separator: string): string {
+function joined(pieces: readonly string[], separator: string, meter: Meter): string {
+  meter.spend(pieces.length * PRICE.item);
   const length = pieces.reduce((sum, piece) => sum + piece.length + separator.length, 0);
   if (length > MAX_TEXT) throw new CelError('it makes a text that is too long');
   return pieces.join(separator);
 }
 
 /** As in Go: the empty text is found before each character, and at the end. */
-function replaced(whole: string, from: string, to: string): string {
-  return joined(from === '' ? ['', ...whole, ''] : whole.split(from), to);
+function replaced(whole: string, from: string, to: string, meter: Meter): string {
+  return joined(from === '' ? ['', ...whole, ''] : sought(whole, from, meter).split(from), to, meter);
+}
+
+/** The text in which the part is about to be looked for. */
+function sought(whole: CelValue | undefined, part: CelValue | undefined, meter: Meter): string {
+  meter.spend(searchOf(text(part), text(whole)));
+  return text(whole);
+}
+
+/** A text that is about to be taken apart. */
+function taken(value: CelValue | undefined, meter: Meter): string {
+  meter.spend(parsingOf(text(value)));
+  return text(value);
 }
 
 const durationOf = (value: CelValue | undefined): number =>
   value instanceof Duration ? value.seconds : wrongType(value);
 
-function size(value: CelValue | undefined): number {
-  if (typeof value === 'string') return [...value].length;
+function size(value: CelValue | undefined, meter: Meter): number {
+  if (typeof value === 'string') return charactersIn(value);
   if (value !== undefined && isList(value)) return value.length;
-  return value !== undefined && isMap(value) ? Object.keys(value).length : wrongType(value);
+  return value !== undefined && isMap(value) ? keysOf(value, meter).length : wrongType(value);
 }
 
 function toInt(value: CelValue | undefined): number {
@@ -99,24 +115,33 @@ function toText(value: CelValue | undefined): string {
 }
 
 function substring(value: string, from: CelValue | undefined, to: CelValue | undefined): string {
-  const letters = [...value];
-  const [start, end] = [integer(from), to === undefined ? letters.length : integer(to)];
-  if (start < 0 || end > letters.length || start > end) throw new CelError(`index out of range: ${start}, ${end}`);
-  return letters.slice(start, end).join('');
+  const first = integer(from);
+  const last = to === undefined ? charactersIn(value) : integer(to);
+  const [start, end] = [offsetOf(value, first), offsetOf(value, last)];
+  if (start === undefined || end === undefined || first > last) {
+    throw new CelError(`index out of range: ${first}, ${last}`);
+  }
+  return value.slice(start, end);
 }
 
-function splitInto(value: string, separator: string, limit: number): string[] {
-  const parts = value.split(separator);
+function charAt(value: string, at: number): string {
+  const point = value.codePointAt(offsetOf(value, at) ?? value.length);
+  return point === undefined ? '' : String.fromCodePoint(point);
+}
+
+function splitInto(value: string, separator: string, limit: number, meter: Meter): string[] {
+  const parts = sought(value, separator, meter).split(separator);
+  meter.spend(parts.length * PRICE.item);
   if (limit < 0 || parts.length <= limit) return parts;
   return limit === 0 ? [] : [...parts.slice(0, limit - 1), parts.slice(limit - 1).join(separator)];
 }
 
-function indexOf(on: CelValue | undefined, part: CelValue | undefined): number {
-  if (typeof on === 'string') return on.indexOf(text(part));
-  return list(on).findIndex((item) => sameValue(item, part ?? null));
+function indexOf(on: CelValue | undefined, part: CelValue | undefined, meter: Meter): number {
+  if (typeof on === 'string') return sought(on, part, meter).indexOf(text(part));
+  return list(on).findIndex((item) => sameValue(item, part ?? null, meter));
 }
 
-function lastIndexOf(on: CelValue | undefined, part: CelValue | undefined): number {
-  if (typeof on === 'string') return on.lastIndexOf(text(part));
-  return list(on).findLastIndex((item) => sameValue(item, part ?? null));
+function lastIndexOf(on: CelValue | undefined, part: CelValue | undefined, meter: Meter): number {
+  if (typeof on === 'string') return sought(on, part, meter).lastIndexOf(text(part));
+  return list(on).findLastIndex((item) => sameValue(item, part ?? null, meter));
 }

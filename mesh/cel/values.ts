@@ -1,5 +1,6 @@
 /** What a CEL expression can evaluate to: JSON, times, and what a library adds. */
 import { CelError } from './ast.ts';
+import { type Meter, PRICE, readingOf } from './meter.ts';
 
 export type CelValue = null | boolean | number | string | readonly CelValue[] | CelMap | Special;
 export type CelMap = { readonly [key: string]: CelValue };
@@ -44,23 +45,43 @@ export const isList = (value: CelValue): value is readonly CelValue[] => Array.i
 export const isMap = (value: CelValue): value is CelMap =>
   typeof value === 'object' && value !== null && !isList(value) && !isSpecial(value);
 
-export function sameValue(a: CelValue, b: CelValue): boolean {
+/** @throws CelError when there is more to compare than `meter` has left. */
+export function sameValue(a: CelValue, b: CelValue, meter: Meter): boolean {
+  meter.spend(PRICE.comparison);
+  if (typeof a === 'string' && typeof b === 'string') return sameText(a, b, meter);
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
   if (a instanceof Duration) return b instanceof Duration && a.seconds === b.seconds;
   if (a instanceof Timestamp) return b instanceof Timestamp && a.ms === b.ms;
   if (a instanceof Foreign) return b instanceof Foreign && a.equals(b);
-  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i] ?? null));
+  const isAlike = (x: CelValue | undefined, y: CelValue | undefined) => sameValue(x ?? null, y ?? null, meter);
+  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, i) => isAlike(item, b[i]));
   if (!isMap(b)) return false;
-  const keys = Object.keys(a);
-  const isAlike = (key: string) => Object.hasOwn(b, key) && sameValue(a[key] ?? null, b[key] ?? null);
-  return keys.length === Object.keys(b).length && keys.every(isAlike);
+  const keys = keysOf(a, meter);
+  return (
+    keys.length === keysOf(b, meter).length && keys.every((key) => Object.hasOwn(b, key) && isAlike(a[key], b[key]))
+  );
 }
 
-/** Below, at or above zero as `a` is before, equal to or after `b`. @throws CelError for what has no order. */
-export function compareValues(a: CelValue, b: CelValue): number {
+function sameText(a: string, b: string, meter: Meter): boolean {
+  if (a.length !== b.length) return false;
+  meter.spend(readingOf(a));
+  return a === b;
+}
+
+export function keysOf(map: CelMap, meter: Meter): readonly string[] {
+  const keys = Object.keys(map);
+  meter.spend(keys.length * PRICE.item);
+  return keys;
+}
+
+/** Below, at or above zero as `a` is before, equal to or after `b`. @throws CelError for what has no order, or is too long. */
+export function compareValues(a: CelValue, b: CelValue, meter: Meter): number {
   const [left, right] = [orderable(a), orderable(b)];
   if (typeof left !== typeof right || left === undefined || right === undefined) {
     throw new CelError('no such overload: these values have no order');
+  }
+  if (typeof left === 'string' && typeof right === 'string') {
+    meter.spend(readingOf(left.length < right.length ? left : right));
   }
   return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -133,6 +133,22 @@ test('repetitions of nothing are not worked out', () => {
   }
 });
 
+test('who asks is told what a match costs where nothing is remembered, and may end it', () => {
+  const compiled = regex('(a|b)*c');
+  let spent = 0;
+  const spend = (instructions: number) => {
+    spent += instructions;
+    if (spent > 1000) throw new Error('enough');
+  };
+  assert.equal(compiled.matches('aabbc', spend), true);
+  assert.ok(spent > 0 && spent < 50, String(spent));
+  const once = spent;
+  assert.equal(compiled.matches('ababc', spend), true);
+  assert.equal(spent, once, 'the states are known');
+  spent = 1000;
+  assert.throws(() => regex('(a|b)*c').matches('aabbc', spend), { message: 'enough' });
+});
+
 test('a pattern with more states than are remembered is still right', () => {
   const compiled = regex('(a|b)*a(a|b){12}');
   const random = seeded(3);

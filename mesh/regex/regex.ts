@@ -68,13 +68,16 @@ export class Regex {
     this.#begin = this.#run(start, prefix, 0);
   }
 
-  /** Whether the pattern matches the whole text. */
-  matches(text: string): boolean {
-    return text.startsWith(this.prefix) && this.#run(this.#begin, text, this.prefix.length).accepts;
+  /**
+   * Whether the pattern matches the whole text. `spend` is told of instructions that are about to be looked at where no state
+   * was remembered, and may throw.
+   */
+  matches(text: string, spend?: (instructions: number) => void): boolean {
+    return text.startsWith(this.prefix) && this.#run(this.#begin, text, this.prefix.length, spend).accepts;
   }
 
   /** The state after the rest of the text; any that accepts nothing once nothing can match any more. */
-  #run(from: State, text: string, start: number): State {
+  #run(from: State, text: string, start: number, spend?: (instructions: number) => void): State {
     let state = from;
     let work = 0;
     for (let at = start; at < text.length; at++) {
@@ -88,6 +91,7 @@ export class Regex {
       if (known === undefined) {
         work += state.eaters.length;
         if (work > MAX_WORK) return NO_MATCH;
+        spend?.(state.eaters.length);
       }
       state = known ?? this.#step(state, letter);
       if (state.eaters.length === 0 && !state.accepts) return state;

@@ -3,6 +3,7 @@ import { BlockList, isIPv4 } from 'node:net';
 import {
   type CelCall,
   CelError,
+  type CelMeter,
   type CelValue,
   celArguments,
   STANDARD_CEL,
@@ -41,7 +42,7 @@ function pattern(form: RegExp, maxLength: number, what: string): CelCall {
 
 export const KUBERNETES = withCelLibrary(STANDARD_CEL, {
   functions: {
-    'string/1': ([value]) => toText(value),
+    'string/1': ([value], meter) => toText(value, meter),
     'url/1': ([value]) => parsed(parseUrlText, value, 'URL'),
     'isURL/1': ([value]) => parseUrlText(text(value)) !== undefined,
     'ip/1': ([value]) => parsed(parseIpText, value, 'IP address'),
@@ -73,10 +74,10 @@ export const KUBERNETES = withCelLibrary(STANDARD_CEL, {
   },
 });
 
-function toText(value: CelValue | undefined): CelValue {
+function toText(value: CelValue | undefined, meter: CelMeter): CelValue {
   if (value instanceof Ip) return value.text;
   if (value instanceof Cidr) return `${value.ip}/${value.prefix}`;
-  return STANDARD_CEL.functions['string/1']?.([value ?? null]) ?? wrongType(value);
+  return STANDARD_CEL.functions['string/1']?.([value ?? null], meter) ?? wrongType(value);
 }
 
 function regularExpression(source: string): RegExp {
