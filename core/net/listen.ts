@@ -5,6 +5,7 @@ import { must } from './errors.ts';
 import * as k from './kernel.ts';
 import { unmark } from './ledger.ts';
 import type { NetnsRef } from './netns.ts';
+import { shareAlike } from './reuse-port.ts';
 import { decodeSockaddr, encodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
 import { type KeepAlive, setKeepAliveOn, setOption } from './socket-options.ts';
 
@@ -55,6 +56,7 @@ function listenHere(o: ListenOptions): number {
     if (family === k.AF_INET6) setOption(fd, k.SOL_IPV6, k.IPV6_V6ONLY, o.v6only ? 1 : 0, 'IPV6_V6ONLY');
     must(k.sys.bind(fd, bytes), 'bind', name);
     must(k.sys.listen(fd, o.backlog ?? LISTEN_BACKLOG), 'listen', name);
+    if (o.reusePort) shareAlike(fd);
     return fd;
   } catch (error) {
     k.sys.close(fd);

@@ -1,6 +1,7 @@
 /** Accepting connections without Node. */
 import * as k from './kernel.ts';
 import { LISTEN_BACKLOG } from './listen.ts';
+import { leaveToSuccessor } from './reuse-port.ts';
 import { decodeSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { READABLE, Watch } from './watch.ts';
@@ -51,7 +52,20 @@ export class TcpListener implements Disposable {
     this.#watch.want(READABLE);
   }
 
-  /** Serves what waits in the kernel already, then closes: whoever listens on the port beside us takes the rest. */
+  /**
+   * Leaves what is new to a successor that listens on the port already (SO_REUSEPORT). Call `finish` a few round trips
+   * later: what was half open here has come by then, and no connection is lost. Alone on the port it goes on as before.
+   */
+  leave(): void {
+    try {
+      leaveToSuccessor(this.#fd);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onError(new Error(`connections may be reset as the port is left: ${why}`));
+    }
+  }
+
+  /** Serves what waits in the kernel already, then closes; what is completed between the two is reset. */
   finish(): void {
     this.#accept(LISTEN_BACKLOG);
     this[Symbol.dispose]();
