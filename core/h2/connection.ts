@@ -121,11 +121,17 @@ const QUANTUM_BYTES = 64 * 1024;
 const MAX_REMEMBERED_RESETS = 1_024;
 /** RFC 9113 section 5.1.1: the last number a client may give a stream. */
 const LAST_STREAM_ID = 2 ** 31 - 1;
+/** Of the PING by whose answer a server learns that its first GOAWAY was read. */
+const FAREWELL = Buffer.from('farewell');
+/** How long it waits for that. */
+const FAREWELL_MS = 1_000;
 
 /**
  *     open --GOAWAY, either side--> draining --last stream gone--> over
  *       \                              |
  *        +----- fault, wire gone, cut --+-------------------------> over
+ *
+ * A server that drains has sent a first GOAWAY while it was open, which takes all streams.
  */
 export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   readonly peerSettings: PeerSettings;
@@ -153,6 +159,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   #unsentAnswers = 0;
   #contentBytes = 0;
   #hasSentGoaway = false;
+  #farewell: Disposable | undefined;
   /** By the peer's GOAWAY: the last of our streams that it may have looked at. */
   #lastTaken = LAST_STREAM_ID;
 
@@ -241,12 +248,16 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
     this.#finish('connect-error', undefined);
   }
 
-  /** GOAWAY; ends with its last stream. */
+  /**
+   * GOAWAY; ends with its last stream. A server takes leave in two steps, so that streams which are on their way when the
+   * peer hears of it are served and not given back: RFC 9113 section 6.8.
+   */
   drain(): void {
-    if (this.#state !== 'open') return;
-    this.#goaway(H2.NO_ERROR);
-    this.#state = 'draining';
-    this.#checkDrained();
+    if (this.#state !== 'open' || this.#farewell !== undefined) return;
+    if (this.#o.role === 'client') return void this.#leave();
+    this.#write(goawayFrame(LAST_STREAM_ID, H2.NO_ERROR));
+    this.#write(frame(FRAME.PING, 0, 0, FAREWELL));
+    this.#farewell = this.later(FAREWELL_MS, () => this.#leave());
   }
 
   /** Resets what runs (CANCEL), and is gone. */
@@ -375,9 +386,10 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   /** Fields came after the head. */
   protected abstract trailers(stream: S, block: HeaderBlock<F>): void;
 
-  /** An answer to a PING that is not one of the rhythm. False: nobody had asked for it. */
-  protected pong(_payload: Buffer): boolean {
-    return false;
+  /** A timer of those who have their own. */
+  protected later(ms: number, work: () => void): Disposable {
+    const timer = setTimeout(work, ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 
   /** Client: the number of the next stream. Only while `isUsable`. */
@@ -423,11 +435,6 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
 
   protected resetStream(streamId: number, code: number): void {
     this.#resetStream(streamId, code);
-  }
-
-  /** GOAWAY that takes all streams up to this one, and shall be followed by `drain`. */
-  protected announceEnd(lastStreamId: number): void {
-    this.#write(goawayFrame(lastStreamId, H2.NO_ERROR));
   }
 
   /** Legal, and good for nothing in numbers. @throws ConnectionFault when there were too many. */
@@ -549,9 +556,24 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   }
 
   #ping(f: FrameHeader, payload: Buffer): void {
-    if ((f.flags & FLAG.ACK) !== 0 && (this.#liveness.pong(payload) || this.pong(payload))) return;
+    if ((f.flags & FLAG.ACK) !== 0 && (this.#liveness.pong(payload) || this.#farewellRead(payload))) return;
     this.#floods.control.count('ping-flood');
     if ((f.flags & FLAG.ACK) === 0) this.#write(frame(FRAME.PING, FLAG.ACK, 0, payload));
+  }
+
+  #farewellRead(payload: Buffer): boolean {
+    if (this.#farewell === undefined || this.#hasSentGoaway || !payload.equals(FAREWELL)) return false;
+    this.#leave();
+    return true;
+  }
+
+  /** The last word on which streams were taken. */
+  #leave(): void {
+    if (this.#state === 'over') return;
+    this.#farewell?.[Symbol.dispose]();
+    this.#goaway(H2.NO_ERROR);
+    this.#state = 'draining';
+    this.#checkDrained();
   }
 
   #peerLeaves(lastStreamId: number): void {
@@ -707,6 +729,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.#liveness.stop();
+    this.#farewell?.[Symbol.dispose]();
     for (const stream of [...this.#streams.values()]) stream.connectionLost(told);
     this.#o.wire.end();
     this.#blocks[Symbol.dispose]();

@@ -2,8 +2,6 @@
 import {
   DEFAULT_FRAME_BYTES,
   DEFAULT_H2_LIMITS,
-  FRAME,
-  frame,
   H2Connection,
   type H2Limits,
   type H2Settings,
@@ -192,8 +190,10 @@ export abstract class HttpConnection<S extends MessageStream> extends H2Connecti
     super.addStream(stream);
   }
 
-  protected ping(payload: Buffer): void {
-    this.write(frame(FRAME.PING, 0, 0, payload));
+  protected override later(ms: number, work: () => void): Disposable {
+    const deadline = new Deadline(this.deadlines, work);
+    deadline.set(ms);
+    return { [Symbol.dispose]: () => deadline.close() };
   }
 
   /** What the connection can take may be another now. */

@@ -13,12 +13,6 @@ import { type Carrier, MessageStream } from './message-stream.ts';
 import { ACCEPT_FIELD, KEY_FIELD, newKey } from './websocket.ts';
 
 const NO_FIELDS = new HeaderFields();
-/** Of a PING by which we learn that our first GOAWAY was read. */
-const FAREWELL = Buffer.from('farewell');
-/** How long we wait for that. */
-const FAREWELL_MS = 1_000;
-/** More than any stream has (RFC 9113 section 6.8): no streams please, but none is lost. */
-const ANY_STREAM = 2 ** 31 - 1;
 
 interface ServerCarrier extends Carrier {
   readonly exchangeMs: number;
@@ -175,27 +169,15 @@ class ServerStream extends MessageStream implements HttpRequest {
 class Http2Server extends HttpConnection<ServerStream> implements ServerConnection, ServerCarrier {
   readonly exchangeMs: number;
   readonly #o: ServerOptions;
-  readonly #farewell: Deadline;
-  #isDraining = false;
 
   constructor(leg: Leg, o: ServerOptions, more: Partial<HttpConnectionOptions>) {
     super({ ...more, role: 'server', leg, limits: o.limits });
     this.exchangeMs = o.limits.exchangeMs;
     this.#o = o;
-    this.#farewell = new Deadline(this.deadlines, () => super.drain());
   }
 
   get active(): number {
     return this.streamCount;
-  }
-
-  /** In two steps, so that requests that are on their way are served: RFC 9113 section 6.8. */
-  override drain(): void {
-    if (this.#isDraining || !this.isUsable) return;
-    this.#isDraining = true;
-    this.announceEnd(ANY_STREAM);
-    this.ping(FAREWELL);
-    this.#farewell.set(FAREWELL_MS);
   }
 
   override start(first?: Uint8Array): void {
@@ -210,16 +192,7 @@ class Http2Server extends HttpConnection<ServerStream> implements ServerConnecti
     this.sendHead(stream.id, [':status', String(status)], headers, undefined, false);
   }
 
-  protected override pong(payload: Buffer): boolean {
-    if (!this.#isDraining || !payload.equals(FAREWELL)) return false;
-    this.#farewell.close();
-    super.drain();
-    return true;
-  }
-
-  protected override changed(): void {
-    if (!this.isUsable) this.#farewell.close();
-  }
+  protected override changed(): void {} // it opens no streams
 
   protected override opened({ streamId, endStream, fields }: HeaderBlock<HttpField>): void {
     if (fields === 'too-large') {
