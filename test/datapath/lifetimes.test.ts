@@ -3,16 +3,22 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { resetSocket } from '../../core/net/index.ts';
-import { startPodProxy } from '../../ztunnel/data/index.ts';
+import { type PodProxy, startPodProxy } from '../../ztunnel/data/index.ts';
 import { eventually, needsRoot } from '../support/netns.ts';
 import { DataMesh, ending, exchange, type MeshOptions } from './data-mesh.ts';
 
 const twoPods: MeshOptions = { pods: ['web', 'cart'], outside: ['out'] };
 
-/** A connection through the mesh, and the application's end of it. */
+/** A connection through the mesh, and the application's end of it. Later ones are ended at once. */
 async function through(mesh: DataMesh, from = 'web'): Promise<{ client: Socket; app: Socket }> {
   const { promise, resolve } = Promise.withResolvers<Socket>();
-  await mesh.host('cart').listen(8080, (socket) => resolve(socket.on('error', () => {})));
+  let isFirst = true;
+  await mesh.host('cart').listen(8080, (socket) => {
+    socket.on('error', () => {});
+    if (isFirst) resolve(socket);
+    else socket.end();
+    isFirst = false;
+  });
   const client = await mesh.dial(from, 'cart', 8080);
   client.write('x');
   const app = await promise;
@@ -79,7 +85,15 @@ describe('how a proxy stops', { skip: needsRoot }, () => {
     client.write('during');
     client.resume();
     assert.equal(String((await once(client, 'data'))[0]), 'during');
-    await assert.rejects(exchange(await mesh.dial('web', 'cart', 8080), 'new'));
+    await eventually('new ones are refused', () =>
+      mesh
+        .dial('web', 'cart', 8080)
+        .then((socket) => exchange(socket, 'new'))
+        .then(
+          () => false,
+          () => true,
+        ),
+    );
     client.end();
     await drained;
     assert.deepEqual(mesh.pod('cart').observer.connections.at(-1)?.result, { flags: '-' });
@@ -119,6 +133,39 @@ describe('how a proxy stops', { skip: needsRoot }, () => {
     } finally {
       await successor.stopNow();
     }
+  });
+
+  it('ten generations take over from one another at both ends, and no new connection is lost', async () => {
+    await using mesh = await DataMesh.create(twoPods);
+    await mesh.host('cart').listenEcho(8080);
+    const lost: unknown[] = [];
+    let [made, isOver] = [0, false];
+    const call = async () => {
+      while (!isOver) {
+        try {
+          assert.equal(await exchange(await mesh.dial('web', 'cart', 8080), 'hi'), 'hi');
+          made += 1;
+        } catch (error) {
+          lost.push(error);
+        }
+      }
+    };
+    const callers = [call(), call(), call(), call()];
+    const names = ['web', 'cart'];
+    let serving: readonly PodProxy[] = names.map((name) => mesh.pod(name).proxy);
+    const drained: Promise<void>[] = [];
+    for (let generation = 0; generation < 10; generation += 1) {
+      const before = made;
+      const elders = serving;
+      serving = await Promise.all(names.map((name) => startPodProxy(mesh.depsOf(name))));
+      for (const elder of elders) drained.push(elder.drain(20_000));
+      await eventually('more connections', () => made + lost.length > before + 20);
+    }
+    isOver = true;
+    await Promise.all(callers);
+    await Promise.all(drained);
+    for (const proxy of serving) await proxy.stopNow();
+    assert.deepEqual(lost, []);
   });
 
   it('a pod that the mesh does not know can neither send nor receive', async () => {

@@ -12,6 +12,8 @@ export type Port = {
 export type Listeners = {
   /** Whether all of them may speak with addresses that are not the pod's. */
   readonly canSpoof: boolean;
+  /** What is new from now on is a successor's, if there is one; what was half open may still come. */
+  leave(): void;
   /** What waits in the kernel is still served; nothing comes after it. */
   close(): void;
 };
@@ -32,10 +34,15 @@ export function listen(deps: PodProxyDeps, ports: readonly Port[]): Listeners {
     for (const listener of listeners) listener[Symbol.dispose]();
     throw error;
   }
-  const close = () => {
-    for (const listener of listeners) listener.finish();
+  return {
+    canSpoof,
+    leave() {
+      for (const listener of listeners) listener.leave();
+    },
+    close() {
+      for (const listener of listeners) listener.finish();
+    },
   };
-  return { canSpoof, close };
 }
 
 function bind(deps: PodProxyDeps, at: Port, transparent: boolean): { fd: number; transparent: boolean } {

@@ -1,4 +1,5 @@
 /** The connections of one pod: what is shown, re-judged, drained and cut. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ConnectionFacts, MeshError } from '../../mesh/index.ts';
 import { type Cut, LiveConnection } from './live-connection.ts';
 import type { ConnectionContext, ConnectionInfo, ConnectionObserver } from './observer.ts';
@@ -72,10 +73,13 @@ export class LiveConnections implements Disposable {
 
   /** Resolves when there is no connection any more. */
   async empty(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onEmpty = resolve;
-    this.#checkEmpty();
-    await promise;
+    do {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onEmpty = resolve;
+      this.#checkEmpty();
+      await promise;
+      await nextTurn(); // whoever has left `starting` just now is tracked in the same turn
+    } while (this.size > 0);
   }
 
   [Symbol.dispose](): void {

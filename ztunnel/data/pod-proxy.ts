@@ -22,6 +22,8 @@ import type { DataConfig, PodProxy, PodProxyDeps } from './pod-proxy-types.ts';
 import { PolicyGate } from './policy-gate.ts';
 import { ShortWays } from './same-node.ts';
 
+/** How long a pod's ports are kept for connections that were half open when a successor took over: some round trips. */
+const HAND_OVER_MS = 100;
 /** How long a server of tunnels may outlive the connections that were cut at the deadline. */
 const LAST_FRAMES_MS = 200;
 
@@ -162,12 +164,13 @@ class RunningPod implements PodProxy {
     const { pod, listeners, server, sockets, gone } = this.#parts;
     const { live, gate, client } = pod;
     this.#parts.known?.[Symbol.dispose]();
-    listeners.close(); // nothing new from here on; a successor's listeners take it
-    const served = server.drain(deadlineMs + LAST_FRAMES_MS);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, deadlineMs);
     this.#deadline = resolve;
-    await Promise.race([live.empty(), late]);
+    await handOver(listeners, deadlineMs, late);
+    const served = server.drain(deadlineMs + LAST_FRAMES_MS);
+    // A tunnel that is being made, or was made a moment ago, is still going to carry something.
+    await Promise.race([Promise.all([live.empty(), served]), late]);
     clearTimeout(timer);
     live.cutAll({ reason, flags: '-' });
     gone.abort(reason);
@@ -180,6 +183,18 @@ class RunningPod implements PodProxy {
     gate[Symbol.dispose]();
     live[Symbol.dispose]();
   }
+}
+
+/** Nothing new afterwards. */
+async function handOver(listeners: Listeners, deadlineMs: number, late: Promise<void>): Promise<void> {
+  if (deadlineMs > 0) {
+    listeners.leave();
+    const { promise: handedOver, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HAND_OVER_MS);
+    await Promise.race([handedOver, late]);
+    clearTimeout(timer);
+  }
+  listeners.close();
 }
 
 function handshakeFlags({ code }: HboneError): ResponseFlags {

@@ -11,6 +11,8 @@ export type PodDnsDeps = Omit<AnswererDeps, 'signal'> & {
 
 /** Datagrams and connections taken from one pod in one turn of the loop. */
 const PER_TURN = 32;
+/** How long the port is kept for connections that were half open when a successor took over. */
+const HAND_OVER_MS = 100;
 const NO_SUCH_FAMILY: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
 export class PodDns {
@@ -43,13 +45,18 @@ export class PodDns {
 
   /** Nothing new is taken; what is under way is answered before the deadline, or never. */
   async drain(deadlineMs: number): Promise<void> {
-    for (const socket of this.#sockets) socket.finish();
-    for (const listener of this.#listeners) listener.finish();
-    const finished = Promise.all([this.#deps.budget.empty(), this.#tcp.finish()]);
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { clock, budget } = this.#deps;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
     this.#late = resolve;
-    this.#deadline = this.#deps.clock.after(deadlineMs, resolve);
-    await Promise.race([finished, promise]);
+    this.#deadline = clock.after(deadlineMs, resolve);
+    for (const socket of this.#sockets) socket.finish();
+    for (const listener of this.#listeners) listener.leave();
+    const handedOver = Promise.withResolvers<void>();
+    using _ = clock.after(HAND_OVER_MS, handedOver.resolve);
+    await Promise.race([handedOver.promise, late]);
+    for (const listener of this.#listeners) listener.finish();
+    const finished = Promise.all([budget.empty(), this.#tcp.finish()]);
+    await Promise.race([finished, late]);
     await this.stopNow();
   }
 
