@@ -1,11 +1,13 @@
 /** What the policies of a waypoint say to a request or connection, by the functions that it decides with itself. */
 import type { SocketAddress } from '../address.ts';
+import { getOrAdd } from '../derive/selector.ts';
 import {
   type CustomCheck,
   compileHttpPolicies,
   customChecks,
   evaluateHttp,
   type HttpBecause,
+  type HttpScope,
 } from '../http-policy/evaluate.ts';
 import { explainHttp, type HttpNearestMiss, matchingHttpRules } from '../http-policy/explain.ts';
 import { type ChainKind, type HttpFacts, isHidden, type PolicyRequest } from '../http-policy/facts.ts';
@@ -58,9 +60,26 @@ function factsOf({ source, from, to, request }: JudgedCall): HttpFacts {
   return { peer: new Subject({ source, from, to }), sni: '', ...(request && { request }) };
 }
 
+type Kept = { readonly ofGateway: readonly HttpPolicy[]; readonly scopes: Map<ChainKind, HttpScope> };
+
+/** By the policies of a service, or else of a gateway: a list that changes is another one. */
+const KEPT = new WeakMap<readonly HttpPolicy[], Kept>();
+
+/** Compiled at the first question about a place. */
+function scopeAt(place: JudgingPlace, chain: ChainKind): HttpScope {
+  const ofGateway = place.gateway.policies;
+  const own = place.service?.policies ?? ofGateway;
+  let kept = KEPT.get(own);
+  if (kept?.ofGateway !== ofGateway) {
+    kept = { ofGateway, scopes: new Map() };
+    KEPT.set(own, kept);
+  }
+  return getOrAdd(kept.scopes, chain, () => compileHttpPolicies(policiesAt(place), chain));
+}
+
 /** Who is asked beside, before anybody looks at tokens: `call` is as it has come. */
 export function askedBeside(place: WaypointPlace, call: JudgedCall): readonly CustomCheck[] {
-  return customChecks(compileHttpPolicies(policiesAt(place), call.chain), factsOf(call));
+  return customChecks(scopeAt(place, call.chain), factsOf(call));
 }
 
 export type Unaskable = { readonly check: CustomCheck; readonly why: string };
@@ -84,7 +103,7 @@ export function unaskableBecause(waypoint: string, { check, why }: Unaskable): s
 }
 
 export function judgeAtWaypoint(place: WaypointPlace, call: JudgedCall): HttpVerdict {
-  const scope = compileHttpPolicies(policiesAt(place), call.chain);
+  const scope = scopeAt(place, call.chain);
   const facts = factsOf(call);
   const { verdict, because, audited, dryRunHits } = evaluateHttp(scope, facts);
   const { considered, nearestMiss } = explainHttp(scope, facts);

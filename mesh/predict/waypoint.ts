@@ -5,7 +5,7 @@ import { type IpAddress, ipFamily, mustParseIp, type SocketAddress } from '../ad
 import { expectedIdentities } from '../decide/identities.ts';
 import { formatReason } from '../decide/reason.ts';
 import type { ChainKind } from '../http-policy/facts.ts';
-import type { PolicyField } from '../http-policy/model.ts';
+import type { HttpPolicy, PolicyField } from '../http-policy/model.ts';
 import { needsToken } from '../http-policy/tokens.ts';
 import type { AppProtocol } from '../model.ts';
 import type { PortRoutes } from '../route/model.ts';
@@ -298,7 +298,7 @@ function judgedByBackend(
     const because = `policies of ${led}, look at the server name that TLS asks for`;
     return { because, stops: { verdict: 'unknown', reason: 'waypoint-decides' } };
   }
-  const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: [] }, service: other };
+  const alone: WaypointPlace = { key: place.key, gateway: { ...place.gateway, policies: NO_POLICIES }, service: other };
   const asked = {
     source: identity,
     from: sender.from ?? { ip: unspecified(call.target), port: 0 },
@@ -324,6 +324,9 @@ function judgedByBackend(
   const reason = typeof http.because === 'object' ? 'deny-rule' : 'no-allow-match';
   return { http, because, stops: { verdict: 'denied', reason } };
 }
+
+/** Of the gateway, which has judged already. */
+const NO_POLICIES: readonly HttpPolicy[] = [];
 
 const keyOf = ({ namespace, hostname }: { readonly namespace: string; readonly hostname: string }) =>
   `${namespace}/${hostname}`;
