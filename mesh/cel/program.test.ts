@@ -102,6 +102,31 @@ test('times are those of the years 1 to 9999, and anything else is an error of t
   }
 });
 
+test('an attribute is asked for once while an expression is evaluated, and again the next time', async (t) => {
+  const rows: Readonly<Record<string, readonly string[]>> = {
+    'response.code == 404': ['response.code'],
+    'response.code == 404 && request.path != ""': ['response.code', 'request.path'],
+    'response.code > 1 && response.code < 500': ['response.code'],
+    '"x-n" in request.headers && request.headers["x-n"] == "7"': ['request.headers'],
+    'has(response.trailers) || response.trailers.exists(t, true) || true': ['response.trailers'],
+    '[1, 2].all(x, x < response.code)': ['response.code'],
+    'request.headers.all(h, h != "" && request.headers[h] != request.path)': ['request.headers', 'request.path'],
+  };
+  for (const [text, expected] of Object.entries(rows)) {
+    await t.test(text, () => {
+      const program = compileCel(text, ATTRIBUTES);
+      for (const time of ['first', 'second']) {
+        const asked: string[] = [];
+        const result = program.evaluate((name) => {
+          asked.push(name);
+          return VALUES[name];
+        });
+        assert.deepEqual([result, asked], [true, expected], time);
+      }
+    });
+  }
+});
+
 test('what is wrong with an expression is said when it is compiled', async (t) => {
   const rows: Readonly<Record<string, RegExp>> = {
     'response.code >': /unexpected the end/,

@@ -3,7 +3,7 @@
  * functions, its patterns compiled. What is wrong with it is found here, and not when it matters.
  */
 import { compileRegex } from '../regex/regex.ts';
-import { CelError, type Expression } from './ast.ts';
+import { CelError, type Expression, parts } from './ast.ts';
 import { evaluate, type Lookup } from './evaluate.ts';
 import { hasCall } from './library.ts';
 import { parseCel } from './parser.ts';
@@ -17,7 +17,7 @@ export type CelAttributes = Readonly<Record<string, CelType>>;
 export type CelProgram = {
   /** What is known of the value without asking; undefined: that depends. */
   readonly type: CelType | undefined;
-  /** `lookup` is given full names. @throws CelError for what is missing, has the wrong type, or takes too long. */
+  /** `lookup` is given full names, each once. @throws CelError for what is missing, has the wrong type, or takes too long. */
   evaluate(lookup: Lookup): CelValue;
 };
 
@@ -30,9 +30,37 @@ const MAX_STEPS = 10_000;
 export function compileCel(text: string, attributes: CelAttributes): CelProgram {
   if (text.length > MAX_LENGTH) throw new CelError(`longer than ${MAX_LENGTH} characters`);
   const expression = new Binder(attributes).bound(parseCel(text), NOTHING);
+  const lookups = asksAgain(expression) ? remembering : (lookup: Lookup) => lookup;
   return {
     type: typeOf(expression, attributes),
-    evaluate: (lookup) => evaluate(expression, { library: STANDARD, lookup, maxSteps: MAX_STEPS }),
+    evaluate: (lookup) => evaluate(expression, { library: STANDARD, lookup: lookups(lookup), maxSteps: MAX_STEPS }),
+  };
+}
+
+/** Whether one attribute may be asked for several times, while it is evaluated once. */
+function asksAgain(expression: Expression): boolean {
+  const asked = new Set<string>();
+  for (const part of parts(expression)) {
+    if (part.kind === 'macro' && parts(part.body).some(isAttribute)) return true;
+    if (!isAttribute(part)) continue;
+    if (asked.has(part.name)) return true;
+    asked.add(part.name);
+  }
+  return false;
+}
+
+/** Only they have a dot in their name. */
+const isAttribute = (e: Expression): e is Extract<Expression, { kind: 'name' | 'present' }> =>
+  (e.kind === 'name' && e.name.includes('.')) || e.kind === 'present';
+
+/** To make a map of all headers takes longer than any step. */
+function remembering(lookup: Lookup): Lookup {
+  const known = new Map<string, CelValue | undefined>();
+  return (name) => {
+    if (known.has(name)) return known.get(name);
+    const value = lookup(name);
+    known.set(name, value);
+    return value;
   };
 }
 
