@@ -145,6 +145,7 @@ test('what is wrong with an expression is said when it is compiled', async (t) =
     "'\\uD800'": /^\\uD800 stands for no character, at 1$/,
     '"\\ud83d\\ude00"': /^\\ud83d stands for no character, at 1$/,
     '"\\U0000DFFF"': /stands for no character/,
+    [Array.from({ length: 100 }, () => '"".matches("(a{100}){90}")').join(' || ')]: /its patterns are too large/,
     [`"${'a'.repeat(5000)}" == ""`]: /longer than 4096 characters/,
     [`${'('.repeat(300)}1${')'.repeat(300)} == 1`]: /nested too deeply/,
     [`${'!'.repeat(300)}true`]: /nested too deeply/,

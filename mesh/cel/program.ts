@@ -2,7 +2,7 @@
  * An expression made ready to be asked many times: read, its names found among the attributes there are, its calls among the
  * functions, its patterns compiled. What is wrong with it is found here, and not when it matters.
  */
-import { compileRegex } from '../regex/regex.ts';
+import { compileRegex, type Regex } from '../regex/regex.ts';
 import { CelError, type Expression, parts } from './ast.ts';
 import { evaluate, type Lookup } from './evaluate.ts';
 import { hasCall } from './library.ts';
@@ -23,6 +23,8 @@ export type CelProgram = {
 
 /** Of an expression: characters. People write a line. */
 const MAX_LENGTH = 4096;
+/** Of all patterns together, in instructions: half a megabyte, and some ten milliseconds until they are made. One has 10,000 at most. */
+const MAX_PATTERNS = 20_000;
 /** Of one evaluation: some hundred microseconds, a few milliseconds where values are made to be slow. */
 const MAX_STEPS = 10_000;
 
@@ -73,6 +75,7 @@ const NOTHING: Names = new Set();
 class Binder {
   readonly #attributes: CelAttributes;
   readonly #roots: Names;
+  #instructions = 0;
 
   constructor(attributes: CelAttributes) {
     this.#attributes = attributes;
@@ -132,9 +135,16 @@ class Binder {
   }
 
   #call(e: Extract<Expression, { kind: 'call' }>, inner: (part: Expression) => Expression): Expression {
-    if (e.name === 'matches') return patternOf(e, inner);
+    if (e.name === 'matches') return this.#pattern(e, inner);
     if (!hasCall(STANDARD, e)) throw new CelError(`there is no ${e.name} that takes ${e.args.length} arguments`);
     return { ...e, on: e.on && inner(e.on), args: e.args.map(inner) };
+  }
+
+  #pattern(e: Extract<Expression, { kind: 'call' }>, inner: (part: Expression) => Expression): Expression {
+    const [of, regex] = patternOf(e);
+    this.#instructions += regex.size;
+    if (this.#instructions > MAX_PATTERNS) throw new CelError('its patterns are too large');
+    return { kind: 'pattern', of: inner(of), regex };
   }
 
   #unknown(name: string): string {
@@ -149,7 +159,7 @@ class Binder {
 }
 
 /** `text.matches(pattern)` or `matches(text, pattern)`: anywhere in the text. */
-function patternOf(e: Extract<Expression, { kind: 'call' }>, inner: (part: Expression) => Expression): Expression {
+function patternOf(e: Extract<Expression, { kind: 'call' }>): readonly [of: Expression, regex: Regex] {
   const [of, pattern, ...rest] = e.on === undefined ? e.args : [e.on, ...e.args];
   if (of === undefined || pattern === undefined || rest.length > 0) throw new CelError('matches takes one pattern');
   if (pattern.kind !== 'literal' || typeof pattern.value !== 'string') {
@@ -157,5 +167,5 @@ function patternOf(e: Extract<Expression, { kind: 'call' }>, inner: (part: Expre
   }
   const compiled = compileRegex(`(?s:.*)(?:${pattern.value})(?s:.*)`);
   if (compiled.kind === 'invalid') throw new CelError(`matches(${JSON.stringify(pattern.value)}): ${compiled.problem}`);
-  return { kind: 'pattern', of: inner(of), regex: compiled.regex };
+  return [of, compiled.regex];
 }

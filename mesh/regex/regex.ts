@@ -68,6 +68,11 @@ export class Regex {
     this.#begin = this.#run(start, prefix, 0);
   }
 
+  /** Instructions: what it takes to be kept and to be made. */
+  get size(): number {
+    return this.#program.ops.length;
+  }
+
   /**
    * Whether the pattern matches the whole text. `spend` is told of instructions that are about to be looked at where no state
    * was remembered, and may throw.
