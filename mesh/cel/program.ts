@@ -3,7 +3,7 @@
  * functions, its patterns compiled. What is wrong with it is found here, and not when it matters.
  */
 import { compileRegex, type Regex } from '../regex/regex.ts';
-import { CelError, type Expression, parts } from './ast.ts';
+import { CelError, type Expression } from './ast.ts';
 import { evaluate, type Lookup } from './evaluate.ts';
 import { hasCall } from './library.ts';
 import { parseCel } from './parser.ts';
@@ -31,29 +31,14 @@ const MAX_STEPS = 10_000;
 /** @throws CelError saying what is wrong with it. */
 export function compileCel(text: string, attributes: CelAttributes): CelProgram {
   if (text.length > MAX_LENGTH) throw new CelError(`longer than ${MAX_LENGTH} characters`);
-  const expression = new Binder(attributes).bound(parseCel(text), NOTHING);
-  const lookups = asksAgain(expression) ? remembering : (lookup: Lookup) => lookup;
+  const binder = new Binder(attributes);
+  const expression = binder.bound(parseCel(text), NOTHING);
+  const lookups = binder.asksAgain ? remembering : (lookup: Lookup) => lookup;
   return {
     type: typeOf(expression, attributes),
     evaluate: (lookup) => evaluate(expression, { library: STANDARD, lookup: lookups(lookup), maxSteps: MAX_STEPS }),
   };
 }
-
-/** Whether one attribute may be asked for several times, while it is evaluated once. */
-function asksAgain(expression: Expression): boolean {
-  const asked = new Set<string>();
-  for (const part of parts(expression)) {
-    if (part.kind === 'macro' && parts(part.body).some(isAttribute)) return true;
-    if (!isAttribute(part)) continue;
-    if (asked.has(part.name)) return true;
-    asked.add(part.name);
-  }
-  return false;
-}
-
-/** Only they have a dot in their name. */
-const isAttribute = (e: Expression): e is Extract<Expression, { kind: 'name' | 'present' }> =>
-  (e.kind === 'name' && e.name.includes('.')) || e.kind === 'present';
 
 /** To make a map of all headers takes longer than any step. */
 function remembering(lookup: Lookup): Lookup {
@@ -75,11 +60,18 @@ const NOTHING: Names = new Set();
 class Binder {
   readonly #attributes: CelAttributes;
   readonly #roots: Names;
+  readonly #asked = new Set<string>();
+  #asksAgain = false;
   #instructions = 0;
 
   constructor(attributes: CelAttributes) {
     this.#attributes = attributes;
     this.#roots = new Set(Object.keys(attributes).map((name) => name.slice(0, name.indexOf('.'))));
+  }
+
+  /** Whether one attribute may be asked for several times, while what was bound is evaluated once. */
+  get asksAgain(): boolean {
+    return this.#asksAgain;
   }
 
   /** `local`: variables of macros around it. */
@@ -131,6 +123,8 @@ class Binder {
     const name = `${of.name}.${field}`;
     if (!Object.hasOwn(this.#attributes, name))
       throw new UnknownName(`${name} is not known here${this.#those(of.name)}`);
+    if (local.size > 0 || this.#asked.has(name)) this.#asksAgain = true;
+    this.#asked.add(name);
     return name;
   }
 
