@@ -148,6 +148,7 @@ export {
   type ConditionChange,
   DEFAULT_MESH_CONFIG,
   type Delta,
+  groupOf,
   type KubeMetadata,
   type KubeObject,
   type KubeObjectRef,

@@ -44,6 +44,11 @@ export type KubeObjectRef = {
   readonly metadata: { readonly name: string; readonly namespace?: string };
 };
 
+/** Of an `apiVersion`: `apps` of `apps/v1`; the core group, of `v1`, has no name. */
+export function groupOf(apiVersion: string): string {
+  return apiVersion.slice(0, Math.max(apiVersion.indexOf('/'), 0));
+}
+
 /** The mesh-wide settings that derivation depends on. */
 export type MeshConfig = {
   readonly trustDomain: string;

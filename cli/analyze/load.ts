@@ -5,6 +5,7 @@ import {
   causedBy,
   DEFAULT_MESH_CONFIG,
   formatRef,
+  groupOf,
   type KubeObject,
   MeshError,
   type MeshModel,
@@ -104,6 +105,5 @@ function refOf({ kind: name, metadata }: KubeObject): ObjectRef {
 }
 
 function keyOf(object: KubeObject): string {
-  const slash = object.apiVersion.indexOf('/');
-  return `${slash === -1 ? '' : object.apiVersion.slice(0, slash)}/${formatRef(refOf(object))}`;
+  return `${groupOf(object.apiVersion)}/${formatRef(refOf(object))}`;
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { diffFlows, diffRequests, type KubeObject } from '../../mesh/index.ts';
+import { diffFlows, diffRequests, groupOf, type KubeObject } from '../../mesh/index.ts';
 import { type CliContext, gather } from '../context.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../install/bundle.ts';
@@ -95,6 +95,5 @@ function changed(
 }
 
 function keyOf({ apiVersion, kind, metadata }: KubeObject): string {
-  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
-  return `${group}/${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
+  return `${groupOf(apiVersion)}/${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
 }

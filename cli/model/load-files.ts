@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LineCounter, parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../mesh/index.ts';
+import { groupOf, type KubeObject } from '../../mesh/index.ts';
 import { CliError } from '../errors.ts';
 
 /** `origin` is for people: `policies/shop.yaml`, or `policies/shop.yaml#2` for the second of several documents. */
@@ -42,8 +42,7 @@ export function loadFiles(paths: readonly string[]): readonly SourcedObject[] {
   for (const path of objectFiles(paths)) {
     for (const sourced of parseObjects(textOf(path), path === STDIN ? 'stdin' : path)) {
       const { apiVersion, kind, metadata } = sourced.object;
-      const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
-      const key = `${group}/${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
+      const key = `${groupOf(apiVersion)}/${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
       found.delete(key); // so that the order is that of the one that counts
       found.set(key, sourced);
     }

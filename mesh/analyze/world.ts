@@ -5,7 +5,7 @@ import type { Labels } from '../derive/read.ts';
 import { labelsOf } from '../derive/read.ts';
 import { getOrAdd, LabelIndex } from '../derive/selector.ts';
 import { workloadName } from '../derive/workload-name.ts';
-import type { KubeObject, MeshConfig } from '../kube-object.ts';
+import { groupOf, type KubeObject, type MeshConfig } from '../kube-object.ts';
 import type { MeshModel } from '../predict/model.ts';
 import type { ObjectRef, ObservedFlow } from './finding.ts';
 
@@ -86,8 +86,7 @@ export function worldOf(model: MeshModel, flows: readonly ObservedFlow[] = []): 
 
 /** `group/Kind`, whatever the version. */
 export function kindOf({ apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'kind'>): string {
-  const slash = apiVersion.indexOf('/');
-  return `${slash === -1 ? '' : apiVersion.slice(0, slash)}/${kind}`;
+  return `${groupOf(apiVersion)}/${kind}`;
 }
 
 function keyOf(object: KubeObject): string {

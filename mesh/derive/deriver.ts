@@ -6,7 +6,7 @@
 import { WAYPOINT_ACCEPTED, waypointCondition } from '../http-policy/derive/accepted.ts';
 import { type HeldPolicy, HttpPolicies } from '../http-policy/derive/http-policies.ts';
 import type { PolicyTarget } from '../http-policy/derive/targets.ts';
-import type { Delta, KubeObject, KubeObjectRef, MeshConfig } from '../kube-object.ts';
+import { type Delta, groupOf, type KubeObject, type KubeObjectRef, type MeshConfig } from '../kube-object.ts';
 import type { WaypointResource } from '../l7/model.ts';
 import type { Address, Authorization } from '../model.ts';
 import { BackendTlsPolicies } from '../resilience/backend-tls-policies.ts';
@@ -320,7 +320,7 @@ export class Deriver {
   #note(ref: KubeObjectRef, object: KubeObject | undefined): void {
     const { name, namespace = '' } = ref.metadata;
     if (typeof name !== 'string' || name === '') return;
-    const group = ref.apiVersion.includes('/') ? ref.apiVersion.slice(0, ref.apiVersion.indexOf('/')) : '';
+    const group = groupOf(ref.apiVersion);
     const kind = `${group}/${ref.kind}`;
     const note = this.#notes.get(kind);
     if (note === undefined) return; // plays no part

@@ -2,7 +2,7 @@
 import { type Enrolment, enrolled } from '../derive/enrolled.ts';
 import { PeerAuthentications, readPeerAuthentication } from '../derive/peer-authentication.ts';
 import { fields, type Labels, labelsOf, text } from '../derive/read.ts';
-import type { KubeObject } from '../kube-object.ts';
+import { groupOf, type KubeObject } from '../kube-object.ts';
 import type { Service, Workload } from '../model.ts';
 import type { MeshModel } from './model.ts';
 
@@ -23,7 +23,7 @@ export class Lookup {
     this.#peers = new PeerAuthentications(rootNamespace);
     for (const object of objects) {
       const { name, namespace = '' } = object.metadata;
-      const group = object.apiVersion.includes('/') ? object.apiVersion.slice(0, object.apiVersion.indexOf('/')) : '';
+      const group = groupOf(object.apiVersion);
       this.#objects.set(`${group}/${object.kind}/${namespace}/${name}`, object);
       this.#hasMadeUp ||= object.metadata.annotations?.[MADE_UP_ADDRESS] !== undefined;
       if (group === 'security.istio.io' && object.kind === 'PeerAuthentication') {

@@ -1,10 +1,10 @@
 /** The labels and annotations of the mesh, on whatever object they may stand (controller.md section 2). */
 import { nearest } from '../analyze/edit-distance.ts';
 import { ANNOTATIONS, LABELS, type NameRule } from '../analyze/names.ts';
-import type { KubeObject } from '../kube-object.ts';
+import { groupOf, type KubeObject } from '../kube-object.ts';
 import { type Findings, quote } from './findings.ts';
 import { dnsLabel, dnsName } from './names.ts';
-import { groupOf, type Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 import { waypointOf } from './waypoint.ts';
 
 type Place = 'labels' | 'annotations';

@@ -1,7 +1,7 @@
 /** What validation may know of the rest of the mesh. Everything may be unknown: then nothing that depends on it is found. */
 
 import { type Labels, labelsOf } from '../derive/read.ts';
-import type { KubeObject, MeshConfig } from '../kube-object.ts';
+import { groupOf, type KubeObject, type MeshConfig } from '../kube-object.ts';
 
 export type Surroundings = {
   readonly config: MeshConfig;
@@ -58,12 +58,6 @@ export function surroundingsOf(all: Iterable<KubeObject>, config: MeshConfig): S
       return held.get(namespace === undefined ? whole : `${whole}/${namespace}`) ?? [];
     },
   };
-}
-
-/** `''` for the core group. */
-export function groupOf(apiVersion: string): string {
-  const slash = apiVersion.indexOf('/');
-  return slash === -1 ? '' : apiVersion.slice(0, slash);
 }
 
 /** Whether something with all these labels runs there; undefined: that is not known. */

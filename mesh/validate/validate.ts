@@ -3,7 +3,7 @@
  * seldom meant. The webhook refuses and warns with it, the command line reports it. Pure; never throws, whatever the object.
  */
 import { nearest } from '../analyze/edit-distance.ts';
-import type { KubeObject } from '../kube-object.ts';
+import { groupOf, type KubeObject } from '../kube-object.ts';
 import { readGrpcRoute } from '../route/derive/grpc-route.ts';
 import { readHttpRoute } from '../route/derive/http-route.ts';
 import { readTcpRoute, readTlsRoute } from '../route/derive/stream-route.ts';
@@ -15,7 +15,7 @@ import { validatePeerAuthentication } from './peer-authentication.ts';
 import { validateRequestAuthentication } from './request-authentication.ts';
 import { routeValidator } from './routes.ts';
 import { validateServiceEntry } from './service-entry.ts';
-import { groupOf, type Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 import { validateTelemetry } from './telemetry.ts';
 import { validateWorkloadEntry } from './workload-entry.ts';
 
