@@ -21,7 +21,7 @@ export class Meter {
 
 /**
  * Prices in steps, of which one is a part of the expression that is looked at: some 50 ns. The rest is priced by what was measured
- * where values are made to be slow, so that a step of any kind is at most some 600 ns.
+ * where values are made to be slow, so that a step of any kind is at most about a microsecond.
  */
 export const PRICE = {
   /** A value is compared with another. */
@@ -31,7 +31,7 @@ export const PRICE = {
   /** An item of a list, or a key of a map, is put into a new list. */
   item: 1,
   /** An instruction of a pattern is looked at where the machine has never been (`mesh/regex`). */
-  instruction: 1 / 4,
+  instruction: 1 / 5,
 } as const;
 
 /** A text is looked through once, by the runtime. */

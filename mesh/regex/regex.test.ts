@@ -159,6 +159,17 @@ test('a pattern with more states than are remembered is still right', () => {
   assert.ok(!compiled.matches(letters.join('')));
 });
 
+test('what eats nothing is work, too: a pattern with thousands of choices of nothing is given up like any other', () => {
+  const random = seeded(3);
+  const letters = Array.from({ length: 4000 }, () => (random() < 0.5 ? 'a' : 'b'));
+  letters[letters.length - 15] = 'a';
+  const text = letters.join('');
+  assert.equal(regex('([ab])*a[ab]{14}').matches(text), true);
+  const compiled = regex('(((|){900}){4}[ab])*a[ab]{14}');
+  assert.equal(compiled.matches(text), false, 'given up');
+  assert.equal(compiled.matches('a'.repeat(15)), true, 'what it can do in its time it does');
+});
+
 test('a pattern that is made to be slow does not match a text that is made for it, instead of taking seconds', () => {
   const compiled = regex('(a|b)*a(a|b){400}');
   const random = seeded(3);

@@ -12,10 +12,10 @@ const MAX_PATTERN = 4096;
 /** Of remembered states together, in numbers; when full they are made anew as needed. */
 const MAX_REMEMBERED = 65_536;
 /**
- * Of one match, in instructions looked at where no state was remembered: some 20 ms. Linear is not enough where somebody else's pattern of a
+ * Of one match, in instructions looked at where no state was remembered: some tens of milliseconds. Linear is not enough where somebody else's pattern of a
  * thousand choices meets 60 KiB of a header that is made for it. Beyond, it does not match: decide nothing by it that must not fail.
  */
-const MAX_WORK = 250_000;
+const MAX_WORK = 600_000;
 
 type State = {
   /** Instructions that eat; what they fork to is followed already. */
@@ -56,6 +56,8 @@ export class Regex {
   /** Marks instructions of the closure under way, by its number. */
   readonly #seen: Uint32Array;
   #round = 0;
+  /** Instructions looked at, ever. */
+  #looked = 0;
 
   constructor(program: Program, prefix: string) {
     this.#program = program;
@@ -73,10 +75,7 @@ export class Regex {
     return this.#program.ops.length;
   }
 
-  /**
-   * Whether the pattern matches the whole text. `spend` is told of instructions that are about to be looked at where no state
-   * was remembered, and may throw.
-   */
+  /** Whether the pattern matches the whole text. `spend` is told of instructions looked at where no state was remembered, and may throw. */
   matches(text: string, spend?: (instructions: number) => void): boolean {
     return text.startsWith(this.prefix) && this.#run(this.#begin, text, this.prefix.length, spend).accepts;
   }
@@ -94,11 +93,14 @@ export class Regex {
       const letter = this.#alphabet.letterOf(char);
       const known = state.next[letter];
       if (known === undefined) {
-        work += state.eaters.length;
+        const before = this.#looked;
+        state = this.#step(state, letter);
+        work += this.#looked - before;
         if (work > MAX_WORK) return NO_MATCH;
-        spend?.(state.eaters.length);
+        spend?.(this.#looked - before);
+      } else {
+        state = known;
       }
-      state = known ?? this.#step(state, letter);
       if (state.eaters.length === 0 && !state.accepts) return state;
     }
     return state;
@@ -107,6 +109,7 @@ export class Regex {
   #step(state: State, letter: number): State {
     const { to, also } = this.#program;
     const from: number[] = [];
+    this.#looked += state.eaters.length;
     for (const eater of state.eaters) {
       if (this.#members[also[eater] ?? 0]?.[letter] === 1) from.push(to[eater] ?? 0);
     }
@@ -147,6 +150,7 @@ export class Regex {
     const round = ++this.#round;
     const waiting = [...from];
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      this.#looked++;
       if (this.#seen[at] === round) continue;
       this.#seen[at] = round;
       for (const next of follow(at)) waiting.push(next);
