@@ -23,9 +23,7 @@ export function binary(operator: BinaryOperator, left: CelValue, right: CelValue
     case '+':
       return add(left, right);
     case '-':
-      if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds - right.seconds);
-      if (left instanceof Timestamp && right instanceof Timestamp) return new Duration((left.ms - right.ms) / 1000);
-      return numberOf(left) - numberOf(right);
+      return subtract(left, right);
     case '*':
       return numberOf(left) * numberOf(right);
     case '/':
@@ -53,7 +51,15 @@ function add(left: CelValue, right: CelValue): CelValue {
   if (isList(left) && isList(right)) return [...left, ...right];
   if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds + right.seconds);
   if (left instanceof Timestamp && right instanceof Duration) return new Timestamp(left.ms + right.seconds * 1000);
+  if (left instanceof Duration && right instanceof Timestamp) return new Timestamp(left.seconds * 1000 + right.ms);
   return numberOf(left) + numberOf(right);
+}
+
+function subtract(left: CelValue, right: CelValue): CelValue {
+  if (left instanceof Duration && right instanceof Duration) return new Duration(left.seconds - right.seconds);
+  if (left instanceof Timestamp && right instanceof Timestamp) return new Duration((left.ms - right.ms) / 1000);
+  if (left instanceof Timestamp && right instanceof Duration) return new Timestamp(left.ms - right.seconds * 1000);
+  return numberOf(left) - numberOf(right);
 }
 
 /** JSON does not tell 4 from 4.0, so whole numbers divide as integers do. */

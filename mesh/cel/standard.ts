@@ -110,9 +110,13 @@ function toDouble(value: CelValue | undefined): number {
 
 function toText(value: CelValue | undefined): string {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (value instanceof Duration) return `${value.seconds}s`;
+  if (value instanceof Duration) return `${withoutExponent(value.seconds)}s`;
   return value instanceof Timestamp ? new Date(value.ms).toISOString() : wrongType(value);
 }
+
+/** A duration ends at nanoseconds. */
+const withoutExponent = (seconds: number): string =>
+  Math.abs(seconds) < 1e-6 ? seconds.toFixed(9).replace(/\.?0+$/, '') : String(seconds);
 
 function substring(value: string, from: CelValue | undefined, to: CelValue | undefined): string {
   const first = integer(from);
@@ -136,12 +140,15 @@ function splitInto(value: string, separator: string, limit: number, meter: Meter
   return limit === 0 ? [] : [...parts.slice(0, limit - 1), parts.slice(limit - 1).join(separator)];
 }
 
+/** Of an offset, in characters; -1 is nowhere. */
+const place = (value: string, offset: number): number => (offset < 0 ? -1 : charactersIn(value.slice(0, offset)));
+
 function indexOf(on: CelValue | undefined, part: CelValue | undefined, meter: Meter): number {
-  if (typeof on === 'string') return sought(on, part, meter).indexOf(text(part));
+  if (typeof on === 'string') return place(on, sought(on, part, meter).indexOf(text(part)));
   return list(on).findIndex((item) => sameValue(item, part ?? null, meter));
 }
 
 function lastIndexOf(on: CelValue | undefined, part: CelValue | undefined, meter: Meter): number {
-  if (typeof on === 'string') return sought(on, part, meter).lastIndexOf(text(part));
+  if (typeof on === 'string') return place(on, sought(on, part, meter).lastIndexOf(text(part)));
   return list(on).findLastIndex((item) => sameValue(item, part ?? null, meter));
 }
