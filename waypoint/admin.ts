@@ -1,6 +1,7 @@
 /** What the waypoint answers on localhost:15000. */
 import type { CertificateManager } from '../core/certificates/index.ts';
 import { type HttpReply, type Logger, loggingRoute, type Route } from '../core/telemetry/index.ts';
+import type { BackendPolicy } from '../mesh/index.ts';
 import type { WaypointConfig } from './config.ts';
 import type { DataPlane } from './data-plane.ts';
 import { tapRoute } from './observe/tap-route.ts';
@@ -31,8 +32,8 @@ export function adminRoutes({
       json({
         version: config.version,
         config: { ...config, token: { kind: config.token.kind } },
-        gateway: told.gateway,
-        services: Object.fromEntries([...told.services()].map(([key, service]) => [key, withoutKeys(service)])),
+        gateway: told.gateway && withoutKeys(told.gateway),
+        services: Object.fromEntries([...told.services()].map(([key, service]) => [key, dumped(service)])),
         workloads: [...told.view.workloads()].map(({ uid, addresses, status }) => ({ uid, addresses, status })),
         certificates: certificates.dump(),
       }),
@@ -57,13 +58,16 @@ export function adminRoutes({
   };
 }
 
+function dumped(service: ToldService): ToldService {
+  return service.kind === 'told' ? { ...service, config: withoutKeys(service.config) } : service;
+}
+
 /** Private keys stay where they are used. */
-function withoutKeys(service: ToldService): ToldService {
-  if (service.kind !== 'told') return service;
-  const backends = service.config.backends.map((policy) =>
+function withoutKeys<T extends { readonly backends: readonly BackendPolicy[] }>(config: T): T {
+  const backends = config.backends.map((policy) =>
     policy.tls === undefined || policy.tls.key === '' ? policy : { ...policy, tls: { ...policy.tls, key: 'withheld' } },
   );
-  return { ...service, config: { ...service.config, backends } };
+  return { ...config, backends };
 }
 
 function json(value: unknown): HttpReply {

@@ -225,8 +225,8 @@ function serviceOfName(name: string): string | undefined {
 
 function backendsOf(resources: Iterable<WaypointResource>): ReadonlyMap<string, BackendPolicy> {
   const found = new Map<string, BackendPolicy>();
-  for (const { service } of resources) {
-    for (const policy of service?.backends ?? []) found.set(`${policy.service}:${policy.port}`, policy);
+  for (const { service, gateway } of resources) {
+    for (const policy of (service ?? gateway)?.backends ?? []) found.set(`${policy.service}:${policy.port}`, policy);
   }
   return found;
 }

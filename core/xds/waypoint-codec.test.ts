@@ -54,6 +54,7 @@ test('what a waypoint is told arrives as it was derived', () => {
         authentications: [random.authentication()],
         authorizers: [random.authorizer()],
         references: ['shop/authz.shop.svc.cluster.local'],
+        backends: service.service?.backends ?? [],
       },
     },
     { minRevision: 1, name: 'a/b/workload/x', workload: { uid: 'x' } },

@@ -34,13 +34,14 @@ function overruled(ref: ObjectRef, host: string, older: DestinationRuleFacts): F
 
 type Host = { readonly name: string; readonly isBehindWaypoint: boolean };
 
-/** Of all services and ServiceEntries, and whether some waypoint was told of them: itself called, or behind a route. */
+/** Of all services and ServiceEntries, and whether some waypoint sends to them: called themselves, behind a route, or asked. */
 function hostsOf({ model }: World): readonly Host[] {
   const told = new Set<string>();
-  for (const { service } of model.deriver.waypoints.values()) {
-    if (service === undefined) continue;
-    told.add(service.hostname.toLowerCase());
-    for (const backend of service.backends) told.add(backend.service.slice(backend.service.indexOf('/') + 1));
+  for (const { service, gateway } of model.deriver.waypoints.values()) {
+    if (service !== undefined) told.add(service.hostname.toLowerCase());
+    for (const backend of (service ?? gateway)?.backends ?? []) {
+      told.add(backend.service.slice(backend.service.indexOf('/') + 1));
+    }
   }
   const hosts: Host[] = [];
   for (const address of model.deriver.addresses.values()) {

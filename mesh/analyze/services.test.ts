@@ -30,6 +30,14 @@ const BEHIND = [
   },
   service('shop/s', { selector: { app: 'cart' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] }, USES),
 ];
+/** Without a waypoint of its own. */
+const KEYS = [
+  service('shop/keys', { selector: { app: 'cart' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] }),
+  object('security.istio.io/v1', 'RequestAuthentication', 'shop/r', {
+    targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'gate' }],
+    jwtRules: [{ issuer: 'me', jwksUri: 'http://keys/jwks' }],
+  }),
+];
 
 const CASES = cases(
   [
@@ -70,6 +78,7 @@ const CASES = cases(
       ['AMB0506 DestinationRule shop/a spec.host'],
     ],
     ['a rule for a service with one', [...BEHIND, rule('a', 's')], []],
+    ['a rule for whom a gateway asks for keys', [...BEHIND, ...KEYS, rule('a', 'keys')], []],
     ['a rule for all of a domain', [...BEHIND, rule('a', '*.svc.cluster.local')], []],
     [
       'two rules for one host, by its short name and its full one',

@@ -9,6 +9,7 @@ import type { Hosts } from './hosts.ts';
 import type { Inputs, Member } from './inputs.ts';
 import type { ServiceFacts } from './kube-service.ts';
 import type { PodFacts } from './pod.ts';
+import type { Senders } from './senders.ts';
 import type { ServiceEntryFacts } from './service-entry.ts';
 import { GATEWAY_NAME_LABEL } from './waypoints.ts';
 import type { WorkloadEntryFacts } from './workload-entry.ts';
@@ -16,6 +17,7 @@ import type { WorkloadEntryFacts } from './workload-entry.ts';
 /** The kinds whose objects become addresses, or tell waypoints something. */
 export type OwnerKind = 'Pod' | 'Service' | 'EndpointSlice' | 'WorkloadEntry' | 'ServiceEntry' | 'Gateway';
 export type Mark = (kind: OwnerKind, key: string) => void;
+export type Marked = { readonly kind: OwnerKind; readonly key: string };
 
 export function followDependents(inputs: Inputs, hosts: Hosts, mark: Mark): void {
   const markAll = (members: Iterable<Marked>): void => {
@@ -110,6 +112,20 @@ export function followEndpointPorts(
   });
 }
 
+/** Who sends to a service that is another now: policies about its ports may count for others, or begin to count at all. */
+export function followBackends(inputs: Inputs, hosts: Hosts, senders: Senders, mark: Mark): void {
+  const markSenders = (namespace: string, hostname: string): void => {
+    for (const { kind, key } of senders.to(`${namespace}/${hostname}`)) mark(kind, key);
+  };
+  inputs.services.follow(({ old, next }) => {
+    if (old && next && isEqual(old.ports, next.ports)) return;
+    for (const service of some(old, next)) markSenders(service.namespace, hosts.nameOf(service));
+  });
+  inputs.serviceEntries.follow(({ old, next }) => {
+    for (const { namespace, hosts: names } of some(old, next)) for (const name of names) markSenders(namespace, name);
+  });
+}
+
 /** Whoever asks for a gateway, by itself or with all of its namespace. */
 export function* usersOf(inputs: Inputs, gateway: string): Generator<Member> {
   yield* inputs.askersOf(gateway);
@@ -124,8 +140,6 @@ export function endpointsOf(inputs: Inputs, facts: ServiceFacts | ServiceEntryFa
   const slices = [...inputs.slicesByService.of(facts.key)];
   return slices.flatMap(({ pods }) => [...pods.keys()].map((key) => ({ kind: 'Pod', key }) as const));
 }
-
-type Marked = { readonly kind: OwnerKind; readonly key: string };
 
 function some<T>(...values: readonly (T | undefined)[]): readonly T[] {
   return values.filter((value) => value !== undefined);

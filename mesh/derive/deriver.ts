@@ -20,7 +20,15 @@ import { Telemetries } from '../telemetry/derive/telemetries.ts';
 import { Addresses, type Unbound, VISIBILITY_APPLIED, WAYPOINT_MISSING } from './addresses.ts';
 import type { PolicyReading } from './authorization-policy.ts';
 import { Collection } from './collection.ts';
-import { endpointsOf, followDependents, followEndpointPorts, type OwnerKind, usersOf } from './dependents.ts';
+import {
+  endpointsOf,
+  followBackends,
+  followDependents,
+  followEndpointPorts,
+  type Mark,
+  type OwnerKind,
+  usersOf,
+} from './dependents.ts';
 import { Discovered, isDiscovered } from './discovered.ts';
 import { readSlice } from './endpoint-slice.ts';
 import { readGateway, readGatewayClass } from './gateway.ts';
@@ -37,6 +45,7 @@ import type { Reading } from './read.ts';
 import { Requirements, WAYPOINT_REQUIRED } from './require-waypoint.ts';
 import { isOfRevision } from './revision.ts';
 import { routeSurroundings } from './route-surroundings.ts';
+import { Senders } from './senders.ts';
 import { readServiceEntry, type ServiceEntryFacts } from './service-entry.ts';
 import { WAYPOINT_BOUND } from './service-waypoint.ts';
 import { WaypointResources } from './waypoint-resources.ts';
@@ -131,10 +140,11 @@ export class Deriver {
     const materials = new Collection<Material>();
     materials.follow(() => {
       tlsPolicies.materialChanged();
-      this.#markServices(); // they are few: those that something names
+      this.#markSenders(); // they are few: those that something names
     });
     const material: MaterialLookup = (ref) => materials.get(materialName(ref));
     const uses = new BackendUses();
+    const senders = new Senders();
     const tlsPolicies = new BackendTlsPolicies({
       material,
       ports: ({ kind, namespace, name }) => {
@@ -146,7 +156,7 @@ export class Deriver {
         return services.flatMap(({ namespace, hostname }) => usesOf(backends, uses, `${namespace}/${hostname}`));
       },
     });
-    tlsPolicies.follow(() => this.#markServices());
+    tlsPolicies.follow(() => this.#markSenders());
     this.#tlsPolicies = tlsPolicies;
     const destinationRules = new DestinationRules({
       config: current,
@@ -156,7 +166,7 @@ export class Deriver {
     });
     this.#destinationRules = destinationRules;
     // Rules are few, and a wildcard may be about any service.
-    destinationRules.follow(() => this.#markServices());
+    destinationRules.follow(() => this.#markSenders());
     const backends: BackendsParts = {
       rules: destinationRules,
       tlsPolicies,
@@ -175,10 +185,7 @@ export class Deriver {
       say: (target, condition) => outputs.setCondition(target, ACCEPTED, condition),
     });
     // They are few, too, and most are about whole namespaces.
-    telemetries.follow(() => {
-      this.#markServices();
-      for (const key of inputs.gateways.keys()) this.#dirty.Gateway.add(key);
-    });
+    telemetries.follow(() => this.#markSenders());
     this.#telemetries = telemetries;
     this.#waypointResources = new WaypointResources({
       config: current,
@@ -189,9 +196,12 @@ export class Deriver {
       httpPolicies,
       backends,
       uses,
+      senders,
       telemetries,
     });
-    followDependents(inputs, hosts, (kind, key) => this.#dirty[kind].add(key));
+    const mark: Mark = (kind, key) => this.#dirty[kind].add(key);
+    followDependents(inputs, hosts, mark);
+    followBackends(inputs, hosts, senders, mark);
     followEndpointPorts(inputs, (kind, key) => this.#toRequire[kind].add(key));
     const noteMaterial: Note = (_, { kind, metadata: { namespace = '', name } }, object) => {
       const reading = object && readMaterial(object);
@@ -397,19 +407,20 @@ export class Deriver {
     };
   }
 
-  #markServices(): void {
-    for (const key of this.#inputs.services.keys()) this.#dirty.Service.add(key);
-    for (const key of this.#inputs.serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
+  /** All because of which waypoints send anything anywhere. */
+  #markSenders(): void {
+    const { services, serviceEntries, gateways } = this.#inputs;
+    for (const key of services.keys()) this.#dirty.Service.add(key);
+    for (const key of serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
+    for (const key of gateways.keys()) this.#dirty.Gateway.add(key);
   }
 
   #everything(): void {
-    const { pods, services, slices, workloadEntries, serviceEntries, gateways } = this.#inputs;
+    const { pods, slices, workloadEntries } = this.#inputs;
     for (const key of pods.keys()) this.#dirty.Pod.add(key);
-    for (const key of services.keys()) this.#dirty.Service.add(key);
     for (const key of slices.keys()) this.#dirty.EndpointSlice.add(key);
     for (const key of workloadEntries.keys()) this.#dirty.WorkloadEntry.add(key);
-    for (const key of serviceEntries.keys()) this.#dirty.ServiceEntry.add(key);
-    for (const key of gateways.keys()) this.#dirty.Gateway.add(key);
+    this.#markSenders();
   }
 
   #derive(): Delta {

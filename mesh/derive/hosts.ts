@@ -18,7 +18,12 @@ export class Hosts {
 
   /** Entries that share a name with a service of Kubernetes. */
   sharing(service: ServiceFacts): Iterable<ServiceEntryFacts> {
-    return this.#inputs.entriesByHost.of(hostnameOf(service, this.#config()));
+    return this.#inputs.entriesByHost.of(this.nameOf(service));
+  }
+
+  /** Of a service of Kubernetes. */
+  nameOf(service: ServiceFacts): string {
+    return hostnameOf(service, this.#config());
   }
 
   /** Hosts that the entry serves: in its namespace a service of Kubernetes comes before it, and so does an older entry. */

@@ -45,6 +45,19 @@ const VISIBILITY: MeshConfig['serviceEntryVisibility'] = {
   ],
 };
 
+const AUTHORIZER = { port: 80, timeoutMs: 1_000, failOpen: false, statusOnError: 403, grpc: {} };
+const COLLECTOR = { service: 'app/a.example.com', port: 80, path: '/', timeoutMs: 1_000, headers: [] };
+/** What policies and Telemetry name is in the world now and then. */
+const CONFIG: MeshConfig = {
+  ...DEFAULT_MESH_CONFIG,
+  revision: 'default',
+  authorizers: [{ ...AUTHORIZER, name: 'authz', service: 'app/s.app.svc.cluster.local' }],
+  telemetry: {
+    ...DEFAULT_MESH_CONFIG.telemetry,
+    providers: [...DEFAULT_MESH_CONFIG.telemetry.providers, { kind: 'traces', name: 'otel', collector: COLLECTOR }],
+  },
+};
+
 /** One random object out of a small world, so that objects meet. */
 function randomObject(random: () => number): KubeObject {
   const one = <T>(...items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
@@ -209,7 +222,12 @@ function randomObject(random: () => number): KubeObject {
       const accessLogging = [{ ...maybe({ providers: [{ name: one('envoy', 'nobody') }] }), disabled: random() < 0.3 }];
       return telemetry(
         path('t', 'u'),
-        { ...about, ...maybe({ accessLogging }), metrics: [{ overrides: [{ disabled: random() < 0.5 }] }] },
+        {
+          ...about,
+          ...maybe({ accessLogging }),
+          ...maybe({ tracing: [{ providers: [{ name: one('otel', 'nobody') }] }] }),
+          metrics: [{ overrides: [{ disabled: random() < 0.5 }] }],
+        },
         { labels: revision(), ...maybe({ creationTimestamp: one('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z') }) },
       );
     }
@@ -269,7 +287,7 @@ function randomObject(random: () => number): KubeObject {
     case 'tokens':
       return requestAuthentication(path('r', 's'), {
         ...maybe({ targetRefs: [target()] }),
-        jwtRules: [{ issuer: one('https://i', 'bad') }],
+        jwtRules: [{ issuer: one('https://i', 'bad'), ...maybe({ jwksUri: one('http://t.app', 'http://s/keys') }) }],
       });
     default: {
       const ports = maybe({ portLevelMtls: { [one('80', '81')]: { mode: mode() } } });
@@ -289,9 +307,10 @@ const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) =
 
 test('deriving step by step gives what deriving from scratch gives, for random histories', () => {
   let requiring = 0;
+  let secured = 0;
   for (let seed = 1; seed <= 20; seed++) {
     const random = seeded(seed);
-    let config: MeshConfig = { ...DEFAULT_MESH_CONFIG, revision: 'default' };
+    let config = CONFIG;
     const deriver = new Deriver(config);
     const world = new Map<string, KubeObject>();
     const addresses = new Map<string, unknown>();
@@ -349,6 +368,9 @@ test('deriving step by step gives what deriving from scratch gives, for random h
       }
       assert.deepEqual(sorted(deriver.waypoints), sorted(scratch.waypoints), where);
       assert.deepEqual(sorted(waypoints), sorted(deriver.waypoints), `deltas, ${where}`);
+      for (const { gateway } of scratch.waypoints.values()) {
+        if (gateway?.backends.some(({ tls, refusal }) => tls !== undefined || refusal !== '')) secured += 1;
+      }
       assert.deepEqual(sorted(routes), sorted(new Map(all.routes.map((r) => [routeKey(r), r]))), `routes, ${where}`);
       assert.deepEqual(sorted(addresses), sorted(deriver.addresses), `deltas, ${where}`);
       assert.deepEqual(sorted(authorizations), sorted(deriver.authorizations), `deltas, ${where}`);
@@ -359,6 +381,7 @@ test('deriving step by step gives what deriving from scratch gives, for random h
     }
   }
   assert.ok(requiring > 10, `only ${requiring} workloads required a waypoint`);
+  assert.ok(secured > 10, `only ${secured} gateways were to speak TLS`);
 });
 
 test('applying many objects at once gives what applying them one by one gives', () => {

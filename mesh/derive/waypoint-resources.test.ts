@@ -23,6 +23,7 @@ test('a waypoint is told of itself and of each service that is bound to it, with
     authentications: [],
     authorizers: [],
     references: [],
+    backends: [],
   });
   assert.deepEqual(deriver.waypoints.get('shop/w/service/shop/cart.shop.svc.cluster.local')?.service, {
     namespace: 'shop',

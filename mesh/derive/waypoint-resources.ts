@@ -21,6 +21,7 @@ import type { Inputs } from './inputs.ts';
 import { hostnameOf } from './kube-service.ts';
 import { podUid } from './pod.ts';
 import { routedService } from './route-surroundings.ts';
+import type { Senders } from './senders.ts';
 import type { WaypointWish } from './waypoint-wish.ts';
 import type { WaypointBinding, Waypoints } from './waypoints.ts';
 import { workloadEntryUid } from './workload-entry.ts';
@@ -34,6 +35,7 @@ export type WaypointResourceParts = {
   readonly httpPolicies: HttpPolicies;
   readonly backends: BackendsParts;
   readonly uses: BackendUses;
+  readonly senders: Senders;
   readonly telemetries: Telemetries;
 };
 
@@ -42,8 +44,12 @@ const NO_POLICIES: AttachedPolicies = { policies: [], authentications: [] };
 /** What is the same for all waypoints that serve it. */
 type ServedService = Omit<ServiceConfig, 'backends' | 'telemetry'>;
 
-/** A resource, and whose words it follows. */
-type Told = { readonly resource: WaypointResource; readonly uses: readonly BackendUse[] };
+/** A resource, whom it has its waypoint send to, and whose words it follows in that. */
+type Told = {
+  readonly resource: WaypointResource;
+  readonly references: readonly string[];
+  readonly uses: readonly BackendUse[];
+};
 
 /** What a resource asks of its reader (`min_revision` in the schema). */
 const MIN_REVISION = 1;
@@ -51,8 +57,15 @@ const MIN_REVISION = 1;
 const TLS_REVISION = 2;
 /** Of one who requires tokens: any other would let everybody through. */
 const TOKEN_REVISION = 3;
+/** Of one who looks at the backends of its gateway: any other would send in the clear, or what may not be sent. */
+const GATEWAY_BACKENDS_REVISION = 4;
 
-function revisionFor(authentications: readonly JwtAuthentication[], backends: readonly BackendPolicy[]): number {
+function gatewayRevision(authentications: readonly JwtAuthentication[], backends: readonly BackendPolicy[]): number {
+  if (backends.some(({ tls, refusal }) => tls !== undefined || refusal !== '')) return GATEWAY_BACKENDS_REVISION;
+  return needsToken(authentications) ? TOKEN_REVISION : MIN_REVISION;
+}
+
+function serviceRevision(authentications: readonly JwtAuthentication[], backends: readonly BackendPolicy[]): number {
   if (needsToken(authentications)) return TOKEN_REVISION;
   return backends.some(({ tls }) => tls !== undefined) ? TLS_REVISION : MIN_REVISION;
 }
@@ -62,62 +75,64 @@ export class WaypointResources {
   /** By kind of the object: what the one with this key lets waypoints know, now. */
   readonly of: Readonly<Record<OwnerKind, (key: string) => readonly WaypointResource[]>> = {
     Pod: (key) => this.#pod(key),
-    Service: (key) => this.#tell(`Service ${key}`, this.#service(key)),
+    Service: (key) => this.#tell('Service', key, this.#service(key)),
     EndpointSlice: () => [],
     WorkloadEntry: (key) => this.#workloadEntry(key),
-    ServiceEntry: (key) => this.#tell(`ServiceEntry ${key}`, this.#serviceEntry(key)),
-    Gateway: (key) => this.#gateway(key),
+    ServiceEntry: (key) => this.#tell('ServiceEntry', key, this.#serviceEntry(key)),
+    Gateway: (key) => this.#tell('Gateway', key, this.#gateway(key)),
   };
 
   constructor(parts: WaypointResourceParts) {
     this.#parts = parts;
   }
 
-  /** What rules and policies say of themselves follows from what is told. */
-  #tell(owner: string, told: readonly Told[]): readonly WaypointResource[] {
-    this.#parts.uses.set(
-      owner,
-      told.flatMap(({ uses }) => uses),
+  /** What rules and policies say of themselves follows from what is told, and this from the services that are sent to. */
+  #tell(kind: OwnerKind, key: string, told: readonly Told[]): readonly WaypointResource[] {
+    const { uses, senders } = this.#parts;
+    uses.set(
+      `${kind} ${key}`,
+      told.flatMap((one) => one.uses),
     );
+    senders.set(kind, key, [...new Set(told.flatMap(({ references }) => references))]);
     return told.map(({ resource }) => resource);
   }
 
-  #gateway(key: string): readonly WaypointResource[] {
+  /** By the rules of the gateway's namespace: of two waypoints of one service, each follows its own. */
+  #backends(gateway: GatewayFacts, references: readonly string[]) {
+    const told = references.map((reference) => backendsOf(this.#parts.backends, gateway.namespace, reference));
+    return { backends: told.flatMap(({ policies }) => policies), uses: told.flatMap(({ use }) => use ?? []) };
+  }
+
+  #gateway(key: string): readonly Told[] {
     const gateway = this.#parts.inputs.gateways.get(key);
     if (gateway === undefined) return [];
-    const { config, httpPolicies } = this.#parts;
-    const { trustDomain, trustDomainAliases, pathNormalization, receiptHeader } = config();
+    const { httpPolicies, telemetries } = this.#parts;
+    const { trustDomain, trustDomainAliases, pathNormalization, receiptHeader } = this.#parts.config();
     const { namespace, name } = gateway;
     const own = httpPolicies.ofGateway(namespace, name);
     const ofClass = gateway.className === WAYPOINT_CLASS ? httpPolicies.ofClass() : NO_POLICIES;
     const policies = [...ofClass.policies, ...own.policies];
     const authentications = [...ofClass.authentications, ...own.authentications];
     const authorizers = this.#authorizers({ policies });
-    const telemetry = this.#parts.telemetries.of(gateway, undefined);
-    return [
-      {
-        minRevision: revisionFor(authentications, []),
-        name: key,
-        gateway: {
-          namespace,
-          name,
-          trustDomains: [trustDomain, ...trustDomainAliases],
-          pathNormalization,
-          receiptHeader,
-          policies,
-          authentications,
-          authorizers,
-          references: [
-            ...new Set([
-              ...authorizers.map(({ service }) => service),
-              ...keysServicesOf(authentications),
-              ...collectorOf(telemetry),
-            ]),
-          ],
-          ...(telemetry && { telemetry }),
-        },
-      },
-    ];
+    const telemetry = telemetries.of(gateway, undefined);
+    const asked = authorizers.map(({ service }) => service);
+    const references = [...new Set([...asked, ...keysServicesOf(authentications), ...collectorOf(telemetry)])];
+    const { backends, uses } = this.#backends(gateway, references);
+    const config = {
+      namespace,
+      name,
+      trustDomains: [trustDomain, ...trustDomainAliases],
+      pathNormalization,
+      receiptHeader,
+      policies,
+      authentications,
+      authorizers,
+      references,
+      backends,
+      ...(telemetry && { telemetry }),
+    };
+    const minRevision = gatewayRevision(authentications, backends);
+    return [{ resource: { minRevision, name: key, gateway: config }, references, uses }];
   }
 
   #service(key: string): readonly Told[] {
@@ -149,18 +164,14 @@ export class WaypointResources {
     return gateways.flatMap((gateway) => served.map((one) => this.#serviceResource(gateway, target, one)));
   }
 
-  /** Of two waypoints of one service, each follows the rules of its own namespace. */
   #serviceResource(gateway: GatewayFacts, target: ServiceTarget, service: ServedService): Told {
-    const { key, namespace } = gateway;
-    const { backends: parts, telemetries } = this.#parts;
-    const telemetry = telemetries.of(gateway, target);
-    const told = service.references.map((reference) => backendsOf(parts, namespace, reference));
-    const backends = told.flatMap(({ policies }) => policies);
-    const name = `${key}/service/${service.namespace}/${service.hostname}`;
+    const telemetry = this.#parts.telemetries.of(gateway, target);
     const references = [...new Set([...service.references, ...collectorOf(telemetry)])];
+    const { backends, uses } = this.#backends(gateway, references);
+    const name = `${gateway.key}/service/${service.namespace}/${service.hostname}`;
     const config = { ...service, references, backends, ...(telemetry && { telemetry }) };
-    const resource = { minRevision: revisionFor(service.authentications, backends), name, service: config };
-    return { resource, uses: told.flatMap(({ use }) => use ?? []) };
+    const minRevision = serviceRevision(service.authentications, backends);
+    return { resource: { minRevision, name, service: config }, references, uses };
   }
 
   #served(parent: ServiceRef, service: RoutedService, attached: AttachedPolicies): ServedService {

@@ -9,7 +9,7 @@ import type { PortRoutes } from '../route/model.ts';
 import type { TelemetryConfig } from '../telemetry/model.ts';
 
 /** What this code can read; see `min_revision` in the schema. */
-export const WAYPOINT_REVISION = 3;
+export const WAYPOINT_REVISION = 4;
 
 export type WaypointResource = {
   readonly minRevision: number;
@@ -33,6 +33,8 @@ export type GatewayConfig = {
   readonly authorizers: readonly ExternalAuthorizer[];
   /** Keys of the services whose addresses it needs for that. */
   readonly references: readonly string[];
+  /** How it treats the endpoints of those services; those without a policy are missing. */
+  readonly backends: readonly BackendPolicy[];
   /** Absent: numbers, and no more. */
   readonly telemetry?: TelemetryConfig;
   /** Denials carry the id of their receipt. */

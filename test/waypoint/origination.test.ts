@@ -5,8 +5,11 @@ import { createServer, type ServerOptions } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { DEFAULT_MESH_CONFIG } from '../../mesh/index.ts';
 import { TestCa } from '../support/certificates.ts';
-import { SHOP, WaypointWorld } from './world.ts';
+import { eventually } from '../support/netns.ts';
+import { podYaml, SHOP, WaypointWorld } from './world.ts';
 
 const HOST = 'api.example.com';
 const VIP = '10.0.0.150';
@@ -239,6 +242,86 @@ spec:
   assert.equal((await call(port)).status, 503);
   world.remove('ConfigMap', 'shop/ca');
   assert.match((await call(port)).text, /ConfigMap shop\/ca is not there/);
+});
+
+const askedService = (name: string, n: number) => `
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: auth }
+spec: { clusterIP: 10.0.0.${n}, selector: { app: asked }, ports: [{ name: http, port: 80, targetPort: 8000 }] }`;
+/** The collector has a name of its own: services name it, too, and only the Gateway the other one. */
+const ASKED_BY_GATEWAY = `
+${askedService('asked', 102)}
+---
+${askedService('spans', 103)}
+---
+${podYaml('auth', 'asked-1', 3, 'asked')}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: tokens, namespace: shop }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: waypoint }]
+  jwtRules: [{ issuer: me, jwksUri: "http://asked.auth/keys" }]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ask, namespace: shop }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: waypoint }]
+  action: CUSTOM
+  provider: { name: authz }
+  rules: [{}]`;
+
+test('whom the waypoint asks itself is asked by TLS, and told nothing once that can not be had', async (t) => {
+  const hosts = '*.auth.svc.cluster.local';
+  const to = { port: 80, timeoutMs: 5_000 };
+  const lists = { toUpstreamOnAllow: [], toDownstreamOnDeny: [], toDownstreamOnAllow: [] };
+  const http = { pathPrefix: '/check', requestHeaders: [], additionalHeaders: [], ...lists };
+  const collector = { ...to, service: 'auth/spans.auth.svc.cluster.local', path: '/v1/traces', headers: [] };
+  const world = await WaypointWorld.start(t, {
+    yaml: [SHOP, ASKED_BY_GATEWAY, TRUSTED, rule('{ mode: SIMPLE, credentialName: roots }', `"${hosts}"`)].join(
+      '\n---\n',
+    ),
+    config: {
+      authorizers: [
+        {
+          ...to,
+          service: 'auth/asked.auth.svc.cluster.local',
+          name: 'authz',
+          failOpen: false,
+          statusOnError: 503,
+          http,
+        },
+      ],
+      telemetry: {
+        ...DEFAULT_MESH_CONFIG.telemetry,
+        providers: [{ kind: 'traces', name: 'otel', collector }],
+        defaultTraces: ['otel'],
+        samplingPercentage: 100,
+      },
+    },
+  });
+  for (const n of [1, 2]) await world.http(n, 8080, (_, res) => res.end('cart'));
+  const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const keys = JSON.stringify({ keys: [await exportJWK(publicKey)] });
+  const heard: string[] = [];
+  const server = createServer(await certificate({ name: hosts }), (req, res) => {
+    heard.push(String(req.url));
+    res.end(req.url === '/keys' ? keys : '');
+  });
+  await world.serve(3, 8000, server);
+  const port = await world.through('web/client', '10.0.0.100:80');
+  const token = await new SignJWT({ iss: 'me', sub: 'joe' }).setProtectedHeader({ alg: 'RS256' }).sign(privateKey);
+  const get = async () =>
+    (await fetch(`http://127.0.0.1:${port}/a`, { headers: { authorization: `Bearer ${token}` } })).status;
+  assert.equal(await get(), 200);
+  await eventually('spans arrive', () => heard.includes('/v1/traces'));
+  assert.deepEqual(new Set(heard), new Set(['/keys', '/check/a', '/v1/traces']));
+  heard.length = 0;
+  world.remove('Secret', 'shop/roots');
+  assert.equal(await get(), 503);
+  assert.deepEqual(heard, []);
 });
 
 test('TLS for one port leaves the others as they are', async (t) => {
