@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HttpError, threadDeadlines } from '../../core/http/index.ts';
-import { serviceKey, View, type Workload } from '../../mesh/index.ts';
+import { type BackendPolicy, NO_LIMITS, serviceKey, View, type Workload } from '../../mesh/index.ts';
 import { fill, service, workload } from '../../mesh/test-support.ts';
 import { parseConfig } from '../config.ts';
 import { ownPlace, ownSource } from '../place.ts';
@@ -17,10 +17,15 @@ const URL = 'http://issuer.default.svc.cluster.local/keys';
 
 /** A fetch in a mesh of these objects; where it went is told. */
 function world(...objects: readonly (typeof ISSUER | Workload)[]) {
+  return ruledWorld(undefined, ...objects);
+}
+
+/** The same, with a rule for all services. */
+function ruledWorld(policy: BackendPolicy | undefined, ...objects: readonly (typeof ISSUER | Workload)[]) {
   const view = new View({ network: '', localNode: '' });
   fill(view, objects);
   const went: string[] = [];
-  const endpoints = new Endpoints({ view, place: () => PLACE, policy: () => undefined, random: () => 0, now: () => 0 });
+  const endpoints = new Endpoints({ view, place: () => PLACE, policy: () => policy, random: () => 0, now: () => 0 });
   const dial = (): Promise<never> => {
     went.push('mesh');
     return Promise.reject(new HttpError('connect-failed', 'not here'));
@@ -63,6 +68,20 @@ test('an endpoint without a tunnel is not called from here, whatever its address
   const { fetch, went } = world(ISSUER, endpoint('NONE'));
   assert.equal(await fetch(URL, 1_000, KEY), 'from outside');
   assert.deepEqual(went, ['outside']);
+});
+
+test('where TLS is asked for, an endpoint without a tunnel is not called, and nothing is fetched in the clear', async () => {
+  const policy: BackendPolicy = { service: KEY, port: 0, balancing: 'RANDOM', refusal: '', limits: NO_LIMITS };
+  const tls = { sni: 'issuer', names: [], unverified: false, roots: '', chain: '', key: '' };
+  const rows: readonly (readonly [BackendPolicy, RegExp])[] = [
+    [{ ...policy, tls }, /TLS is asked for, and \S+issuer-1 has no tunnel: say https in the URL/],
+    [{ ...policy, refusal: 'no key' }, /no key/],
+  ];
+  for (const [ruled, expected] of rows) {
+    const { fetch, went } = ruledWorld(ruled, ISSUER, endpoint('NONE'));
+    await assert.rejects(fetch(URL, 1_000, KEY), expected);
+    assert.deepEqual(went, []);
+  }
 });
 
 test('what has a tunnel is fetched through it, and never in the clear when that fails', async () => {

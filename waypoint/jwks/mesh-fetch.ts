@@ -1,11 +1,12 @@
 /**
  * Keys from a service of the mesh: through tunnels, in the waypoint's own name, as everything goes that it sends into the mesh; so
  * they are to be had under STRICT, and the issuer's policies say who may have them. What has no tunnel is fetched like anything
- * outside, with the refusals that hold there.
+ * outside, with the refusals that hold there; but not where a rule asks for TLS, which only the URL could have outside.
  */
 import { Deadline, HeaderFields, HttpError, NO_BODY } from '../../core/http/index.ts';
-import { type Candidate, MeshError } from '../../mesh/index.ts';
+import { MeshError } from '../../mesh/index.ts';
 import { type CallParts, call } from '../upstream/call.ts';
+import type { Chosen } from '../upstream/endpoints.ts';
 import { type FetchJson, type JsonFetcher, MAX_BYTES, reasonOf } from './fetch-json.ts';
 
 export type MeshFetchParts = CallParts & {
@@ -58,8 +59,11 @@ async function inside(parts: CallParts, url: URL, timeoutMs: number, service: st
   return JSON.parse(answer.body.toString());
 }
 
-function onlyTunnels({ workload }: Candidate): void {
-  if (workload.tunnelProtocol !== 'HBONE') throw new NotInMesh(`${workload.uid} has no tunnel`);
+/** From outside the URL would be fetched as it is written, which is in the clear. */
+function onlyTunnels({ candidate: { workload }, policy }: Chosen): void {
+  if (workload.tunnelProtocol === 'HBONE') return;
+  if (policy?.tls === undefined) throw new NotInMesh(`${workload.uid} has no tunnel`);
+  throw new Error(`TLS is asked for, and ${workload.uid} has no tunnel: say https in the URL`);
 }
 
 /** Rejects when it takes longer. */

@@ -8,10 +8,9 @@ import {
   type HttpResponse,
   type HttpVersion,
 } from '../../core/http/index.ts';
-import type { Candidate } from '../../mesh/index.ts';
 import type { Target } from '../exchange.ts';
 import type { Source } from '../source.ts';
-import type { Endpoints } from './endpoints.ts';
+import type { Chosen, Endpoints } from './endpoints.ts';
 import type { Pool } from './pool.ts';
 
 export type CallParts = {
@@ -35,7 +34,7 @@ export type CallOptions = {
   /** Called with what withdraws the question, for when its asker goes away. */
   readonly onWithdraw?: (withdraw: (error: HttpError) => void) => void;
   /** Throws where that endpoint is not to be asked. */
-  readonly examine?: (endpoint: Candidate) => void;
+  readonly examine?: (chosen: Chosen) => void;
   /** Default: 64 KiB, since most have little to say. */
   readonly answerBytes?: number;
 };
@@ -78,7 +77,7 @@ async function once(
 ): Promise<Answer> {
   const chosen = endpoints.choose(target, { source: own(), sent: [] });
   try {
-    examine?.(chosen.candidate);
+    examine?.(chosen);
     const connection = await pool.take(chosen, own(), version);
     const sent = connection.send(request);
     cancellable((error) => sent.cancel(error));
