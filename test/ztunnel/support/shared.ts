@@ -4,7 +4,8 @@ import { needsRoot } from '../../support/netns.ts';
 
 export type Scenario<W> = (world: W, t: TestContext) => Promise<void>;
 
-const SCENARIO_DEADLINE_MS = 20_000;
+/** Of a scenario that starts several ztunnels, on a machine that does much else: what they wait for has its own deadlines. */
+const SCENARIO_DEADLINE_MS = 60_000;
 
 /** Defines scenarios, each with a deadline, that run one after the other in a world of their own suite. */
 export function inWorld<W extends AsyncDisposable>(
