@@ -29,7 +29,7 @@ export {
   unmount,
   unshare,
 } from './process.ts';
-export { checkCapabilities, checkRuntime, setNotDumpable } from './runtime.ts';
+export { checkCapabilities, checkRuntime, setNotDumpable, trimNativeMemory } from './runtime.ts';
 export {
   closeFds,
   MAX_PACKET_BYTES,

@@ -41,6 +41,21 @@ const native = ffi.dlopen(null, {
   uv_close: { arguments: [WORD, WORD], return: 'void' },
 });
 const c = native.functions;
+
+// Only glibc has it.
+const allocator = (() => {
+  try {
+    return ffi.dlopen(null, { malloc_trim: { arguments: [WORD], return: 'i32' } });
+  } catch {
+    return undefined;
+  }
+})();
+
+/** Gives memory that was freed back to the kernel, also from between what is in use (malloc_trim(3)). */
+export function trimMalloc(): void {
+  allocator?.functions.malloc_trim(0n);
+}
+
 const errnoAddress = c.__errno_location(); // constant for a thread, and each worker loads this module anew
 
 function orErrno(result: number): number {

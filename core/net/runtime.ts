@@ -34,6 +34,14 @@ export function checkCapabilities(): void {
   }
 }
 
+/**
+ * Gives what native code has freed in all threads back to the kernel; the allocator keeps it otherwise, in pieces. Some
+ * milliseconds. Nothing happens where the C library can not do it.
+ */
+export function trimNativeMemory(): void {
+  k.trimMalloc();
+}
+
 /** Keeps other processes of the same user away from this one's memory: no core dump, no ptrace. */
 export function setNotDumpable(): void {
   must(k.sys.prctl(k.PR_SET_DUMPABLE, 0n), 'prctl', 'make the process not dumpable');
