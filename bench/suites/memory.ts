@@ -8,8 +8,9 @@ import { hold } from '../load.ts';
 import type { MeshPeer } from '../peers/ambit.ts';
 import { addAll, messageOf, type Suite, type SuiteContext } from './suite.ts';
 
-/** Enough that what a connection costs stands out from what the heap does by itself. */
+/** The first bring compiled code and a grown heap along, once for all; what a connection costs by itself is seen by the others. */
 const CONNECTIONS = 2000;
+const MORE_CONNECTIONS = 8000;
 const TUNNELS = 500;
 const MEGABYTE = 1e6;
 
@@ -26,12 +27,18 @@ export const memory: Suite = async (context) => {
         ]);
         using _warm = await hold(context.programs, client, target, 16); // code and tunnel are there from now on
         const before = resident();
-        using _held = await hold(context.programs, client, target, CONNECTIONS);
+        using held = await hold(context.programs, client, target, CONNECTIONS);
         const each = (resident() - before) / CONNECTIONS / pids.length;
         addAll(context, mesh.name, { suite: 'memory', name: `${CONNECTIONS} open connections` }, [
           ['resident for each, a node', 'bytes', 'lower', each],
         ]);
-        _held[Symbol.dispose]();
+        const withFirst = resident();
+        using more = await hold(context.programs, client, target, MORE_CONNECTIONS);
+        const eachMore = (resident() - withFirst) / MORE_CONNECTIONS / pids.length;
+        addAll(context, mesh.name, { suite: 'memory', name: `${MORE_CONNECTIONS} more open connections` }, [
+          ['resident for each, a node', 'bytes', 'lower', eachMore],
+        ]);
+        for (const connections of [held, more]) connections[Symbol.dispose]();
         const server = () => residentBytes(world.b.pid);
         await using _few = await idleTunnels(world, 16);
         const withFew = server();
