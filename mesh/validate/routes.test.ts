@@ -92,6 +92,13 @@ table('what is legal, and does less than it says, is a warning', [
   ],
   ['host names', route({ hostnames: ['a.b'], rules: [{ backendRefs: TO }] }), [], ['spec.hostnames: mean nothing']],
   ['server names of TLS', route({ hostnames: ['a.b'], rules: [{ backendRefs: TO }] }, 'TLSRoute'), []],
+  [
+    'more retries than are made',
+    rule({ retry: { attempts: 101 } }),
+    [],
+    [`${AT}.retry.attempts: 101: no request is tried again more than 100 times`],
+  ],
+  ['as many retries as are made', rule({ retry: { attempts: 100 } }), []],
   ['no weight at all', rule({ backendRefs: [{ ...TO[0], weight: 0 }] }), [], [`${AT}.backendRefs: all weights are 0`]],
   [
     'a backend of another kind',

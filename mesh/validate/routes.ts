@@ -6,6 +6,7 @@ import { fields, isFields, list, text } from '../derive/read.ts';
 import type { KubeObject } from '../kube-object.ts';
 import type { BackendRef, ParentFacts, RouteFacts, RuleFacts } from '../route/derive/facts.ts';
 import { isGranted, readGrant } from '../route/derive/grants.ts';
+import { MAX_ATTEMPTS } from '../route/derive/http-route.ts';
 import { durationMs } from '../route/derive/parts.ts';
 import type { Findings } from './findings.ts';
 import { findObject, type Surroundings } from './surroundings.ts';
@@ -24,6 +25,7 @@ export function routeValidator(read: (object: KubeObject) => RouteFacts) {
       const written = fields(list(spec['rules'])[index]);
       tellProblems(rule, at, wrong, found);
       checkTimeouts(written['timeouts'], at, wrong);
+      warnOfRetries(rule, written['retry'], at, found);
       warnOfWeights(rule, at, found);
       for (const { field, ref } of refsOf(rule, written)) warnOfBackend(route, ref, `${at}.${field}`, around, found);
     }
@@ -60,6 +62,16 @@ function checkTimeouts(written: unknown, at: string, wrong: Wrong): void {
   wrong(
     `${at}.timeouts.backendRequest`,
     `${text(backendRequest)} is longer than the whole request may take, ${text(request)}`,
+  );
+}
+
+function warnOfRetries({ filters: { retry } }: RuleFacts, written: unknown, at: string, found: Findings): void {
+  const { attempts } = fields(written);
+  if (retry?.attempts !== MAX_ATTEMPTS || attempts === MAX_ATTEMPTS) return;
+  found.warn(
+    'unusual',
+    `${at}.retry.attempts`,
+    `${String(attempts)}: no request is tried again more than ${MAX_ATTEMPTS} times`,
   );
 }
 

@@ -142,8 +142,8 @@ function readTiming(rule: Fields): { readonly filters: Filters; readonly problem
   return { filters: { ...filters, retry }, problems };
 }
 
-/** Nobody waits for more. */
-const MAX_ATTEMPTS = 100;
+/** Nobody waits for more; who asks for more is told by `mesh/validate`. */
+export const MAX_ATTEMPTS = 100;
 /** GEP-1731: who asks for retries has them for connection errors and tries that took too long, too. */
 const ROUTE_RETRY: RetryPolicy['on'] = [
   'CONNECT_FAILURE',
