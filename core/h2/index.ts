@@ -1,12 +1,6 @@
 /** The wall of HTTP/2 itself (RFC 9113): frames, windows, header compression, and what a peer may do. What streams mean is said elsewhere. */
-export {
-  type ConnectionEvents,
-  type ConnectionOptions,
-  H2Connection,
-  type H2Settings,
-  type H2Stream,
-  type Wire,
-} from './connection.ts';
+export { H2Connection } from './connection.ts';
+export type { ConnectionEvents, ConnectionOptions, H2Settings, H2Stream, Wire } from './connection-types.ts';
 export { ConnectionFault, type FloodKind, H2 } from './faults.ts';
 export { FIRST_WINDOW_BYTES, firstWindowBytes, MAX_WINDOW_BYTES, ReceiveWindow, WindowGrowth } from './flow-window.ts';
 export {

@@ -1,5 +1,5 @@
 /** Whether the peer still answers: PINGs in the rhythm of the settings, and its word that it has our SETTINGS. */
-import type { H2Settings } from './connection.ts';
+import type { H2Settings } from './connection-types.ts';
 import { ConnectionFault, H2 } from './faults.ts';
 
 export type LivenessOptions = {
