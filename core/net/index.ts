@@ -29,6 +29,7 @@ export {
   unmount,
   unshare,
 } from './process.ts';
+export { HAND_OVER_MS } from './reuse-port.ts';
 export { checkCapabilities, checkRuntime, setNotDumpable, trimNativeMemory } from './runtime.ts';
 export {
   closeFds,

@@ -41,8 +41,13 @@ const native = ffi.dlopen(null, {
   uv_close: { arguments: [WORD, WORD], return: 'void' },
 });
 const c = native.functions;
+const errnoAddress = c.__errno_location(); // constant for a thread, and each worker loads this module anew
 
-// Only glibc has it.
+function orErrno(result: number): number {
+  return result < 0 ? -ffi.getInt32(errnoAddress, 0) : result;
+}
+
+// Only glibc has it: without it no other call should be missing.
 const allocator = (() => {
   try {
     return ffi.dlopen(null, { malloc_trim: { arguments: [WORD], return: 'i32' } });
@@ -54,12 +59,6 @@ const allocator = (() => {
 /** Gives memory that was freed back to the kernel, also from between what is in use (malloc_trim(3)). */
 export function trimMalloc(): void {
   allocator?.functions.malloc_trim(0n);
-}
-
-const errnoAddress = c.__errno_location(); // constant for a thread, and each worker loads this module anew
-
-function orErrno(result: number): number {
-  return result < 0 ? -ffi.getInt32(errnoAddress, 0) : result;
 }
 
 /** System calls. Every one gives its result, or minus the errno. */
@@ -208,6 +207,7 @@ const SEND_FLAGS = word(MSG_NOSIGNAL);
 
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOBUFS = 105;

@@ -17,18 +17,20 @@ program.writeBigUInt64LE(k.addressOf(program) + BigInt(PROGRAM_BYTES), 8);
 program.writeUInt16LE(RETURN_OPERAND, PROGRAM_BYTES);
 program.writeUInt32LE(1, PROGRAM_BYTES + 4); // of those that listen, counted from 0 in the order in which they began
 
+/** How long a port is kept for connections that were half open when it was left: some round trips. */
+export const HAND_OVER_MS = 100;
+
 /**
- * From now on all new connections go to the second of those that listen on this port: the elder of two calls this. Alone
- * on the port it still gets them itself, since a choice that does not exist counts for none (socket(7),
- * SO_ATTACH_REUSEPORT_CBPF). The kernel keeps the rule until the next one begins to listen.
- * @throws KernelError when the kernel has no such rules, or the port is not shared.
+ * From now on all new connections go to the second of those that listen on this port: the elder of two calls this, and is
+ * gone soon. Alone on the port it still gets them itself, since a choice that does not exist counts for none (socket(7),
+ * SO_ATTACH_REUSEPORT_CBPF); a port that is not shared has no successor. The kernel keeps the rule until the next one begins
+ * to listen.
+ * @throws KernelError when the kernel has no such rules.
  */
 export function leaveToSuccessor(fd: number): void {
-  must(
-    k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_ATTACH_REUSEPORT_CBPF, program, PROGRAM_BYTES),
-    'setsockopt',
-    'SO_ATTACH_REUSEPORT_CBPF',
-  );
+  const result = k.sys.setsockopt(fd, k.SOL_SOCKET, k.SO_ATTACH_REUSEPORT_CBPF, program, PROGRAM_BYTES);
+  if (result === -k.EINVAL) return; // not shared
+  must(result, 'setsockopt', 'SO_ATTACH_REUSEPORT_CBPF');
 }
 
 /** All who listen on this port have a share of what comes, whatever an earlier generation had decided. */

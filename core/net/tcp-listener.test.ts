@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { eventually } from '../../test/support/netns.ts';
-import { listenTcp, localAddress, TcpListener } from './index.ts';
+import { closeFds, dialTcp, listenTcp, localAddress, type TcpConnection, TcpListener } from './index.ts';
 
 /** Another process, since nothing happens between two system calls of our own. */
 const CALLER = `
@@ -27,6 +28,28 @@ const CALLER = `
 `;
 
 const GENERATIONS = 60;
+
+test('a port that is not shared is left without a word, and once it is closed nothing happens', async () => {
+  const fd = listenTcp({ ip: '127.0.0.1', port: 0 });
+  const to = localAddress(fd) ?? assert.fail('no port');
+  let served = 0;
+  const serve = (connection: TcpConnection) => {
+    served += 1;
+    connection.close();
+  };
+  using listener = new TcpListener(fd, serve, { perTurn: 1, onError: assert.ifError });
+  listener.leave();
+  const caller = (await dialTcp({ to })).resume();
+  await eventually('it is still served', () => served === 1);
+  caller.destroy();
+  listener.finish();
+  const before = readdirSync('/proc/self/fd').length;
+  const successor = listenTcp({ ip: '127.0.0.1', port: 0 }); // its number may be that of the closed one
+  listener.leave();
+  listener.finish();
+  closeFds([successor]);
+  assert.equal(readdirSync('/proc/self/fd').length, before);
+});
 
 for (const ip of ['127.0.0.1', '::1']) {
   test(`sixty generations hand a port of ${ip} on, and no connection is lost`, async () => {

@@ -53,10 +53,11 @@ export class TcpListener implements Disposable {
   }
 
   /**
-   * Leaves what is new to a successor that listens on the port already (SO_REUSEPORT). Call `finish` a few round trips
-   * later: what was half open here has come by then, and no connection is lost. Alone on the port it goes on as before.
+   * Leaves what is new to a successor that listens on the port already (SO_REUSEPORT). Call `finish` HAND_OVER_MS later:
+   * what was half open here has come by then, and no connection is lost. Alone on the port it goes on as before.
    */
   leave(): void {
+    if (this.#isClosed) return;
     try {
       leaveToSuccessor(this.#fd);
     } catch (error) {
