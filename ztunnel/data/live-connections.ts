@@ -8,15 +8,15 @@ import type { ConnectionContext, ConnectionInfo, ConnectionObserver } from './ob
 const IDLE_LOOKS = 60;
 
 export class LiveConnections implements Disposable {
-  readonly #observe: ConnectionObserver;
+  readonly #observe: Pick<ConnectionObserver, 'opened'>;
   readonly #now: () => number;
   readonly #live = { inbound: new Set<LiveConnection>(), outbound: new Set<LiveConnection>() };
   /** Connections that are not far enough to be tracked; aborted with everything else. */
   readonly #starting = new Set<AbortController>();
   readonly #idleTimer: NodeJS.Timeout;
-  #onEmpty: (() => void) | undefined;
+  readonly #onEmpty = new Set<() => void>();
 
-  constructor(o: { observe: ConnectionObserver; now: () => number; idleTimeoutMs: number }) {
+  constructor(o: { observe: Pick<ConnectionObserver, 'opened'>; now: () => number; idleTimeoutMs: number }) {
     this.#observe = o.observe;
     this.#now = o.now;
     this.#idleTimer = setInterval(() => this.#cutIdle(o.idleTimeoutMs), Math.max(o.idleTimeoutMs / IDLE_LOOKS, 10));
@@ -75,7 +75,7 @@ export class LiveConnections implements Disposable {
   async empty(): Promise<void> {
     do {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onEmpty = resolve;
+      this.#onEmpty.add(resolve);
       this.#checkEmpty();
       await promise;
       await nextTurn(); // whoever has left `starting` just now is tracked in the same turn
@@ -87,7 +87,9 @@ export class LiveConnections implements Disposable {
   }
 
   #checkEmpty(): void {
-    if (this.size === 0) this.#onEmpty?.();
+    if (this.size > 0) return;
+    for (const tell of this.#onEmpty) tell();
+    this.#onEmpty.clear();
   }
 
   #cutIdle(limitMs: number): void {

@@ -8,7 +8,7 @@ import {
   type HboneSettings,
   RevocationGate,
 } from '../../core/hbone/index.ts';
-import type { TcpConnection } from '../../core/net/index.ts';
+import { HAND_OVER_MS, type TcpConnection } from '../../core/net/index.ts';
 import { MeshError } from '../../mesh/index.ts';
 import { serveInboundHbone } from './inbound-hbone.ts';
 import { serveInboundPlaintext } from './inbound-plaintext.ts';
@@ -22,8 +22,6 @@ import type { DataConfig, PodProxy, PodProxyDeps } from './pod-proxy-types.ts';
 import { PolicyGate } from './policy-gate.ts';
 import { ShortWays } from './same-node.ts';
 
-/** How long a pod's ports are kept for connections that were half open when a successor took over: some round trips. */
-const HAND_OVER_MS = 100;
 /** How long a server of tunnels may outlive the connections that were cut at the deadline. */
 const LAST_FRAMES_MS = 200;
 

@@ -1,5 +1,13 @@
 /** The DNS proxy of one pod: listens inside its namespace, for the pod alone. */
-import { KernelError, listenTcp, openUdp, TcpListener, type UdpPeer, UdpSocket } from '../../core/net/index.ts';
+import {
+  HAND_OVER_MS,
+  KernelError,
+  listenTcp,
+  openUdp,
+  TcpListener,
+  type UdpPeer,
+  UdpSocket,
+} from '../../core/net/index.ts';
 import { type IpAddress, MeshError } from '../../mesh/index.ts';
 import { Answerer, type AnswererDeps } from './answerer.ts';
 import { TcpServer } from './tcp-server.ts';
@@ -11,8 +19,6 @@ export type PodDnsDeps = Omit<AnswererDeps, 'signal'> & {
 
 /** Datagrams and connections taken from one pod in one turn of the loop. */
 const PER_TURN = 32;
-/** How long the port is kept for connections that were half open when a successor took over. */
-const HAND_OVER_MS = 100;
 const NO_SUCH_FAMILY: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
 export class PodDns {
