@@ -1,4 +1,5 @@
 /** The order that a leg promises to its receiver, kept in one place for every kind of leg. */
+import type { TcpLink } from '../net/index.ts';
 import type { LegEvents, ResetCode } from './leg.ts';
 
 /**
@@ -38,6 +39,14 @@ export class LegGate {
 
   data(view: Uint8Array): void {
     if (this.#state === 'open') this.#to?.data(view);
+  }
+
+  outlet(): TcpLink | undefined {
+    return this.#state === 'open' ? this.#to?.outlet?.() : undefined;
+  }
+
+  passed(bytes: number): void {
+    this.#to?.passed?.(bytes);
   }
 
   writable(): void {

@@ -1,5 +1,7 @@
 /** A byte pipe, and how two of them are joined. Everything that carries a connection is one of these. */
 
+import type { TcpLink } from '../net/index.ts';
+
 /** Why a pipe broke. `cancel`: somebody withdrew it. `connect-error`: the connection behind it broke. `refused`: it was never served. */
 export type ResetCode = 'cancel' | 'connect-error' | 'refused';
 
@@ -19,12 +21,19 @@ export interface Leg {
   end(): void;
   /** Really cuts: a TCP RST, or RST_STREAM. */
   reset(code: ResetCode): void;
+  /** The socket on which bytes leave that are written now, when nothing waits before them: they need not come by here. */
+  outlet?(): TcpLink | undefined;
+  /** So many bytes were handed to the outlet instead of `write`. */
+  passed?(bytes: number): void;
   /** Settles when nothing is held for this leg any more: both directions over and flushed, or cut. Never rejects. */
   readonly closed: Promise<void>;
 }
 
 export interface LegEvents {
   data(view: Uint8Array): void;
+  /** As a leg's: where `data` leads, and what went there without it. */
+  outlet?(): TcpLink | undefined;
+  passed?(bytes: number): void;
   /** There is room again after a `write` that said false. */
   writable(): void;
   end(): void;
@@ -79,9 +88,17 @@ class Direction implements LegEvents {
   }
 
   data(view: Uint8Array): void {
-    if (this.#isRequest) this.#counters.received += view.length;
-    else this.#counters.sent += view.length;
+    this.#count(view.length);
     if (!this.#to.write(view)) this.#from.pause();
+  }
+
+  outlet(): TcpLink | undefined {
+    return this.#to.outlet?.();
+  }
+
+  passed(bytes: number): void {
+    this.#count(bytes);
+    this.#to.passed?.(bytes);
   }
 
   /** `from` has room again for what `to` reads. */
@@ -98,5 +115,10 @@ class Direction implements LegEvents {
   reset(code: ResetCode): void {
     this.#to.reset(code);
     this.#ends.over(code);
+  }
+
+  #count(bytes: number): void {
+    if (this.#isRequest) this.#counters.received += bytes;
+    else this.#counters.sent += bytes;
   }
 }

@@ -1,4 +1,5 @@
 /** Two legs joined back to back in memory: what two proxies of one process relay over, and for tests. */
+import type { TcpLink } from '../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from './leg.ts';
 import { LegGate } from './leg-gate.ts';
 
@@ -42,6 +43,14 @@ class MemoryLeg implements Leg {
     return !peer.#blockedWriter;
   }
 
+  outlet(): TcpLink | undefined {
+    return this.#sentEnd || this.#gate.isOver ? undefined : this.peer?.leadsTo();
+  }
+
+  passed(bytes: number): void {
+    this.peer?.passedOn(bytes);
+  }
+
   pause(): void {
     this.#paused = true;
   }
@@ -69,13 +78,21 @@ class MemoryLeg implements Leg {
 
   /** Straight to the receiver, without a copy, when nothing waits before it. False: the writer has to queue it, or to stop. */
   passOn(view: Uint8Array): boolean {
-    if (this.#paused || this.#isFlushing || this.#queue.length > 0 || !this.#gate.isDelivering) return false;
+    if (!this.#isClear()) return false;
     this.#isFlushing = true; // what the receiver makes us write meanwhile comes after it
     this.#gate.data(view);
     this.#isFlushing = false;
     this.#blockedWriter = this.#paused;
     if (this.#queue.length > 0) queueMicrotask(() => this.#flush());
     return true;
+  }
+
+  leadsTo(): TcpLink | undefined {
+    return this.#isClear() ? this.#gate.outlet() : undefined;
+  }
+
+  passedOn(bytes: number): void {
+    this.#gate.passed(bytes);
   }
 
   hasReadEnd(): boolean {
@@ -96,6 +113,11 @@ class MemoryLeg implements Leg {
     this.#queued = 0;
     this.#gate.reset(code);
     this.#close();
+  }
+
+  /** Whether what comes now would be told at once. */
+  #isClear(): boolean {
+    return !this.#paused && !this.#isFlushing && this.#queue.length === 0 && this.#gate.isDelivering;
   }
 
   #isDone(): boolean {

@@ -27,6 +27,10 @@ class TcpLeg implements Leg {
     return this.#link.write(view);
   }
 
+  outlet(): TcpLink | undefined {
+    return this.#link.outlet;
+  }
+
   pause(): void {
     this.#isPaused = true;
     this.#link.pause();
@@ -62,6 +66,14 @@ class Telling implements TcpLinkEvents {
 
   data(view: Buffer): void {
     this.#gate.data(view);
+  }
+
+  outlet(): TcpLink | undefined {
+    return this.#gate.outlet();
+  }
+
+  passed(bytes: number): void {
+    this.#gate.passed(bytes);
   }
 
   drained(): void {

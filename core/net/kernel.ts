@@ -29,6 +29,8 @@ const native = ffi.dlopen(null, {
   sendmsg: { arguments: [WORD, WORD, WORD], return: 'i32' },
   recvmsg: { arguments: [WORD, WORD, WORD], return: 'i32' },
   recv: { arguments: [WORD, WORD, WORD, WORD], return: 'i32' },
+  pipe2: { arguments: [WORD, WORD], return: 'i32' },
+  splice: { arguments: [WORD, WORD, WORD, WORD, WORD, WORD], return: 'i64' },
   memcpy: { arguments: [WORD, WORD, WORD], return: 'pointer' },
   setns: { arguments: [WORD, WORD], return: 'i32' },
   ioctl: { arguments: [WORD, WORD, WORD], return: 'i32' },
@@ -89,6 +91,16 @@ export const sys = {
   recvAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(word(fd), address, word(bytes), 0n)),
   /** From memory that the caller holds on to. */
   sendAt: (fd: number, address: bigint, bytes: number) => orErrno(c.send(word(fd), address, word(bytes), SEND_FLAGS)),
+  /** Two descriptors, which do not block, written into `into`: where to read, then where to write. `at` is its address. */
+  pipe: (into: Buffer, at: bigint) => {
+    const result = orErrno(c.pipe2(at, PIPE_FLAGS));
+    if (result === 0) for (const i of [0, INT_BYTES]) mark(into.readInt32LE(i));
+    return result;
+  },
+  fcntl: (fd: number, command: number, value: number) => orErrno(c.fcntl(word(fd), word(command), word(value))),
+  /** Moves bytes between a pipe and a socket, without blocking. */
+  splice: (from: number, to: number, bytes: number) =>
+    orErrno(Number(c.splice(word(from), 0n, word(to), 0n, word(bytes), SPLICE_FLAGS))),
   setns: (fd: number, kind: number) => orErrno(c.setns(word(fd), word(kind))),
   ioctl: (fd: number, request: number, memory: Memory) => orErrno(c.ioctl(word(fd), word(request), memory)),
   prctl: (option: number, value: bigint) => orErrno(c.prctl(word(option), value, 0n, 0n, 0n)),
@@ -159,6 +171,7 @@ export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
 export const CLONE_NEWNET = 0x40000000;
 export const NS_GET_NSTYPE = 0xb703;
 export const PR_SET_DUMPABLE = 4;
@@ -191,6 +204,7 @@ export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+export const TCP_CONGESTION = 13;
 export const SOL_PACKET = 263;
 export const PACKET_STATISTICS = 6;
 
@@ -203,6 +217,8 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
 
 const ACCEPT_FLAGS = word(SOCK_NONBLOCK | SOCK_CLOEXEC);
+const PIPE_FLAGS = word(SOCK_NONBLOCK | SOCK_CLOEXEC); // O_NONBLOCK and O_CLOEXEC are the same bits
+const SPLICE_FLAGS = word(0x1 | 0x2); // SPLICE_F_MOVE, SPLICE_F_NONBLOCK
 const SEND_FLAGS = word(MSG_NOSIGNAL);
 
 export const EINTR = 4;

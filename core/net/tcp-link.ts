@@ -1,12 +1,17 @@
 /** A TCP connection that is read and written without Node: bytes arrive in a callback, a write says whether to go on. */
 import { HeldViews } from './held-views.ts';
 import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
+import { Pipe } from './pipe.ts';
 import type { TcpConnection } from './tcp-connection.ts';
 import { READABLE, type Watch, type WatchEvents, WRITABLE } from './watch.ts';
 
 export type TcpLinkEvents = {
   /** Valid only during the call. The {@link HEADROOM_BYTES} before it may be overwritten. */
   data(view: Buffer): void;
+  /** Where bytes would end up that `data` was told of now, when nothing waits before them: another connection as it is. */
+  outlet?(): TcpLink | undefined;
+  /** So many bytes went to the outlet, and `data` is not told of them. */
+  passed?(bytes: number): void;
   /** What a `write` that said false left over has gone out. */
   drained(): void;
   /** The peer sends no more. */
@@ -23,6 +28,8 @@ export const HEADROOM_BYTES = 16;
 const READ_BYTES = 256 * 1024;
 /** Of what follows a write: an answer, most likely, at whose first bytes its reader has to think, and to hold the rest. */
 const FIRST_READ_BYTES = 64 * 1024;
+/** What the kernel had last, from which on it is worth two calls to move bytes rather than to copy them twice. */
+const BULK_BYTES = READ_BYTES / 2;
 /** One for all connections of this thread: a view is passed on before the next read. */
 const incoming = Buffer.alloc(HEADROOM_BYTES + READ_BYTES);
 const readAddress = addressOf(incoming) + BigInt(HEADROOM_BYTES);
@@ -47,6 +54,14 @@ export class TcpLink implements WatchEvents {
   #readBytes = FIRST_READ_BYTES;
   /** What the kernel did not take, in order. */
   readonly #backlog = new HeldViews();
+  /** The last read found a lot. */
+  #isBulk = false;
+  /** Holds what the outlet did not take: nothing is read until it has. */
+  #pipe: Pipe | undefined;
+  /** Where the pipe leads. */
+  #leadsTo: TcpLink | undefined;
+  /** Whose pipe waits for room here. */
+  #feeder: TcpLink | undefined;
 
   /** @throws KernelError when the connection is closed. */
   constructor(connection: TcpConnection) {
@@ -75,7 +90,7 @@ export class TcpLink implements WatchEvents {
   write(view: Uint8Array): boolean {
     if (this.#ended || this.#isClosed) return true;
     this.#readBytes = FIRST_READ_BYTES;
-    if (this.#backlog.bytes > 0) {
+    if (this.#isWaiting()) {
       this.#backlog.push(view);
       return false;
     }
@@ -94,15 +109,20 @@ export class TcpLink implements WatchEvents {
   end(): void {
     if (this.#ended || this.#isClosed) return;
     this.#ended = true;
-    if (this.#backlog.bytes === 0) this.#sayEnd();
+    if (!this.#isWaiting()) this.#sayEnd();
   }
 
   /** Cuts with RST, and tells nobody. */
   reset(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#backlog.clear();
+    this.#drop();
     this.#connection.reset();
+  }
+
+  /** Itself, when the kernel may be handed bytes right now. */
+  get outlet(): TcpLink | undefined {
+    return this.#ended || this.#isClosed || this.#isWaiting() ? undefined : this;
   }
 
   // What the watch tells.
@@ -110,12 +130,15 @@ export class TcpLink implements WatchEvents {
   ready(status: number, mask: number): void {
     if (status < 0) {
       // libuv stops watching after an error; the calls below say what it is, and read what came before it.
-      if (!this.#isPaused && !this.#peerEnded) this.#read();
+      if (this.#isReading()) this.#read();
       if (!this.#isClosed) this.#break();
       return;
     }
-    if ((mask & WRITABLE) !== 0) this.#flush();
-    if ((mask & ~WRITABLE) !== 0 && !this.#isPaused && !this.#peerEnded && !this.#isClosed) this.#read();
+    if ((mask & WRITABLE) !== 0) {
+      if (this.#feeder !== undefined) this.#feeder.#drain();
+      if (this.#feeder === undefined && (this.#backlog.bytes > 0 || this.#ended)) this.#flush();
+    }
+    if ((mask & ~WRITABLE) !== 0 && this.#isReading()) this.#read();
   }
 
   failed(error: unknown): void {
@@ -123,11 +146,19 @@ export class TcpLink implements WatchEvents {
   }
 
   #read(): void {
+    const outlet = this.#isBulk ? this.#events?.outlet?.() : undefined;
+    const pipe = outlet && Pipe.take();
+    if (outlet !== undefined && pipe !== undefined) return void this.#move(pipe, outlet);
     const n = sys.recvAt(this.#connection.fd, readAddress, this.#readBytes);
     if (n > 0) {
+      this.#isBulk = n >= BULK_BYTES;
       if (n === this.#readBytes) this.#readBytes = READ_BYTES;
       this.#events?.data(incoming.subarray(HEADROOM_BYTES, HEADROOM_BYTES + n));
-    } else if (n === 0) {
+    } else this.#readNothing(n);
+  }
+
+  #readNothing(n: number): void {
+    if (n === 0) {
       this.#peerEnded = true;
       this.#want();
       this.#events?.end();
@@ -135,6 +166,48 @@ export class TcpLink implements WatchEvents {
     } else if (n !== -EAGAIN && n !== -EINTR) {
       this.#break();
     }
+  }
+
+  /** Like a read and a write, and no byte of it is copied. */
+  #move(pipe: Pipe, outlet: TcpLink): void {
+    const n = pipe.fill(this.#connection.fd);
+    this.#isBulk = n >= BULK_BYTES;
+    if (n <= 0) {
+      pipe.giveBack();
+      this.#readNothing(n);
+      return;
+    }
+    this.#pipe = pipe;
+    this.#leadsTo = outlet;
+    this.#events?.passed?.(n);
+    this.#drain();
+  }
+
+  /** On with what the pipe holds; until it is empty nothing is read. */
+  #drain(): void {
+    const [pipe, outlet] = [this.#pipe, this.#leadsTo];
+    if (pipe === undefined || outlet === undefined) return;
+    if (pipe.drain(outlet.#connection.fd) < 0) {
+      this.#letGo();
+      outlet.#break();
+      return;
+    }
+    if (pipe.bytes === 0) return void this.#letGo();
+    outlet.#feeder = this;
+    outlet.#want();
+    this.#want();
+  }
+
+  /** Gives the pipe back; what it holds is lost. */
+  #letGo(): void {
+    const [pipe, outlet] = [this.#pipe, this.#leadsTo];
+    this.#pipe = undefined;
+    this.#leadsTo = undefined;
+    pipe?.giveBack();
+    if (outlet === undefined || outlet.#feeder === undefined) return; // nothing had to wait
+    outlet.#feeder = undefined;
+    outlet.#want();
+    this.#want();
   }
 
   #flush(): void {
@@ -158,7 +231,7 @@ export class TcpLink implements WatchEvents {
   }
 
   #closeIfOver(): void {
-    if (!this.#peerEnded || !this.#ended || this.#backlog.bytes > 0 || this.#isClosed) return;
+    if (!this.#peerEnded || !this.#ended || this.#isWaiting() || this.#isClosed) return;
     this.#isClosed = true;
     this.#connection.close();
     this.#events?.closed();
@@ -172,13 +245,28 @@ export class TcpLink implements WatchEvents {
   #gone(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#backlog.clear();
+    this.#drop();
     this.#events?.broken();
+  }
+
+  #isReading(): boolean {
+    return !this.#isPaused && !this.#peerEnded && !this.#isClosed && this.#pipe === undefined;
+  }
+
+  /** Whether something has to go out before what comes now. */
+  #isWaiting(): boolean {
+    return this.#backlog.bytes > 0 || this.#feeder !== undefined;
+  }
+
+  /** Everything that waits is lost, here and before. */
+  #drop(): void {
+    this.#backlog.clear();
+    this.#letGo();
+    if (this.#feeder !== undefined) this.#feeder.#letGo();
   }
 
   #want(): void {
     if (this.#isClosed) return;
-    const read = this.#isPaused || this.#peerEnded ? 0 : READABLE;
-    this.#watch.want(read | (this.#backlog.bytes > 0 ? WRITABLE : 0));
+    this.#watch.want((this.#isReading() ? READABLE : 0) | (this.#isWaiting() ? WRITABLE : 0));
   }
 }
