@@ -4,7 +4,14 @@ import { KernelError, must } from './errors.ts';
 import * as k from './kernel.ts';
 import type { NetnsRef } from './netns.ts';
 import { encodeSockaddr, type IpPort } from './sockaddr.ts';
-import { DEFAULT_KEEPALIVE, type KeepAlive, setKeepAliveOn, setOption, setSpoofing } from './socket-options.ts';
+import {
+  DEFAULT_KEEPALIVE,
+  type KeepAlive,
+  setKeepAliveOn,
+  setOption,
+  setSpoofing,
+  setUnpaced,
+} from './socket-options.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { WRITABLE } from './watch.ts';
 
@@ -18,6 +25,8 @@ export type DialOptions = {
   /** Default 10 s (ztunnel.md 1.3). */
   readonly timeoutMs?: number;
   readonly keepAlive?: KeepAlive;
+  /** Who is called is on this host. */
+  readonly isLocal?: boolean;
   readonly signal?: AbortSignal;
 };
 
@@ -58,6 +67,7 @@ function socketHere(o: DialOptions, family: number): number {
     if (o.mark !== undefined) setOption(fd, k.SOL_SOCKET, k.SO_MARK, o.mark, 'SO_MARK');
     setOption(fd, k.SOL_TCP, k.TCP_NODELAY, 1, 'TCP_NODELAY');
     setKeepAliveOn(fd, o.keepAlive ?? DEFAULT_KEEPALIVE);
+    if (o.isLocal) setUnpaced(fd);
     if (o.bindSource !== undefined) {
       const source = encodeSockaddr({ ip: o.bindSource, port: 0 });
       if (source.family !== family) {

@@ -7,7 +7,7 @@ import { unmark } from './ledger.ts';
 import type { NetnsRef } from './netns.ts';
 import { shareAlike } from './reuse-port.ts';
 import { decodeSockaddr, encodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
-import { type KeepAlive, setKeepAliveOn, setOption } from './socket-options.ts';
+import { type KeepAlive, setKeepAliveOn, setOption, setUnpaced } from './socket-options.ts';
 
 export type ListenOptions = {
   readonly netns?: NetnsRef;
@@ -22,6 +22,8 @@ export type ListenOptions = {
   readonly reusePort?: boolean;
   /** Inherited by what is accepted. */
   readonly keepAlive?: KeepAlive;
+  /** Who calls is on this host. */
+  readonly isLocal?: boolean;
   readonly backlog?: number;
   readonly v6only?: boolean;
 };
@@ -49,6 +51,7 @@ function listenHere(o: ListenOptions): number {
     setOption(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1, 'SO_REUSEADDR');
     setOption(fd, k.SOL_TCP, k.TCP_NODELAY, 1, 'TCP_NODELAY'); // inherited by what is accepted
     if (o.keepAlive) setKeepAliveOn(fd, o.keepAlive);
+    if (o.isLocal) setUnpaced(fd);
     if (o.mark !== undefined) setOption(fd, k.SOL_SOCKET, k.SO_MARK, o.mark, 'SO_MARK');
     // Level IP also on a dual-stack socket: both families share the flag.
     if (o.transparent) setOption(fd, k.SOL_IP, k.IP_TRANSPARENT, 1, 'IP_TRANSPARENT');

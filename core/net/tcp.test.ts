@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { eventually, needsRoot, readAll, TestNet } from '../../test/support/netns.ts';
 import {
   checkCapabilities,
   checkRuntime,
+  connectTcp,
   dialTcp,
   KernelError,
   listenTcp,
@@ -14,7 +15,10 @@ import {
   originalDst,
   resetSocket,
   serveFd,
+  type TcpConnection,
+  TcpListener,
 } from './index.ts';
+import * as k from './kernel.ts';
 
 const root = { skip: needsRoot };
 const openFds = () => readdirSync('/proc/self/fd').length;
@@ -162,6 +166,31 @@ test('no descriptor is left behind on any way out', root, async () => {
   assert.throws(() => NetnsRef.open('/nowhere'), { code: 'ENOENT' });
   await eventually(`${before} descriptors`, () => openFds() === before);
 });
+
+const congestionOf = (fd: number) => {
+  const [name, length] = [Buffer.alloc(16), k.int(16)];
+  assert.equal(k.sys.getsockopt(fd, k.SOL_TCP, k.TCP_CONGESTION, name, length), 0);
+  return name.toString('latin1', 0, name.indexOf(0));
+};
+
+test(
+  'what stays on the host is not paced, also when it was accepted; what leaves it is as the host says',
+  root,
+  async () => {
+    await using net = await TestNet.create({ hosts: { a: {}, b: {} } });
+    const [a, b] = [net.host('a'), net.host('b')];
+    const usual = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+    for (const isLocal of [true, false]) {
+      const accepted = Promise.withResolvers<TcpConnection>();
+      const fd = listenTcp({ netns: b.netns, port: 80, isLocal, reusePort: true });
+      using _ = new TcpListener(fd, accepted.resolve, { perTurn: 1, onError: accepted.reject });
+      const dialled = await connectTcp({ netns: a.netns, to: { ip: b.ip4, port: 80 }, isLocal });
+      const ends = [dialled, await accepted.promise];
+      for (const end of ends) assert.match(congestionOf(end.fd), isLocal ? /^(cubic|reno)$/ : RegExp(`^${usual}$`));
+      for (const end of ends) end.reset();
+    }
+  },
+);
 
 test('a listener says where it is', root, async () => {
   await using net = await TestNet.create({ hosts: { a: {} } });

@@ -7,6 +7,8 @@ export type Port = {
   readonly serve: (connection: TcpConnection) => void;
   /** What accepted connections inherit. */
   readonly keepAlive: KeepAlive | undefined;
+  /** Only the pod itself calls here. */
+  readonly isLocal: boolean;
 };
 
 export type Listeners = {
@@ -47,9 +49,10 @@ export function listen(deps: PodProxyDeps, ports: readonly Port[]): Listeners {
 
 function bind(deps: PodProxyDeps, at: Port, transparent: boolean): { fd: number; transparent: boolean } {
   const { config, netns, observe } = deps;
-  const { port, keepAlive } = at;
+  const { port, keepAlive, isLocal } = at;
   const options = {
     port,
+    isLocal,
     ip: config.ipv6 ? '::' : '0.0.0.0',
     reusePort: config.reusePort,
     ...(netns && { netns }),

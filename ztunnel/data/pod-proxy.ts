@@ -98,9 +98,14 @@ export async function startPodProxy(deps: PodProxyDeps): Promise<PodProxy> {
   try {
     const { keepAlive } = config;
     const ports = [
-      { port: config.inboundHbonePort, serve: acceptTunnel, keepAlive: undefined }, // PINGs do that
-      { port: config.inboundPlaintextPort, serve: capture('destination', serveInboundPlaintext), keepAlive },
-      { port: config.outboundPort, serve: capture('source', serveOutbound), keepAlive },
+      { port: config.inboundHbonePort, serve: acceptTunnel, keepAlive: undefined, isLocal: false }, // PINGs do that
+      {
+        port: config.inboundPlaintextPort,
+        serve: capture('destination', serveInboundPlaintext),
+        keepAlive,
+        isLocal: false,
+      },
+      { port: config.outboundPort, serve: capture('source', serveOutbound), keepAlive, isLocal: true },
     ];
     listeners = listen(deps, deps.isGuest ? [] : ports);
   } catch (error) {

@@ -50,7 +50,7 @@ export function dropEarly(pod: Pod, direction: 'inbound' | 'outbound', c: Captur
 export function dialFromPod(
   pod: Pod,
   to: SocketAddress,
-  o: Pick<DialOptions, 'bindSource' | 'signal' | 'timeoutMs'> = {},
+  o: Pick<DialOptions, 'bindSource' | 'isLocal' | 'signal' | 'timeoutMs'> = {},
 ): Promise<TcpConnection> {
   const { netns, config } = pod.deps;
   return connectTcp({

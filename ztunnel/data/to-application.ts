@@ -18,9 +18,9 @@ export async function dialApplication(
 ): Promise<TcpConnection> {
   const { observe, config } = pod.deps;
   // A pod that calls itself: the kernel would take the answer for its own.
-  if (!pod.canSpoof || from.ip === target.ip) return dialFromPod(pod, target, { signal });
+  if (!pod.canSpoof || from.ip === target.ip) return dialFromPod(pod, target, { signal, isLocal: true });
   try {
-    return await dialFromPod(pod, target, { signal, bindSource: from.ip });
+    return await dialFromPod(pod, target, { signal, isLocal: true, bindSource: from.ip });
   } catch (error) {
     const isSpoofing = error instanceof KernelError && SPOOFING_CALLS.has(error.syscall);
     if (!isSpoofing || config.originalSource === 'required') throw error;
@@ -29,12 +29,12 @@ export async function dialApplication(
       'dst.addr': target.ip,
       error: error.message,
     });
-    return dialFromPod(pod, target, { signal });
+    return dialFromPod(pod, target, { signal, isLocal: true });
   }
 }
 
 /** An application behind a PROXY header learns the source from it, and is reached over loopback. */
 export function dialOverLoopback(pod: Pod, target: SocketAddress, signal: AbortSignal): Promise<TcpConnection> {
   const ip = mustParseIp(ipFamily(target.ip) === 6 ? '::1' : '127.0.0.1');
-  return dialFromPod(pod, { ip, port: target.port }, { signal });
+  return dialFromPod(pod, { ip, port: target.port }, { signal, isLocal: true });
 }
