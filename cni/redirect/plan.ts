@@ -143,12 +143,18 @@ function natTable({ ipv6, dnsCapture, bypassInbound, virtualInterfaces }: Redire
   return { name: 'istio-ambient-nat', rules: { prerouting, output } };
 }
 
+/**
+ * A packet whose mark changes is routed once more, which costs more than all of our rules together. So only those are marked
+ * that need it: not the connections that were redirected, whose way is fixed already, and not the proxy's own packets.
+ */
 function mangleTable(): Table {
   return {
     name: 'istio-ambient-mangle',
     rules: {
-      prerouting: [`${isMarked(PROXY_MARK)} counter ct mark set ct mark and 0xfffff000 or ${CONNECTION_MARK}`],
-      output: [`ct mark and ${MARK_MASK} == ${CONNECTION_MARK} counter meta mark set ct mark`],
+      prerouting: [
+        `${isMarked(PROXY_MARK)} ct status and dnat != dnat counter ct mark set ct mark and 0xfffff000 or ${CONNECTION_MARK}`,
+      ],
+      output: [`${notMarked(PROXY_MARK)} ct mark and ${MARK_MASK} == ${CONNECTION_MARK} counter meta mark set ct mark`],
     },
   };
 }
