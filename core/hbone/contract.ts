@@ -415,11 +415,10 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
           await once(server, 'listening');
           const address = server.address();
           assert.ok(typeof address === 'object' && address !== null);
-          const connection = await connectTcp({ to: { ip: '127.0.0.1', port: address.port } });
-          server.close();
-          return connection;
+          return connectTcp({ to: { ip: '127.0.0.1', port: address.port } });
         };
         await rejection(stand.open({ connect }));
+        server.close();
       }
       const anew = [false, 'h2', true, 'TLSv1.3', false];
       assert.deepEqual(seen, [...anew, ...anew]);

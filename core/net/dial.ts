@@ -27,7 +27,8 @@ export type DialOptions = {
   readonly keepAlive?: KeepAlive;
   /** Who is called is on this host. */
   readonly isLocal?: boolean;
-  readonly signal?: AbortSignal;
+  /** Gives it up. A function is asked only when there is something to wait for. */
+  readonly signal?: AbortSignal | (() => AbortSignal);
 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -37,13 +38,16 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * Rejects with an error whose `code` is ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH and so on, or with the signal's reason.
  */
 export async function connectTcp(o: DialOptions): Promise<TcpConnection> {
-  o.signal?.throwIfAborted();
+  if (o.signal instanceof AbortSignal) o.signal.throwIfAborted();
   const { family, bytes } = encodeSockaddr(o.to);
   const fd = o.netns ? o.netns.run(() => socketHere(o, family)) : socketHere(o, family);
   const connection = new TcpConnection(fd, o.to);
   try {
-    const result = k.sys.connect(fd, bytes);
-    if (result === -k.EINPROGRESS) await connected(connection, o);
+    let result = k.sys.connect(fd, bytes);
+    // On one machine all packets of the handshake are exchanged within the call, but the answer is looked at when it is over:
+    // asked a second time, the kernel knows (connect(2), EALREADY: it does not).
+    if (result === -k.EINPROGRESS) result = k.sys.connect(fd, bytes);
+    if (result === -k.EALREADY) await connected(connection, o);
     else must(result, 'connect', nameOf(o.to));
     return connection;
   } catch (error) {
@@ -102,9 +106,10 @@ function connected(connection: TcpConnection, o: DialOptions): Promise<void> {
     reject(new KernelError('ETIMEDOUT', 'connect', `${nameOf(o.to)}: no answer in ${timeoutMs} ms`));
   }, timeoutMs);
   watch.want(WRITABLE);
-  const { signal } = o;
+  const signal = typeof o.signal === 'function' ? o.signal() : o.signal;
   const onAbort = () => reject(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
   return promise.finally(() => {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

@@ -228,4 +228,5 @@ export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOBUFS = 105;
 export const ENOMEM = 12;
+export const EALREADY = 114;
 export const EINPROGRESS = 115;

@@ -99,6 +99,17 @@ test('a dial to a closed port is refused with the code of the kernel', root, asy
   await assert.rejects(net.host('a').dial({ ip: net.host('b').ip4, port: 9 }), { code: 'ECONNREFUSED' });
 });
 
+test('a dial within one machine is answered in the call, and asks nobody whether to go on', root, async () => {
+  await using net = await TestNet.create({ hosts: { a: {} } });
+  const a = net.host('a');
+  await a.listen(80, (socket) => socket.end('hello'));
+  const signal = () => assert.fail('there is nothing to wait for');
+  const connection = await connectTcp({ netns: a.netns, to: { ip: a.ip4, port: 80 }, signal });
+  assert.equal(await readAll(connection.toSocket()), 'hello');
+  const refused = connectTcp({ netns: a.netns, to: { ip: a.ip4, port: 9 }, signal });
+  await assert.rejects(refused, { code: 'ECONNREFUSED', syscall: 'connect' });
+});
+
 test('a dial that nobody answers ends at its deadline', root, async () => {
   await using net = await TestNet.create({ hosts: { a: {}, b: {} } });
   await net
@@ -115,8 +126,12 @@ test('a dial is given up with the reason of its signal', root, async () => {
     .exec('nft -f -', 'table inet t { chain in { type filter hook input priority 0; tcp dport 9 drop; }; }\n');
   const controller = new AbortController();
   const dial = net.host('a').dial({ ip: net.host('b').ip4, port: 9 }, { signal: controller.signal });
+  const late = net.host('a').dial({ ip: net.host('b').ip4, port: 9 }, { signal: () => controller.signal });
   controller.abort(new Error('policy revoked'));
   await assert.rejects(dial, /policy revoked/);
+  await assert.rejects(late, /policy revoked/);
+  const never = net.host('a').dial({ ip: net.host('b').ip4, port: 9 }, { signal: () => controller.signal });
+  await assert.rejects(never, /policy revoked/);
 });
 
 test('a reset reaches the peer as a reset, also after our side has ended', root, async () => {
