@@ -71,6 +71,11 @@ export class LiveConnection {
     return this.#cut;
   }
 
+  /** @throws the reason, once the connection was cut. */
+  throwIfCut(): void {
+    if (this.#cut) throw this.#cut.reason;
+  }
+
   /** Ends the connection from our side, at once: revocation, drain, idleness. Harmless when it is over. */
   cut(cut: Cut): void {
     if (this.#isOver || this.#cut) return;

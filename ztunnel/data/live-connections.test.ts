@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { mustParseIp } from '../../mesh/index.ts';
+import { MeshError, mustParseIp } from '../../mesh/index.ts';
 import { LiveConnections } from './live-connections.ts';
 import type { ConnectionContext } from './observer.ts';
 
@@ -61,4 +61,15 @@ test('all who wait for the last connection are told, also where it was empty for
   assert.deepEqual([early.isTold, late.isTold], [false, false]);
   second.finish({ flags: '-' });
   await Promise.all([early.told, late.told]);
+});
+
+test('what has not got so far as to be tracked is cut with everything else, and what comes later is not', async () => {
+  using live = connections();
+  const untilCut = (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  const waiting = [live.starting(untilCut), live.starting(untilCut)];
+  live.cutAll({ reason: new MeshError('POD_REMOVED', 'the workload was removed'), flags: '-' });
+  for (const cut of waiting) await assert.rejects(cut, /the workload was removed/);
+  assert.equal(live.size, 0);
+  assert.equal(await live.starting(async (signal) => signal.aborted), false);
 });

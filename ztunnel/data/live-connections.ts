@@ -1,4 +1,5 @@
 /** The connections of one pod: what is shown, re-judged, drained and cut. */
+import { setMaxListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ConnectionFacts, MeshError } from '../../mesh/index.ts';
 import { type Cut, LiveConnection } from './live-connection.ts';
@@ -11,8 +12,10 @@ export class LiveConnections implements Disposable {
   readonly #observe: Pick<ConnectionObserver, 'opened'>;
   readonly #now: () => number;
   readonly #live = { inbound: new Set<LiveConnection>(), outbound: new Set<LiveConnection>() };
-  /** Connections that are not far enough to be tracked; aborted with everything else. */
-  readonly #starting = new Set<AbortController>();
+  /** Connections that are not far enough to be tracked. */
+  #starting = 0;
+  /** Of all of these: they are cut together, and with everything else. */
+  #abortStarting = sharedAbort();
   readonly #idleTimer: NodeJS.Timeout;
   readonly #onEmpty = new Set<() => void>();
 
@@ -25,12 +28,11 @@ export class LiveConnections implements Disposable {
 
   /** Runs the part of a connection's life that precedes tracking, with a signal that ends it with the pod. */
   async starting<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController();
-    this.#starting.add(abort);
+    this.#starting += 1;
     try {
-      return await work(abort.signal);
+      return await work(this.#abortStarting.signal);
     } finally {
-      this.#starting.delete(abort);
+      this.#starting -= 1;
       this.#checkEmpty();
     }
   }
@@ -54,7 +56,7 @@ export class LiveConnections implements Disposable {
 
   /** Connections that are served, or about to be. */
   get size(): number {
-    return this.#live.inbound.size + this.#live.outbound.size + this.#starting.size;
+    return this.#live.inbound.size + this.#live.outbound.size + this.#starting;
   }
 
   inbound(): readonly LiveConnection[] {
@@ -67,7 +69,9 @@ export class LiveConnections implements Disposable {
   }
 
   cutAll(cut: Cut): void {
-    for (const abort of this.#starting) abort.abort(cut.reason);
+    const starting = this.#abortStarting;
+    this.#abortStarting = sharedAbort();
+    starting.abort(cut.reason);
     for (const connection of [...this.#live.inbound, ...this.#live.outbound]) connection.cut(cut);
   }
 
@@ -99,4 +103,10 @@ export class LiveConnections implements Disposable {
       connection.cut({ reason: new MeshError('IDLE', `no byte in ${limitMs} ms`), flags: '-' });
     }
   }
+}
+
+function sharedAbort(): AbortController {
+  const abort = new AbortController();
+  setMaxListeners(0, abort.signal); // one for each connection that waits
+  return abort;
 }

@@ -63,7 +63,7 @@ export class PolicyGate implements Disposable {
       await this.#arrival(connection.signal, () => !isUndecided(this.#ask(connection, local, 'accept')?.decision));
       event = this.#ask(connection, local, 'accept');
     }
-    connection.signal.throwIfAborted();
+    connection.throwIfCut();
     if (event === undefined) throw new MeshError('POLICY_UNDECIDED', 'an inbound connection without facts');
     this.#tellDryRun(connection, event);
     if (event.decision.verdict === 'deny') {
