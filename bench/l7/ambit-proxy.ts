@@ -93,6 +93,7 @@ if (mode === 'plain') {
       respond: () => tcpLeg(connection),
       refuse: () => connection.reset(),
       closed: never,
+      isClosed: false,
       revoked: undefined,
     };
     void plane.serve(request);

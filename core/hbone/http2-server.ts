@@ -193,6 +193,9 @@ class Http2HboneServer implements HboneServer {
       authority,
       headers: plainHeaders(headers),
       closed: abort.signal,
+      get isClosed() {
+        return abort.signal.aborted;
+      },
       revoked,
       respond: (status, more = {}) => {
         answer(status, more, false);

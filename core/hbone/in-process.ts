@@ -55,6 +55,9 @@ export function connectInProcess(
     authority: o.authority,
     headers: new Map(Object.entries(o.headers)),
     closed: closed.signal,
+    get isClosed() {
+      return closed.signal.aborted;
+    },
     revoked: o.revoked,
     respond: (_status, headers = {}) => {
       if (answer()) {

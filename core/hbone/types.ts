@@ -78,6 +78,8 @@ export type ConnectRequest = {
   refuse(status: 400 | 401 | 503, headers?: Readonly<Record<string, string>>): void;
   /** Aborted when the stream is over, whoever ended it. */
   readonly closed: AbortSignal;
+  /** Whether `closed` is, or would be: it costs more to ask for. */
+  readonly isClosed: boolean;
   /** As {@link OpenedStream.revoked}. */
   readonly revoked: AbortSignal | undefined;
 };

@@ -17,7 +17,7 @@ import {
   SOURCE_HEADER,
   type Workload,
 } from '../../mesh/index.ts';
-import { linkAborts } from './link-aborts.ts';
+import { type LinkedAborts, linkAborts } from './link-aborts.ts';
 import type { LiveConnection } from './live-connection.ts';
 import type { ConnectionContext } from './observer.ts';
 import { identityOf, type Pod } from './pod.ts';
@@ -102,21 +102,28 @@ async function reach(
   live: LiveConnection,
 ): Promise<TcpConnection | undefined> {
   const { target, proxyDestination } = decision;
-  using aborts = linkAborts(live.signal, req.closed);
-  const { signal } = aborts;
+  let aborts: LinkedAborts | undefined; // most applications answer before anybody could change their mind
+  const signal = () => {
+    aborts ??= linkAborts(live.signal, req.closed);
+    return aborts.signal;
+  };
+  const isGivenUp = () => live.wasCut !== undefined || req.isClosed;
   try {
+    if (isGivenUp()) throw signal().reason;
     const overLoopback = proxyDestination !== undefined && pod.deps.config.localhostAppTunnel;
     const app = await (overLoopback
       ? dialOverLoopback(pod, target, signal)
       : dialApplication(pod, req.from, target, signal));
-    if (!signal.aborted) return app;
+    if (!isGivenUp()) return app;
     app.reset();
-    throw signal.reason;
+    throw signal().reason;
   } catch (error) {
     // A revocation may have landed while we dialled.
     req.refuse(live.wasCut?.flags === 'DENY' ? 401 : 503);
     live.finish({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });
     return undefined;
+  } finally {
+    aborts?.[Symbol.dispose]();
   }
 }
 

@@ -42,7 +42,7 @@ async function admit(pod: Pod, c: Captured, local: Workload, decision: Accepted)
     const admission = await pod.gate.admit(live, local);
     if (admission.verdict === 'deny') return drop({ error: admission.error, flags: 'DENY' });
     const down = tcpLeg(c.connection);
-    const app = await dialApplication(pod, c.from, decision.target, live.signal);
+    const app = await dialApplication(pod, c.from, decision.target, () => live.signal);
     live.splice(down, tcpLeg(app));
   } catch (error) {
     drop({ error: error instanceof Error ? error.message : String(error), flags: 'CONNECT' });

@@ -78,7 +78,7 @@ async function carry(pod: Pod, c: Captured, source: Workload, route: Route): Pro
 }
 
 async function plain(pod: Pod, route: Route, live: LiveConnection): Promise<Leg> {
-  return tcpLeg(await dialFromPod(pod, route.dial, { signal: live.signal }));
+  return tcpLeg(await dialFromPod(pod, route.dial, { signal: () => live.signal }));
 }
 
 async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled, live: LiveConnection): Promise<Leg> {

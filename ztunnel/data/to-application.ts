@@ -1,7 +1,9 @@
 /** The last step of everything inbound: a connection to the application that looks as if the caller made it. */
-import { KernelError, type TcpConnection } from '../../core/net/index.ts';
+import { type DialOptions, KernelError, type TcpConnection } from '../../core/net/index.ts';
 import { ipFamily, mustParseIp, type SocketAddress } from '../../mesh/index.ts';
 import { dialFromPod, type Pod } from './pod.ts';
+
+type Signal = NonNullable<DialOptions['signal']>;
 
 /** Faults of speaking as another, not of the application. */
 const SPOOFING_CALLS: ReadonlySet<string> = new Set(['bind', 'setsockopt']);
@@ -14,7 +16,7 @@ export async function dialApplication(
   pod: Pod,
   from: SocketAddress,
   target: SocketAddress,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<TcpConnection> {
   const { observe, config } = pod.deps;
   // A pod that calls itself: the kernel would take the answer for its own.
@@ -34,7 +36,7 @@ export async function dialApplication(
 }
 
 /** An application behind a PROXY header learns the source from it, and is reached over loopback. */
-export function dialOverLoopback(pod: Pod, target: SocketAddress, signal: AbortSignal): Promise<TcpConnection> {
+export function dialOverLoopback(pod: Pod, target: SocketAddress, signal: Signal): Promise<TcpConnection> {
   const ip = mustParseIp(ipFamily(target.ip) === 6 ? '::1' : '127.0.0.1');
   return dialFromPod(pod, { ip, port: target.port }, { signal, isLocal: true });
 }

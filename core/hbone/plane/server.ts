@@ -196,6 +196,9 @@ class PlaneServer implements HboneServer {
       get closed() {
         return end.signal;
       },
+      get isClosed() {
+        return end.isOver;
+      },
       revoked,
       respond: (status, more = {}) => {
         answer(status, more, false);
@@ -219,7 +222,7 @@ class PlaneServer implements HboneServer {
 /** What a stream knows of its request once that was answered: the rest need not live as long. */
 class StreamEnd implements StreamListener {
   readonly #left: () => void;
-  #isOver = false;
+  isOver = false;
   /** Made for who asks. */
   #abort: AbortController | undefined;
 
@@ -229,12 +232,12 @@ class StreamEnd implements StreamListener {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#isOver) this.#abort.abort(STREAM_OVER);
+    if (this.isOver) this.#abort.abort(STREAM_OVER);
     return this.#abort.signal;
   }
 
   gone(): void {
-    this.#isOver = true;
+    this.isOver = true;
     this.#left();
     this.#abort?.abort(STREAM_OVER);
   }
