@@ -23,8 +23,19 @@ const TYPE_OF_KEY: ReadonlyMap<string, Workload['workloadType']> = new Map(
   (Object.keys(TYPE_KEYS) as Workload['workloadType'][]).map((type) => [`k8s.${TYPE_KEYS[type]}.name`, type]),
 );
 
+/** A workload does not change: what is said of it is another object. */
+const formatted = new WeakMap<Workload, string>();
+
 /** The header for `workload`: non-empty values only, in the reference's order. */
 export function formatBaggage(workload: Workload): string {
+  const known = formatted.get(workload);
+  if (known !== undefined) return known;
+  const header = format(workload);
+  formatted.set(workload, header);
+  return header;
+}
+
+function format(workload: Workload): string {
   const entries: readonly (readonly [string, string | undefined])[] = [
     ['k8s.cluster.name', workload.clusterId],
     ['k8s.namespace.name', workload.namespace],
@@ -37,9 +48,24 @@ export function formatBaggage(workload: Workload): string {
   return entries.flatMap(([key, value]) => (value ? [`${key}=${value}`] : [])).join(',');
 }
 
+/** What peers said last, who say the same on each connection. They choose what: so few, and short ones. */
+const MAX_READ = 64;
+const MAX_READ_BYTES = 1_024;
+const read = new Map<string, Baggage>();
+
 /** Reads a header (several lines joined by commas). Unknown keys are ignored, an empty value counts as absent. */
 export function parseBaggage(header: string | undefined): Baggage | undefined {
   if (header === undefined || header === '') return undefined;
+  const known = read.get(header);
+  if (known !== undefined) return known;
+  const found = parse(header);
+  if (header.length > MAX_READ_BYTES) return found;
+  if (read.size >= MAX_READ) read.clear();
+  read.set(header, found);
+  return found;
+}
+
+function parse(header: string): Baggage {
   const found: { -readonly [K in keyof Baggage]: Baggage[K] } = {};
   for (const entry of header.split(',')) {
     const equals = entry.indexOf('=');
