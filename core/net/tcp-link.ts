@@ -160,9 +160,9 @@ export class TcpLink implements WatchEvents {
   #readNothing(n: number): void {
     if (n === 0) {
       this.#peerEnded = true;
-      this.#want();
       this.#events?.end();
       this.#closeIfOver();
+      this.#want(); // if there is still something to wait for
     } else if (n !== -EAGAIN && n !== -EINTR) {
       this.#break();
     }
@@ -226,7 +226,7 @@ export class TcpLink implements WatchEvents {
   }
 
   #sayEnd(): void {
-    this.#connection.shutdown();
+    if (!this.#peerEnded) this.#connection.shutdown(); // else closing says it, nothing being unread
     this.#closeIfOver();
   }
 
