@@ -11,25 +11,20 @@ const MAX_UNIX_PATH_BYTES = 107;
 
 export const SOCKADDR_BYTES = 28;
 
-/** Canonical dotted text, which most addresses are: no need for a parser of all forms. */
-const DOTTED = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
-
 /**
  * The bytes and family of an address. With `as: 'ipv6'` an IPv4 address becomes its mapped form, for a dual-stack socket.
  * @throws KernelError EINVAL when the text is not an address or the port not a port.
  */
 export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readonly family: number; bytes: Buffer } {
-  const plain = as === 'own' ? DOTTED.exec(to.ip) : null;
-  if (plain !== null && Number.isInteger(to.port) && to.port >= 0 && to.port <= 65_535) {
-    const octets = [plain[1], plain[2], plain[3], plain[4]].map(Number);
-    if (octets.every((octet) => octet <= 255)) return ipv4(octets, to.port);
-  }
-  if (!ipaddr.isValid(to.ip) || !Number.isInteger(to.port) || to.port < 0 || to.port > 65_535) {
+  const isPort = Number.isInteger(to.port) && to.port >= 0 && to.port <= 65_535;
+  const plain = as === 'own' ? readDotted(to.ip) : undefined;
+  if (plain !== undefined && isPort) return ipv4(plain, to.port);
+  if (!ipaddr.isValid(to.ip) || !isPort) {
     throw new KernelError('EINVAL', 'sockaddr', `not an address and port: ${to.ip} ${to.port}`);
   }
   const parsed = ipaddr.process(to.ip);
   if (parsed.kind() === 'ipv4' && as === 'own') {
-    return ipv4(parsed.toByteArray(), to.port);
+    return ipv4(Buffer.from(parsed.toByteArray()).readUInt32BE(0), to.port);
   }
   const v6 = parsed.kind() === 'ipv4' ? (parsed as ipaddr.IPv4).toIPv4MappedAddress() : parsed;
   const bytes = Buffer.alloc(SOCKADDR_BYTES);
@@ -39,12 +34,34 @@ export function encodeSockaddr(to: IpPort, as: 'own' | 'ipv6' = 'own'): { readon
   return { family: AF_INET6, bytes };
 }
 
-function ipv4(octets: readonly number[], port: number): { readonly family: number; bytes: Buffer } {
-  const bytes = Buffer.alloc(16);
+function ipv4(address: number, port: number): { readonly family: number; bytes: Buffer } {
+  const bytes = Buffer.allocUnsafe(16).fill(0); // of the pool: there are two for each connection to an application
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
-  bytes.set(octets, 4);
+  bytes.writeUInt32BE(address, 4);
   return { family: AF_INET, bytes };
+}
+
+/** Canonical dotted text, which most addresses are, as a number: no need for a parser of all forms. Undefined for any other. */
+function readDotted(text: string): number | undefined {
+  let address = 0;
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x2e && digits > 0 && dots < 3) {
+      address = address * 256 + octet;
+      dots += 1;
+      octet = 0;
+      digits = 0;
+    } else if (code >= 0x30 && code <= 0x39 && (digits === 0 || octet > 0)) {
+      octet = octet * 10 + code - 0x30;
+      digits += 1;
+      if (octet > 255) return undefined;
+    } else return undefined;
+  }
+  return dots === 3 && digits > 0 ? address * 256 + octet : undefined;
 }
 
 /** Reads what the kernel wrote; undefined for a family that is not IP. */
