@@ -1,4 +1,5 @@
 /** The labels that all `istio_tcp_*` metrics share, from what is known of a connection. */
+import { labelText } from '../../core/telemetry/index.ts';
 import type { Service, Workload } from '../../mesh/index.ts';
 import type { ConnectionContext, Party, ResponseFlags } from '../data/index.ts';
 
@@ -69,6 +70,48 @@ export function tcpLabels(context: ConnectionContext): readonly string[] {
     destination.zone,
   ];
 }
+
+/** What the labels are made of. */
+type Told = Pick<ConnectionContext, 'reporter' | 'securityPolicy'> & {
+  readonly source: Labelled;
+  readonly destination: Labelled;
+  readonly service: Service | undefined;
+};
+type Labelled = Pick<Party, 'workload' | 'baggage' | 'identity'>;
+
+/** As text, of the connection before to the same workload: workloads and services do not change, and most callers come again. */
+const remembered = new WeakMap<Workload, Told & { readonly text: string }>();
+
+/** {@link tcpLabels} as text. */
+export function tcpLabelText(context: ConnectionContext): string {
+  const { reporter, src, dst, service, securityPolicy } = context;
+  const known = dst.workload && remembered.get(dst.workload);
+  if (
+    known !== undefined &&
+    known.reporter === reporter &&
+    known.service === service &&
+    known.securityPolicy === securityPolicy &&
+    isSame(known.source, src) &&
+    isSame(known.destination, dst)
+  ) {
+    return known.text;
+  }
+  const text = labelText(TCP_LABELS, tcpLabels(context));
+  if (dst.workload !== undefined) {
+    const [source, destination] = [labelled(src), labelled(dst)];
+    remembered.set(dst.workload, { reporter, source, destination, service, securityPolicy, text });
+  }
+  return text;
+}
+
+const labelled = ({ workload, baggage, identity }: Party): Labelled => ({
+  ...(workload && { workload }),
+  ...(baggage && { baggage }),
+  ...(identity !== undefined && { identity }),
+});
+
+const isSame = (a: Labelled, b: Labelled): boolean =>
+  a.workload === b.workload && a.baggage === b.baggage && a.identity === b.identity;
 
 /** Of what is counted before a destination is known. */
 export const SOURCE_LABELS = TCP_LABELS.slice(1, 9);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger, FlowLedger, Receipts, Registry } from '../../core/telemetry/index.ts';
+import { createLogger, FlowLedger, labelText, Receipts, Registry } from '../../core/telemetry/index.ts';
 import {
   type Authorization,
   EMPTY_MATCH,
@@ -12,7 +12,7 @@ import {
   type Workload,
 } from '../../mesh/index.ts';
 import type { ConnectionContext, PolicyEvent } from '../data/index.ts';
-import { tcpLabels } from './labels.ts';
+import { TCP_LABELS, tcpLabels, tcpLabelText } from './labels.ts';
 import { tcpMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
 
@@ -152,6 +152,30 @@ test('a failure is an error line, an opening only shows at debug, an early denia
     'warn|access|connection failed|src.addr=10.0.0.1:1 dst.addr=[fd00::2]:15006 direction="inbound" error="loop"',
   );
   assert.equal(w.value('istio_tcp_connections_opened_total', ''), 1);
+});
+
+test('labels as text are those of the connection, whatever came to the same workload before it', () => {
+  const { identity: _nobody, ...anonymous } = outbound.src;
+  const contexts: readonly ConnectionContext[] = [
+    outbound,
+    { ...outbound, id: 'another' },
+    inbound,
+    { ...inbound, src: { addr: addr('10.0.0.9', 1), baggage: { workloadName: 'job' } } },
+    { ...inbound, src: { addr: addr('10.0.0.9', 1), baggage: { workloadName: 'cron' } } },
+    { ...outbound, src: anonymous },
+    { ...outbound, dst: { ...outbound.dst, identity: ID.web } },
+    { ...outbound, dst: { addr: addr('1.1.1.1', 443) } },
+    { ...outbound, src: { ...outbound.src, workload: workload('job', '10.0.0.3') } },
+    { ...outbound, service: { ...service, hostname: 'other.shop.svc.cluster.local' } },
+    { ...outbound, securityPolicy: 'unknown' },
+    { ...outbound, reporter: 'destination' },
+  ];
+  for (const before of contexts) {
+    for (const context of contexts) {
+      tcpLabelText(before);
+      assert.equal(tcpLabelText(context), labelText(TCP_LABELS, tcpLabels(context)));
+    }
+  }
 });
 
 test('labels: the view wins over baggage, principals of callers only from TLS, what is missing is unknown', () => {

@@ -8,7 +8,6 @@ import {
   type Counter,
   type FlowLedger,
   type Logger,
-  labelText,
   type Receipt,
   type Receipts,
 } from '../../core/telemetry/index.ts';
@@ -34,7 +33,7 @@ import type {
   PolicyEvent,
   Reporter,
 } from '../data/index.ts';
-import { sourceLabels, TCP_LABELS, tcpLabels, withFlags } from './labels.ts';
+import { sourceLabels, tcpLabels, tcpLabelText, withFlags } from './labels.ts';
 import type { TcpMetrics } from './metrics.ts';
 
 export type ObserverOptions = {
@@ -224,7 +223,7 @@ class Connection implements OpenConnection {
     this.#live = live;
     this.#startedMs = options.now();
     const { opened, sent, received } = options.metrics;
-    const labels = labelText(TCP_LABELS, tcpLabels(context));
+    const labels = tcpLabelText(context);
     const series = opened.byText(labels);
     series.inc();
     this.#sent = sent.byText(labels);
