@@ -72,11 +72,23 @@ function plainValue(value: Exclude<FieldValue, null | undefined>): string {
   return String(value);
 }
 
+/** Names of fields that are plain: ours, and the same in every line. */
+const MAX_NAMES = 256;
+const names = new Set<string>();
+
+function nameOf(key: string): string {
+  if (names.has(key)) return key;
+  if (!PLAIN.test(key)) return withoutControls(key);
+  if (names.size < MAX_NAMES) names.add(key);
+  return key;
+}
+
 function plainFields(fields: Fields): string {
   let out = '';
-  for (const [key, value] of Object.entries(fields)) {
+  for (const key of Object.keys(fields)) {
+    const value = fields[key];
     if (value === undefined || value === null) continue;
-    out += `${out === '' ? '' : ' '}${withoutControls(key)}=${plainValue(value)}`;
+    out += `${out === '' ? '' : ' '}${nameOf(key)}=${plainValue(value)}`;
   }
   return out;
 }
