@@ -1,6 +1,6 @@
 /**
- * HPACK decoding (RFC 7541) in JavaScript. Tunnels have nghttp2's decoder; requests have this one, since most fields of a request are
- * an index into a table: here that gives an object which was made, and judged, when the field first came.
+ * HPACK decoding (RFC 7541) in JavaScript: most fields of a request, or of a tunnel's CONNECT, are an index into a table, and here that
+ * gives an object which was made, and judged, when the field first came. nghttp2's decoder is what its tests hold it against.
  */
 import type { DecodeLimits } from '../net/index.ts';
 import type { BlockDecoder } from './header-blocks.ts';

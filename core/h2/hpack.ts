@@ -1,6 +1,6 @@
 /**
  * HPACK encoding (RFC 7541) in its plainest form: nothing is indexed, nothing is compressed, so that there is no state to
- * keep in step. A CONNECT has a handful of fields, once per stream.
+ * keep in step. For peers that say what tests like; what we say ourselves is `HpackEncoder`'s.
  */
 import type { HeaderField } from '../net/index.ts';
 

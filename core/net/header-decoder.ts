@@ -1,4 +1,4 @@
-/** HPACK decoding by nghttp2, whose decoder the Node binary exports. */
+/** HPACK decoding by nghttp2, whose decoder the Node binary exports: for tests, as the other opinion on what a block means. */
 import { addressOf, copyMemory } from './kernel.ts';
 import { copyOf, OutPointer, ossl } from './openssl.ts';
 import { word } from './word.ts';

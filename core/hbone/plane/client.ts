@@ -8,7 +8,7 @@ import { RevocationGate, type Standing } from '../revocation-gate.ts';
 import { NotProcessed } from '../tunnel.ts';
 import type { HboneClient, HboneClientOptions, HboneSettings, OpenedStream, OpenOptions } from '../types.ts';
 import { PlaneConnection } from './connection.ts';
-import { plainFields, pseudo } from './fields.ts';
+import { plainFields, pseudo, type TunnelField } from './fields.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
 import type { PlaneStream, StreamListener } from './stream.ts';
 
@@ -194,7 +194,7 @@ class Reply implements StreamListener {
     stream.listen(this);
   }
 
-  head(fields: readonly HeaderField[]): void {
+  head(fields: readonly TunnelField[]): void {
     const status = Number(pseudo(fields, ':status'));
     const headers = plainFields(fields);
     if (status === 200) this.#settle()?.resolve(headers);

@@ -13,9 +13,12 @@ import {
   SETTING,
   settingsFrame,
 } from '../../h2/index.ts';
+import type { HeaderField } from '../../net/index.ts';
 import { Recorder } from '../leg-contract.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
+import { type ConnectionEvents, PlaneConnection } from './connection.ts';
 import { Bench, CONNECT } from './connection-bench.ts';
+import { plainFields } from './fields.ts';
 
 describe('a connection ends with GOAWAY when the peer breaks the rules', () => {
   const overflow = numberFrame(FRAME.WINDOW_UPDATE, 0, 2 ** 31 - 1);
@@ -336,4 +339,72 @@ it('a peer that resets after its end leaves a stream that is closed, whatever ou
   stream.reset('connect-error');
   await stream.closed;
   assert.deepEqual(seen.ends, ['end']);
+});
+
+describe('heads that come again', () => {
+  const HEAD: readonly HeaderField[] = [
+    [':method', 'CONNECT'],
+    [':authority', '10.0.0.1:80'],
+    ['baggage', 'k8s.namespace.name=shop,k8s.deployment.name=web,service.name=web'],
+  ];
+  const lengthsOf = (bench: Bench) =>
+    bench.sent.filter(({ type }) => type === FRAME.HEADERS).map(({ length }) => length);
+
+  it('are a few bytes', () => {
+    using bench = Bench.ready('client');
+    for (let i = 0; i < 4; i++) bench.connection.open(HEAD);
+    const [first = 0, second = 0, ...others] = lengthsOf(bench);
+    assert.ok(first > 80 && second > 80, `${first}, ${second}`); // from the second time on they are worth a place in the table
+    assert.deepEqual(others, [HEAD.length, HEAD.length]);
+  });
+
+  it('are said in full to a peer that keeps no table, which is told so', () => {
+    using bench = Bench.ready('client');
+    for (let i = 0; i < 3; i++) bench.connection.open(HEAD);
+    bench.feed(settingsFrame([[SETTING.HEADER_TABLE_SIZE, 0]]));
+    for (let i = 0; i < 3; i++) bench.connection.open(HEAD);
+    const [full = 0, , , ...after] = lengthsOf(bench);
+    assert.deepEqual(after, [full + 1, full, full]);
+  });
+
+  it('mean the same to the other end, in both directions', () => {
+    const [asked, answered]: [string[], string[]] = [[], []];
+    const [toServer, toClient]: [Buffer[], Buffer[]] = [[], []];
+    const end = (role: 'client' | 'server', into: Buffer[], request: ConnectionEvents['request']) =>
+      new PlaneConnection({
+        role,
+        settings: DEFAULT_SETTINGS,
+        limits: DEFAULT_H2_LIMITS,
+        wire: {
+          write: (bytes) => void into.push(Buffer.from(bytes)),
+          writeFrame: (header, payload) => void into.push(Buffer.concat([header, payload])),
+          end: () => {},
+          isBlocked: false,
+        },
+        events: { ready: () => {}, over: () => {}, request },
+      });
+    const client = end('client', toServer, () => {});
+    const server = end('server', toClient, (stream, fields) => {
+      asked.push([...plainFields(fields)].join());
+      const answer: readonly HeaderField[] = [
+        [':status', '200'],
+        ['baggage', 'service.name=cart'],
+      ];
+      server.respond(stream, answer, false);
+    });
+    for (let i = 0; i < 5; i++) {
+      const stream = client.open([...HEAD, ['traceparent', `${i}`]]);
+      stream?.listen({ head: (fields) => void answered.push([...plainFields(fields)].join()), gone: () => {} });
+      for (const bytes of toServer.splice(0)) server.feed(bytes);
+      for (const bytes of toClient.splice(0)) client.feed(bytes);
+    }
+    const baggage = HEAD[2]?.join();
+    assert.deepEqual(
+      asked,
+      Array.from({ length: 5 }, (_, i) => `${baggage},traceparent,${i}`),
+    );
+    assert.deepEqual(answered, Array(5).fill('baggage,service.name=cart'));
+    client.lost();
+    server.lost();
+  });
 });

@@ -1,24 +1,28 @@
 /** One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113 section 8.5), for either role. */
 import {
   type ConnectionEvents as Events,
-  encodeHeaders,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
   H2,
   H2Connection,
   type H2Limits,
   type HeaderBlock,
+  HpackEncoder,
   headerFrames,
+  putHeader,
   type Wire,
 } from '../../h2/index.ts';
-import { HeaderDecoder, type HeaderField } from '../../net/index.ts';
+import type { HeaderField } from '../../net/index.ts';
 import type { HboneSettings } from '../types.ts';
-import { isConnectHead, isWellFormed, pseudo } from './fields.ts';
+import { isConnectHead, isWellFormed, newTunnelDecoder, pseudo, type TunnelField } from './fields.ts';
 import { PlaneStream, type StreamCarrier } from './stream.ts';
 
 export type { Wire } from '../../h2/index.ts';
 
 export type ConnectionEvents = Events & {
   /** Server: a stream was opened, its fields are well formed. */
-  request(stream: PlaneStream, fields: readonly HeaderField[]): void;
+  request(stream: PlaneStream, fields: readonly TunnelField[]): void;
 };
 
 export type ConnectionOptions = {
@@ -31,14 +35,16 @@ export type ConnectionOptions = {
   readonly now?: () => number;
 };
 
-type Block = HeaderBlock<HeaderField>;
+type Block = HeaderBlock<TunnelField>;
 
-export class PlaneConnection extends H2Connection<PlaneStream, HeaderField> implements StreamCarrier {
+export class PlaneConnection extends H2Connection<PlaneStream, TunnelField> implements StreamCarrier {
   readonly #events: ConnectionEvents;
+  readonly #encoder = new HpackEncoder();
 
   constructor(o: ConnectionOptions) {
     const maxHeaderListBytes = o.role === 'client' ? 16_384 : 65_536; // ztunnel.md section 3.2
-    super({ ...o, maxHeaderListBytes, decoder: new HeaderDecoder() });
+    const settled = () => this.#encoder.limitTable(this.peerSettings.headerTableBytes);
+    super({ ...o, events: { ...o.events, settled }, maxHeaderListBytes, decoder: newTunnelDecoder() });
     this.#events = o.events;
   }
 
@@ -98,6 +104,20 @@ export class PlaneConnection extends H2Connection<PlaneStream, HeaderField> impl
   }
 
   #writeHead(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {
-    this.write(headerFrames(streamId, encodeHeaders(fields), endStream, this.peerSettings.maxFrameBytes));
+    const encoder = this.#encoder;
+    let bound = FRAME_HEADER_BYTES;
+    for (const field of fields) bound += HpackEncoder.boundOf(field);
+    const head = Buffer.allocUnsafe(bound);
+    encoder.begin(head, FRAME_HEADER_BYTES);
+    for (const [name, value] of fields) encoder.field(name, value);
+    const end = encoder.end();
+    const { maxFrameBytes } = this.peerSettings;
+    if (end - FRAME_HEADER_BYTES > maxFrameBytes) {
+      this.write(headerFrames(streamId, head.subarray(FRAME_HEADER_BYTES, end), endStream, maxFrameBytes));
+      return;
+    }
+    const flags = FLAG.END_HEADERS | (endStream ? FLAG.END_STREAM : 0);
+    putHeader(head, end - FRAME_HEADER_BYTES, FRAME.HEADERS, flags, streamId);
+    this.write(head.subarray(0, end));
   }
 }

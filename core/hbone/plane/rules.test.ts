@@ -235,6 +235,8 @@ const asServer: readonly Row[] = [
   ['8.2.2', 'te other than trailers', over(1, PROTOCOL_ERROR), [request(['te', 'gzip'])]],
   ['8.2.2', 'te: trailers', 'fine', [request(['te', 'trailers'])]],
   ['8.3', 'a pseudo-header field that nobody knows', over(1, PROTOCOL_ERROR), [request([':what', 'b'])]],
+  // What was named once, and is one object since.
+  ['8.3', 'one twice, by an index', over(1, PROTOCOL_ERROR), [raw('0207434f4e4e4543544103613a31be')]],
   ['8.3', 'one that belongs to answers', over(1, PROTOCOL_ERROR), [request([':status', '200'])]],
   [
     '8.3',

@@ -1,7 +1,7 @@
 /** Accepts tunnels on the plane. */
 import type { SpiffeId } from '../../../mesh/index.ts';
 import { DEFAULT_H2_LIMITS } from '../../h2/index.ts';
-import { type HeaderField, KernelError, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
+import { KernelError, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { type Ends, Handshake } from '../handshake.ts';
 import { HandshakeQueue } from '../handshake-queue.ts';
@@ -17,7 +17,7 @@ import {
 } from '../types.ts';
 import { acceptedBy } from '../verify-peer.ts';
 import { PlaneConnection } from './connection.ts';
-import { plainFields, pseudo } from './fields.ts';
+import { plainFields, pseudo, type TunnelField } from './fields.ts';
 import { asHboneError, handshakeFault, peerOf, planeContextFor } from './secure.ts';
 import type { PlaneStream, StreamListener } from './stream.ts';
 
@@ -179,7 +179,7 @@ class PlaneServer implements HboneServer {
   #serve(
     connection: PlaneConnection,
     stream: PlaneStream,
-    fields: readonly HeaderField[],
+    fields: readonly TunnelField[],
     { peer, ends, revoked }: Caller,
   ): void {
     this.#streams += 1;

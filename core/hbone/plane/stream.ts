@@ -1,9 +1,10 @@
 /** One CONNECT stream as a leg. */
 
 import { H2, type H2Stream, HeldBytes, type ReceiveWindow } from '../../h2/index.ts';
-import { type HeaderField, HeldViews } from '../../net/index.ts';
+import { HeldViews } from '../../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from '../leg.ts';
 import { LegGate } from '../leg-gate.ts';
+import type { TunnelField } from './fields.ts';
 
 /** What a stream needs of its connection. */
 export type StreamCarrier = {
@@ -37,7 +38,7 @@ function received(code: number): ResetCode {
 /** Who waits for the answer of a CONNECT, or for the end of everything. */
 export type StreamListener = {
   /** The final answer; `isLast`: no bytes follow. */
-  head?(fields: readonly HeaderField[], isLast: boolean): void;
+  head?(fields: readonly TunnelField[], isLast: boolean): void;
   /** Over on the wire; told once. `code` is the peer's RST_STREAM, if that was it. */
   gone(code: number | undefined): void;
 };
@@ -159,7 +160,7 @@ export class PlaneStream implements Leg, H2Stream {
     this.reset('cancel');
   }
 
-  receiveHead(fields: readonly HeaderField[], isLast: boolean): void {
+  receiveHead(fields: readonly TunnelField[], isLast: boolean): void {
     this.isAnswered = true;
     if (isLast) this.receiveEnd();
     this.#listener?.head?.(fields, isLast);
