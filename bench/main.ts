@@ -60,11 +60,13 @@ async function main(o: Options): Promise<void> {
   const meshes = peers.filter((peer): peer is MeshPeer => 'startMesh' in peer);
   for (const { name, version, cipherSuite } of peers) console.log(`${name}: ${version}, ${cipherSuite}`);
 
+  if (o.captured) console.log('captured: connections are redirected to haproxy, nginx and envoy, as those of pods are');
+
   const impossible = needsRoot || withoutCompiler();
   const programs = impossible ? { client: '', server: '' } : compile(scratch.path);
   const samples = new Samples();
-  const { rounds, seconds } = o;
-  const context = { programs, scratch: scratch.path, samples, rounds, seconds, peers, meshes, skip };
+  const { rounds, seconds, captured } = o;
+  const context = { programs, scratch: scratch.path, samples, rounds, seconds, captured, peers, meshes, skip };
   for (const name of o.suites) {
     const suite = SUITES[name];
     if (suite === undefined) continue;
@@ -89,6 +91,7 @@ async function main(o: Options): Promise<void> {
     peers: Object.fromEntries(peers.map(({ name, version, cipherSuite }) => [name, { version, cipherSuite }])),
     rounds,
     seconds,
+    captured,
   };
   if (o.json !== undefined) write(o.json, `${JSON.stringify({ machine, rows }, null, 2)}\n`);
   write(o.svg, chart(rows, `Ambit beside its peers (${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel})`));

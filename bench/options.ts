@@ -10,6 +10,8 @@ export type Options = {
   readonly ztunnel?: string;
   readonly hbone?: 'plane' | 'http2';
   readonly only?: readonly string[];
+  /** Peers that know no pods stand behind redirection, too. */
+  readonly captured: boolean;
 };
 
 const DEFAULT_SVG = 'dist/bench.svg';
@@ -29,6 +31,7 @@ Options:
   --seconds S           length of one measurement (2)
   --quick               one round of half a second: does it run at all
   --only NAME,…         these peers only: none, ambit, haproxy, nginx, envoy, ztunnel
+  --captured            redirect to haproxy, nginx and envoy as pods are redirected: else only Ambit pays for that
   --hbone plane|http2   which implementation carries Ambit's tunnels (its own default)
   --ztunnel PATH        also a ztunnel of the reference, fed by the same control plane
   --json FILE           rows and machine as JSON
@@ -55,6 +58,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
       seconds: text,
       quick: flag,
       only: text,
+      captured: flag,
       hbone: text,
       ztunnel: text,
       json: text,
@@ -73,6 +77,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
     rounds: numberOf('rounds', values.rounds, quick ? 1 : 3, 1, 100, true),
     seconds: numberOf('seconds', values.seconds, quick ? 0.5 : 2, 0.1, 60),
     svg: values.svg ?? DEFAULT_SVG,
+    captured: values.captured === true,
     ...(values.json === undefined ? {} : { json: values.json }),
     ...(values.ztunnel === undefined ? {} : { ztunnel: values.ztunnel }),
     ...(hbone === undefined ? {} : { hbone }),

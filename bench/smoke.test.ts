@@ -7,9 +7,12 @@ import { ScratchDir } from '../test/support/leftovers.ts';
 import { needsRoot } from '../test/support/netns.ts';
 import { withoutH2load } from './l7/h2load.ts';
 import { withoutCompiler } from './load.ts';
+import { findHaproxy } from './peers/haproxy.ts';
 import type { Row } from './report.ts';
 
 const skip = needsRoot || (withoutCompiler() ?? false);
+const haproxy = findHaproxy();
+const withoutHaproxy = 'skipped' in haproxy && haproxy.skipped;
 
 test('one short round measures Ambit beside no proxy and writes both files', { skip }, () => {
   using scratch = new ScratchDir('ambit-bench-test');
@@ -20,6 +23,15 @@ test('one short round measures Ambit beside no proxy and writes both files', { s
   assert.ok(row?.ambit !== undefined && row.ambit > 0, 'Ambit was measured');
   assert.ok((row.peers['none'] ?? 0) > 0, 'the link without a proxy was measured');
   assert.match(readFileSync(svg, 'utf8'), /^<svg /);
+});
+
+test('behind redirection the other proxies answer, too', { skip: skip || withoutHaproxy }, () => {
+  using scratch = new ScratchDir('ambit-bench-test');
+  const args = ['latency', '--captured', '--seconds', '0.2', '--only', 'none,haproxy'];
+  const rows = bench(args, join(scratch.path, 'rows.json'), join(scratch.path, 'rows.svg'));
+  const row = rows.find(({ name, metric }) => name === '1 connection' && metric === 'p50');
+  const { none = 0, haproxy = 0 } = row?.peers ?? {};
+  assert.ok(none > 0 && haproxy > none, `${haproxy} us through two proxies, ${none} us without`);
 });
 
 test("one short round has small requests through a waypoint's data plane, plain and in tunnels", {

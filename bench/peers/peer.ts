@@ -6,6 +6,8 @@ export type PeerContext = {
   readonly programs: Programs;
   /** For configuration, keys and logs. */
   readonly scratch: string;
+  /** Whether the applications of peers that know no pods are redirected to them. */
+  readonly captured: boolean;
 };
 
 export type Running = AsyncDisposable & {

@@ -48,13 +48,33 @@ export async function startSidecars(
       started.push(spawnLogged(host, side.dir, command(side), stack));
     }
   }
-  const target = command === undefined ? server.ip4 : '127.0.0.1';
+  const isRedirected = context.captured && command !== undefined;
+  if (isRedirected) await Promise.all([client, server].map((host) => redirect(host, server.ip4)));
+  const target = command === undefined || isRedirected ? server.ip4 : '127.0.0.1';
   await answers(client, target).catch((error: Error) => {
     throw new Error(`${error.message}; they said: ${saidIn(dir)}`);
   });
   const pids = started.flatMap(familyOf);
   const kept = stack.move();
   return { client, target, pids, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/**
+ * What the rules of a pod do to every packet (`cni/redirect/plan.ts`), for a proxy that listens where its application is
+ * called: connections to the server end at the proxy beside the client, and both hosts keep track of them.
+ */
+async function redirect(host: TestHost, serverIp: string): Promise<void> {
+  const ports = PORTS.map(({ app }) => app).join(', ');
+  const rules = [
+    'add table inet sidecar',
+    'add chain inet sidecar nat { type nat hook output priority -100; }',
+    `add rule inet sidecar nat ip daddr ${serverIp} tcp dport { ${ports} } counter redirect`,
+    'add chain inet sidecar in { type filter hook prerouting priority -150; }',
+    'add rule inet sidecar in meta mark and 0xfff == 0x539 counter ct mark set 0x111',
+    'add chain inet sidecar out { type route hook output priority -150; }',
+    'add rule inet sidecar out ct mark and 0xfff == 0x111 counter meta mark set ct mark',
+  ];
+  await host.exec('nft -f -', `${rules.join('\n')}\n`);
 }
 
 async function prepare(dir: string, role: Side['role'], serverIp: string, ca: TestCa): Promise<Side> {
