@@ -1,8 +1,16 @@
 /** Header blocks: put together from HEADERS and CONTINUATION (RFC 9113 section 4.3), and decoded within bounds. */
-import type { DecodeLimits } from '../net/index.ts';
 import { ConnectionFault, H2 } from './faults.ts';
 import { FLAG, type FrameHeader } from './frames.ts';
 import type { H2Limits } from './limits.ts';
+
+/** Name and value as bytes, in latin1. */
+export type HeaderField = readonly [name: string, value: string];
+
+export type DecodeLimits = {
+  /** RFC 9113 section 6.5.2: names, values, and 32 for each field. */
+  readonly maxListBytes: number;
+  readonly maxFields: number;
+};
 
 /** One connection's decoder, with the table that all its header blocks share. */
 export interface BlockDecoder<F> extends Disposable {

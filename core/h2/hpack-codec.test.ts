@@ -1,7 +1,7 @@
 /** The decoder and the encoder of messages, held against nghttp2's. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HeaderDecoder } from '../net/index.ts';
+import { Nghttp2Decoder } from '../net/index.ts';
 import { type Field, HpackDecoder, staticFields } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { randomness } from './randomness.ts';
@@ -85,7 +85,7 @@ describe('a block that is', () => {
   ];
   for (const [what, block, expected] of rows) {
     it(`${what} is ${expected}, for nghttp2 as well`, () => {
-      using theirs = new HeaderDecoder();
+      using theirs = new Nghttp2Decoder();
       assert.equal(theirs.decode(hex(block), LIMITS).kind, expected);
       assert.equal(newDecoder().decode(hex(block), LIMITS).kind, expected);
     });
@@ -97,7 +97,7 @@ it('every string of one symbol, Huffman coded with the codes of appendix B, is r
   let read = 0;
   const symbols = new Set<string>();
   for (let round = 0; round < 60_000; round++) {
-    using theirs = new HeaderDecoder();
+    using theirs = new Nghttp2Decoder();
     const ones = random(5); // codes of rare symbols begin with them
     const text = Buffer.from(Array.from({ length: 5 }, (_, i) => (i < ones || i === 4 ? 255 : random(256))));
     const block = Buffer.concat([hex('00016185'), text]);
@@ -127,7 +127,7 @@ it('any bytes are read as nghttp2 reads them, by decoders that have read the sam
   const random = randomness(Number(process.env['AMBIT_FUZZ_SEED'] ?? Date.now() % 1_000_000));
   const kinds = new Map<string, number>();
   for (let round = 0; round < 3_000; round++) {
-    using theirs = new HeaderDecoder();
+    using theirs = new Nghttp2Decoder();
     const ours = newDecoder();
     const encoder = new HpackEncoder();
     for (let i = 0; i < 5; i++) {
@@ -150,7 +150,7 @@ it('any bytes are read as nghttp2 reads them, by decoders that have read the sam
 
 it('what the encoder writes, both decoders read, whatever table the peer permits', () => {
   const random = randomness(7);
-  using theirs = new HeaderDecoder();
+  using theirs = new Nghttp2Decoder();
   const ours = newDecoder();
   const encoder = new HpackEncoder();
   const names = [':status', ':path', 'x-a', 'content-type', 'authorization', 'cookie', 'b', 'accept-encoding'];

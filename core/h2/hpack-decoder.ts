@@ -2,8 +2,7 @@
  * HPACK decoding (RFC 7541) in JavaScript: most fields of a request, or of a tunnel's CONNECT, are an index into a table, and here that
  * gives an object which was made, and judged, when the field first came. nghttp2's decoder is what its tests hold it against.
  */
-import type { DecodeLimits } from '../net/index.ts';
-import type { BlockDecoder } from './header-blocks.ts';
+import type { BlockDecoder, DecodeLimits } from './header-blocks.ts';
 import { decodeHuffman } from './huffman.ts';
 import { STATIC_TABLE } from './static-table.ts';
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { HeaderDecoder, type HeaderField } from '../net/index.ts';
+import { Nghttp2Decoder } from '../net/index.ts';
+import type { HeaderField } from './header-blocks.ts';
 import { encodeHeaders } from './hpack.ts';
 
 const LIMITS = { maxListBytes: 65_536, maxFields: 128 };
 
 it('what the encoder writes, nghttp2 reads: names, long values, bytes beyond ASCII', () => {
-  using decoder = new HeaderDecoder();
+  using decoder = new Nghttp2Decoder();
   const lists: readonly (readonly HeaderField[])[] = [
     [
       [':method', 'CONNECT'],
@@ -31,7 +32,7 @@ it('what the encoder writes, nghttp2 reads: names, long values, bytes beyond ASC
 });
 
 it('Huffman codes and the dynamic table are decoded (RFC 7541, appendix C.4)', () => {
-  using decoder = new HeaderDecoder();
+  using decoder = new Nghttp2Decoder();
   const blocks = ['828684418cf1e3c2e5f23a6ba0ab90f4ff', '828684be5886a8eb10649cbf'];
   const [, second] = blocks.map((hex) => decoder.decode(Buffer.from(hex, 'hex'), LIMITS));
   assert.deepEqual(second, {
@@ -53,7 +54,7 @@ function swelling(references: number): Buffer {
 }
 
 it('a list that is too large is decoded to its end and not kept, and the table is in step', () => {
-  using decoder = new HeaderDecoder();
+  using decoder = new Nghttp2Decoder();
   assert.deepEqual(decoder.decode(swelling(100), LIMITS), { kind: 'too-large' });
   assert.deepEqual(decoder.decode(Buffer.from([0xbe]), LIMITS), { kind: 'fields', fields: [['a', 'b'.repeat(4_000)]] });
   const many = encodeHeaders(Array.from({ length: 200 }, (_, i): HeaderField => [`n${i}`, '']));
@@ -62,7 +63,7 @@ it('a list that is too large is decoded to its end and not kept, and the table i
 });
 
 it('a list many times too large is a bomb, of which no more is decoded', () => {
-  using decoder = new HeaderDecoder();
+  using decoder = new Nghttp2Decoder();
   assert.deepEqual(decoder.decode(swelling(1_000), LIMITS), { kind: 'bomb' });
 });
 
@@ -73,13 +74,13 @@ for (const [what, hex] of [
   ['an integer without end', '3fffffffffffffffff'],
 ] as const) {
   it(`a block with ${what} is malformed`, () => {
-    using decoder = new HeaderDecoder();
+    using decoder = new Nghttp2Decoder();
     assert.deepEqual(decoder.decode(Buffer.from(hex, 'hex'), LIMITS), { kind: 'malformed' });
   });
 }
 
 it('closed twice, and used after, nothing happens', () => {
-  const decoder = new HeaderDecoder();
+  const decoder = new Nghttp2Decoder();
   decoder[Symbol.dispose]();
   decoder[Symbol.dispose]();
   assert.deepEqual(decoder.decode(Buffer.alloc(1), LIMITS), { kind: 'malformed' });

@@ -2,7 +2,7 @@
  * HPACK encoding (RFC 7541) in its plainest form: nothing is indexed, nothing is compressed, so that there is no state to
  * keep in step. For peers that say what tests like; what we say ourselves is `HpackEncoder`'s.
  */
-import type { HeaderField } from '../net/index.ts';
+import type { HeaderField } from './header-blocks.ts';
 
 /** Section 6.3: we use no dynamic table, so the peer's decoder may drop it. Legal at the start of any block. */
 const TABLE_SIZE_ZERO = 0x20;

@@ -18,7 +18,7 @@ export {
   SETTING,
   settingsFrame,
 } from './frames.ts';
-export type { BlockDecoder, HeaderBlock } from './header-blocks.ts';
+export type { BlockDecoder, HeaderBlock, HeaderField } from './header-blocks.ts';
 export { HeldBytes } from './held-bytes.ts';
 export { encodeHeaders } from './hpack.ts';
 export { type Field, HpackDecoder, type MakeField, staticFields } from './hpack-decoder.ts';

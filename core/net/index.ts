@@ -4,11 +4,11 @@ export { closeLeftBehind } from './dead-thread.ts';
 export { connectTcp, type DialOptions, dialTcp } from './dial.ts';
 export { KernelError } from './errors.ts';
 export { exitAtOnce } from './exit.ts';
-export { type DecodeLimits, type DecodeResult, HeaderDecoder, type HeaderField } from './header-decoder.ts';
 export { HeldViews } from './held-views.ts';
 export { type DescriptorLedger, keepLedger, newLedger } from './ledger.ts';
 export { LISTEN_BACKLOG, type ListenOptions, listenTcp, localAddress, type ServeOptions, serveFd } from './listen.ts';
 export { NetnsRef } from './netns.ts';
+export { Nghttp2Decoder } from './nghttp2-decoder.ts';
 export { originalDst } from './original-dst.ts';
 export { pcapHeader, pcapRecord } from './pcap.ts';
 export {

@@ -1,5 +1,5 @@
 /**
- * The door to OpenSSL and to nghttp2's header decoder: both are in the Node binary, which exports them for add-ons.
+ * The door to OpenSSL: it is in the Node binary, which exports it for add-ons.
  *
  * Nothing outside `core/net` imports this file. OpenSSL's error queue belongs to the thread, and Node's own TLS uses it, too:
  * whoever calls `SSL_*` clears it before, and asks `SSL_get_error` right after.
@@ -57,13 +57,6 @@ const TABLE = {
   ERR_clear_error: { arguments: [], return: 'void' },
   ERR_peek_error: { arguments: [], return: 'u64' },
   ERR_error_string_n: { arguments: [WORD, WORD, WORD], return: 'void' },
-  nghttp2_hd_inflate_new: { arguments: [WORD], return: 'i32' },
-  nghttp2_hd_inflate_del: { arguments: [WORD], return: 'void' },
-  nghttp2_hd_inflate_hd2: {
-    arguments: [WORD, WORD, WORD, WORD, WORD, WORD],
-    return: 'i32',
-  },
-  nghttp2_hd_inflate_end_headers: { arguments: [WORD], return: 'i32' },
 } as const;
 
 type Native = ReturnType<typeof ffi.dlopen<typeof TABLE>>;

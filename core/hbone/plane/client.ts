@@ -1,7 +1,7 @@
 /** Opens tunnels on the plane: one TLS link and one HTTP/2 connection for each place of the pool. */
 import type { SpiffeId } from '../../../mesh/index.ts';
-import { DEFAULT_H2_LIMITS, H2 } from '../../h2/index.ts';
-import { type HeaderField, type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
+import { DEFAULT_H2_LIMITS, H2, type HeaderField } from '../../h2/index.ts';
+import { type TcpConnection, type TlsContext, TlsLink } from '../../net/index.ts';
 import { HboneError } from '../errors.ts';
 import { PooledClient, type PooledTunnel } from '../pool.ts';
 import { RevocationGate, type Standing } from '../revocation-gate.ts';

@@ -9,11 +9,11 @@ import {
   frame,
   goawayFrame,
   H2,
+  type HeaderField,
   numberFrame,
   SETTING,
   settingsFrame,
 } from '../../h2/index.ts';
-import type { HeaderField } from '../../net/index.ts';
 import { Recorder } from '../leg-contract.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { type ConnectionEvents, PlaneConnection } from './connection.ts';

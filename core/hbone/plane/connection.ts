@@ -8,12 +8,12 @@ import {
   H2Connection,
   type H2Limits,
   type HeaderBlock,
+  type HeaderField,
   HpackEncoder,
   headerFrames,
   putHeader,
   type Wire,
 } from '../../h2/index.ts';
-import type { HeaderField } from '../../net/index.ts';
 import type { HboneSettings } from '../types.ts';
 import { isConnectHead, isWellFormed, newTunnelDecoder, pseudo, type TunnelField } from './fields.ts';
 import { PlaneStream, type StreamCarrier } from './stream.ts';

@@ -16,7 +16,7 @@ import {
   randomness,
   settingsFrame,
 } from '../../h2/index.ts';
-import { HeaderDecoder } from '../../net/index.ts';
+import { Nghttp2Decoder } from '../../net/index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';
 import { type ConnectionEvents, PlaneConnection, type Wire } from './connection.ts';
 import type { PlaneStream } from './stream.ts';
@@ -256,7 +256,7 @@ it('header blocks of any bytes are fields, too large or malformed, and cost no m
   let rss = 0;
   let done = 0;
   const n = await rounds((random) => {
-    using decoder = new HeaderDecoder();
+    using decoder = new Nghttp2Decoder();
     for (let i = 0; i < 4; i++) {
       const block = random(2) === 0 ? bytesOf(random, 200) : encodeHeaders(REQUEST);
       for (let k = random(3); k > 0; k--) block[random(Math.max(1, block.length))] = random(256);

@@ -10,11 +10,12 @@ import {
   frame,
   goawayFrame,
   H2,
+  type HeaderField,
   numberFrame,
   SETTING,
   settingsFrame,
 } from '../../h2/index.ts';
-import { connectTcp, type HeaderField } from '../../net/index.ts';
+import { connectTcp } from '../../net/index.ts';
 import { Stand } from '../contract-stand.ts';
 import { createHboneClient, createHboneServer } from '../index.ts';
 import { DEFAULT_SETTINGS } from '../types.ts';

@@ -1,19 +1,32 @@
 /** HPACK decoding by nghttp2, whose decoder the Node binary exports: for tests, as the other opinion on what a block means. */
+import ffi from 'node:ffi';
 import { addressOf, copyMemory } from './kernel.ts';
-import { copyOf, OutPointer, ossl } from './openssl.ts';
-import { word } from './word.ts';
+import { copyOf, OutPointer } from './openssl.ts';
+import { WORD, word } from './word.ts';
 
-/** Name and value as bytes, in latin1. */
-export type HeaderField = readonly [name: string, value: string];
+const TABLE = {
+  nghttp2_hd_inflate_new: { arguments: [WORD], return: 'i32' },
+  nghttp2_hd_inflate_del: { arguments: [WORD], return: 'void' },
+  nghttp2_hd_inflate_hd2: { arguments: [WORD, WORD, WORD, WORD, WORD, WORD], return: 'i32' },
+  nghttp2_hd_inflate_end_headers: { arguments: [WORD], return: 'i32' },
+} as const;
 
-export type DecodeLimits = {
+// Opened for who asks, and kept: once the library is collected, the functions taken from it dangle.
+let library: ReturnType<typeof ffi.dlopen<typeof TABLE>> | undefined;
+function nghttp2() {
+  library ??= ffi.dlopen(null, TABLE);
+  return library.functions;
+}
+
+type DecodeLimits = {
   /** RFC 9113 section 6.5.2: names, values, and 32 for each field. */
   readonly maxListBytes: number;
   readonly maxFields: number;
 };
 
-export type DecodeResult =
-  | { readonly kind: 'fields'; readonly fields: readonly HeaderField[] }
+type DecodeResult =
+  /** Name and value as bytes, in latin1. */
+  | { readonly kind: 'fields'; readonly fields: readonly (readonly [name: string, value: string])[] }
   /** Decoded to the end, so that the table is right, but not kept. */
   | { readonly kind: 'too-large' }
   /** So much more that it was not worth decoding to the end; the connection can't go on. */
@@ -51,10 +64,10 @@ function inputAddress(bytes: number): bigint {
   return inputAt;
 }
 
-const collected = new FinalizationRegistry<bigint>((address) => ossl.nghttp2_hd_inflate_del(address));
+const collected = new FinalizationRegistry<bigint>((address) => nghttp2().nghttp2_hd_inflate_del(address));
 
 /** One connection's decoder, with the table that all its header blocks share. */
-export class HeaderDecoder {
+export class Nghttp2Decoder {
   readonly #address: bigint;
   readonly #nv = Buffer.alloc(NV_BYTES);
   readonly #nvAddress = addressOf(this.#nv);
@@ -64,7 +77,7 @@ export class HeaderDecoder {
 
   constructor() {
     const out = new OutPointer();
-    if (ossl.nghttp2_hd_inflate_new(out.address) !== 0) throw new Error('out of memory for a header decoder');
+    if (nghttp2().nghttp2_hd_inflate_new(out.address) !== 0) throw new Error('out of memory for a header decoder');
     this.#address = out.value;
     collected.register(this, this.#address, this);
   }
@@ -72,7 +85,7 @@ export class HeaderDecoder {
   /** Decodes a complete header block. */
   decode(block: Uint8Array, limits: DecodeLimits): DecodeResult {
     if (this.#isClosed) return { kind: 'malformed' };
-    const fields: HeaderField[] = [];
+    const fields: [name: string, value: string][] = [];
     let listBytes = 0;
     let count = 0;
     // Into memory that stays: a buffer of this call alone would be garbage for the compiler once its address is taken, and
@@ -80,7 +93,7 @@ export class HeaderDecoder {
     const start = inputAddress(block.length);
     input.set(block);
     for (let at = 0; ; ) {
-      const used = ossl.nghttp2_hd_inflate_hd2(
+      const used = nghttp2().nghttp2_hd_inflate_hd2(
         this.#address,
         this.#nvAddress,
         this.#flagsAddress,
@@ -104,7 +117,7 @@ export class HeaderDecoder {
       if ((flags & INFLATE_FINAL) !== 0) break;
       if ((flags & INFLATE_EMIT) === 0 && at >= block.length) return { kind: 'malformed' };
     }
-    ossl.nghttp2_hd_inflate_end_headers(this.#address);
+    nghttp2().nghttp2_hd_inflate_end_headers(this.#address);
     return fields.length === count ? { kind: 'fields', fields } : { kind: 'too-large' };
   }
 
@@ -113,7 +126,7 @@ export class HeaderDecoder {
     if (this.#isClosed) return;
     this.#isClosed = true;
     collected.unregister(this);
-    ossl.nghttp2_hd_inflate_del(this.#address);
+    nghttp2().nghttp2_hd_inflate_del(this.#address);
   }
 
   #length(at: number): number {
