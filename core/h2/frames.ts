@@ -238,6 +238,8 @@ export const SETTING = {
   MAX_HEADER_LIST_SIZE: 6,
   /** RFC 8441 section 3 */
   ENABLE_CONNECT_PROTOCOL: 8,
+  /** Ours, from the range for experiments (RFC 9113 section 11.3): 1 of a server that takes DATA before it has answered a CONNECT. */
+  EAGER_CONNECT: 0xf0a1,
 } as const;
 
 export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): Buffer {

@@ -12,6 +12,8 @@ export class PeerSettings {
   headerTableBytes = 4_096;
   /** Of a server: it takes extended CONNECT. */
   takesConnectProtocol = false;
+  /** Of a server: it takes what follows a CONNECT before it has answered. */
+  takesEagerConnect = false;
 
   /** What a peer may say of pushes (section 6.5.2): a server, nothing but that it won't. */
   readonly #maxEnablePush: 0 | 1;
@@ -46,6 +48,8 @@ export class PeerSettings {
         throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_CONNECT_PROTOCOL of ${value}`);
       }
       this.takesConnectProtocol = value === 1;
+    } else if (id === SETTING.EAGER_CONNECT) {
+      this.takesEagerConnect = value === 1;
     } else if (id === SETTING.ENABLE_PUSH && value > this.#maxEnablePush) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, `ENABLE_PUSH of ${value}`);
     }

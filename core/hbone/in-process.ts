@@ -63,6 +63,7 @@ export function connectInProcess(
       if (answer()) {
         resolve({
           leg: near,
+          firstBytes: 0,
           responseHeaders: new Map(Object.entries(headers)),
           peer: o.destination,
           revoked: o.revoked,

@@ -24,7 +24,13 @@ class FakeTunnel implements PooledTunnel {
   async request() {
     this.streams += 1;
     const peer = spiffeId('cluster.local', 'shop', 'cart');
-    return { leg: memoryLegs()[0], responseHeaders: new Map<string, string>(), peer, revoked: undefined };
+    return {
+      leg: memoryLegs()[0],
+      firstBytes: 0,
+      responseHeaders: new Map<string, string>(),
+      peer,
+      revoked: undefined,
+    };
   }
 }
 

@@ -128,7 +128,7 @@ export class Tunnel {
     const leg = streamLeg(stream);
     resetWhenRevoked(leg, this.#revoked);
     const responseHeaders = await this.#reply(stream, leg, o);
-    return { leg, responseHeaders, peer: this.peer, revoked: this.#revoked };
+    return { leg, firstBytes: 0, responseHeaders, peer: this.peer, revoked: this.#revoked };
   }
 
   #reply(stream: ClientHttp2Stream, leg: Leg, o: OpenOptions): Promise<ReadonlyMap<string, string>> {

@@ -47,11 +47,18 @@ export type OpenOptions = {
   readonly connect: () => Promise<TcpConnection>;
   /** Callers with the same key (and certificate) share tunnels: everything that makes two peers different belongs in it. */
   readonly poolKey: string;
+  /**
+   * What there is to say already. Asked as the CONNECT leaves, if the peer takes such bytes before it answers, which spares a
+   * round trip; after a refusal they count as never said.
+   */
+  readonly first?: () => Uint8Array | undefined;
   readonly signal?: AbortSignal;
 };
 
 export type OpenedStream = {
   readonly leg: Leg;
+  /** So many bytes of `first` are on their way already. */
+  readonly firstBytes: number;
   readonly responseHeaders: ReadonlyMap<string, string>;
   readonly peer: SpiffeId;
   /** Aborted with HboneError REVOKED before the tunnel is cut for that; undefined when nothing can be revoked. */

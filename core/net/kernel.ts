@@ -89,6 +89,10 @@ export const sys = {
   recv: (fd: number, into: Buffer, flags: number) => orErrno(c.recv(word(fd), into, word(into.length), word(flags))),
   /** The same for memory that the caller holds on to, by its address. */
   recvAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(word(fd), address, word(bytes), 0n)),
+  /** The same, and the bytes stay where they are. */
+  peekAt: (fd: number, address: bigint, bytes: number) => orErrno(c.recv(word(fd), address, word(bytes), PEEK_FLAGS)),
+  /** Drops bytes of a TCP socket unread (tcp(7), MSG_TRUNC). */
+  skip: (fd: number, bytes: number) => orErrno(c.recv(word(fd), 0n, word(bytes), SKIP_FLAGS)),
   /** From memory that the caller holds on to. */
   sendAt: (fd: number, address: bigint, bytes: number) => orErrno(c.send(word(fd), address, word(bytes), SEND_FLAGS)),
   /** Two descriptors, which do not block, written into `into`: where to read, then where to write. `at` is its address. */
@@ -217,6 +221,8 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
 
 const ACCEPT_FLAGS = word(SOCK_NONBLOCK | SOCK_CLOEXEC);
+const PEEK_FLAGS = word(0x2 | 0x40); // MSG_PEEK, MSG_DONTWAIT
+const SKIP_FLAGS = word(MSG_TRUNC | 0x40);
 const PIPE_FLAGS = word(SOCK_NONBLOCK | SOCK_CLOEXEC); // O_NONBLOCK and O_CLOEXEC are the same bits
 const SPLICE_FLAGS = word(0x1 | 0x2); // SPLICE_F_MOVE, SPLICE_F_NONBLOCK
 const SEND_FLAGS = word(MSG_NOSIGNAL);

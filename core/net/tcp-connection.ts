@@ -7,6 +7,11 @@ import { decodeSockaddr, type IpPort, SOCKADDR_BYTES } from './sockaddr.ts';
 import { fdOf, setLingerZero, stopReading } from './socket-options.ts';
 import { Watch, type WatchEvents } from './watch.ts';
 
+/** The first request of most applications. */
+const PEEK_BYTES = 8 * 1024;
+const peeked = Buffer.alloc(PEEK_BYTES);
+const peekedAt = k.addressOf(peeked);
+
 const NOWHERE: IpPort = { ip: '::', port: 0 };
 
 /**
@@ -62,6 +67,18 @@ export class TcpConnection {
     if (this.#watch === undefined) this.#watch = new Watch(this.fd, to);
     else this.#watch.receiver = to;
     return this.#watch;
+  }
+
+  /** What has come and nobody has read, up to PEEK_BYTES of it; valid until the next call for any connection. */
+  peek(): Buffer | undefined {
+    if (this.#isClosed) return undefined;
+    const n = k.sys.peekAt(this.fd, peekedAt, PEEK_BYTES);
+    return n > 0 ? peeked.subarray(0, n) : undefined;
+  }
+
+  /** Drops as much of what was seen by `peek`. */
+  skip(bytes: number): void {
+    if (!this.#isClosed) k.sys.skip(this.fd, bytes); // fails only when the connection is over
   }
 
   /** No more bytes from us. */

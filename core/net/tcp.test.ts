@@ -182,6 +182,23 @@ test('no descriptor is left behind on any way out', root, async () => {
   await eventually(`${before} descriptors`, () => openFds() === before);
 });
 
+test('what is peeked at stays, and is skipped without being read', root, async () => {
+  await using net = await TestNet.create({ hosts: { a: {}, b: {} } });
+  const [a, b] = [net.host('a'), net.host('b')];
+  const accepted = Promise.withResolvers<TcpConnection>();
+  const fd = listenTcp({ netns: b.netns, port: 80 });
+  using _ = new TcpListener(fd, accepted.resolve, { perTurn: 1, onError: accepted.reject });
+  const socket = await a.dial({ ip: b.ip4, port: 80 });
+  const connection = await accepted.promise;
+  assert.equal(connection.peek(), undefined);
+  socket.end('hello world');
+  assert.equal(String(await eventually('the bytes', () => connection.peek())), 'hello world');
+  connection.skip(6);
+  assert.equal(String(connection.peek()), 'world');
+  assert.equal(await readAll(connection.toSocket().resume()), 'world');
+  socket.destroy();
+});
+
 const congestionOf = (fd: number) => {
   const [name, length] = [Buffer.alloc(16), k.int(16)];
   assert.equal(k.sys.getsockopt(fd, k.SOL_TCP, k.TCP_CONGESTION, name, length), 0);

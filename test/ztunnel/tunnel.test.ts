@@ -71,6 +71,24 @@ forEachPair((pair) => {
     }
   });
 
+  scenario(
+    'what callers say at once arrives once, whole, and is counted on both ends, whatever its size',
+    async (world) => {
+      const { ip4 } = world.host('server');
+      const client = world.host('client');
+      await call(client, { ip: ip4, port: 8080 }); // the tunnel stands
+      for (const bytes of [1, 8_191, 8_192, 8_193, 20_000, 300_000]) {
+        const said = Array.from({ length: bytes }, (_, i) => String.fromCharCode(97 + (i % 23))).join('');
+        const [atClient, atServer] = [world.a.log.length, world.b.log.length];
+        const echoes = await Promise.all([said, said, said].map((text) => call(client, { ip: ip4, port: 8080 }, text)));
+        for (const echo of echoes) assert.ok(echo === said, `${echo.length} bytes of ${bytes} came back, or others`);
+        const counted = { bytes_sent: String(bytes), bytes_recv: String(bytes) };
+        await world.a.access({ direction: 'outbound', ...counted }, atClient);
+        await world.b.access({ direction: 'inbound', ...counted }, atServer);
+      }
+    },
+  );
+
   scenario('the application sees the address of its caller, in both families', async (world) => {
     const client = world.host('client');
     for (const name of ['server', 'near'] as const) {

@@ -98,6 +98,11 @@ export class LiveConnection {
     }
   }
 
+  /** The caller's first bytes are on their way before the relay begins. */
+  carried(bytes: number): void {
+    this.#open.counters.received += bytes;
+  }
+
   /**
    * Relays until both directions are over and flushed, and then is over. Takes the legs over, whatever happens. Resets of the peers
    * are no error of ours and are not reported as one. From here on nothing is kept of how the connection was opened.

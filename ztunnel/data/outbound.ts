@@ -92,7 +92,7 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
   const material = await materialOf(pod, source, live.signal).catch((cause: unknown) => {
     throw new HboneError('MATERIAL_UNAVAILABLE', `no certificate for ${identityOf(pod, source)}`, { cause });
   });
-  const { leg, revoked } = await pod.client.open({
+  const { leg, firstBytes, revoked } = await pod.client.open({
     dial: route.dial,
     source: material,
     expected: route.expectedIdentities,
@@ -107,8 +107,13 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
       formatSocketAddress(route.dial),
       c.from.ip,
     ].join('|'),
+    first: () => c.connection.peek(),
     signal: live.signal,
   });
+  if (firstBytes > 0) {
+    c.connection.skip(firstBytes);
+    live.carried(firstBytes);
+  }
   live.cutWhenRevoked(revoked);
   return leg;
 }

@@ -159,8 +159,17 @@ class PlaneTunnel implements PooledTunnel {
       over();
       throw new NotProcessed('TUNNEL_CLOSED', 'the tunnel takes no more streams');
     }
-    const responseHeaders = await new Reply(stream, o, this.#settings.replyTimeoutMs, over).promise;
-    return { leg: stream, responseHeaders, peer: this.peer, revoked: this.#revoked };
+    const reply = new Reply(stream, o, this.#settings.replyTimeoutMs, over);
+    const first = this.connection.peerSettings.takesEagerConnect ? o.first?.() : undefined;
+    if (first !== undefined) stream.write(first);
+    const responseHeaders = await reply.promise;
+    return {
+      leg: stream,
+      firstBytes: first?.length ?? 0,
+      responseHeaders,
+      peer: this.peer,
+      revoked: this.#revoked,
+    };
   }
 }
 

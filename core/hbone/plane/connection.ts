@@ -12,6 +12,7 @@ import {
   HpackEncoder,
   headerFrames,
   putHeader,
+  SETTING,
   type Wire,
 } from '../../h2/index.ts';
 import type { HboneSettings } from '../types.ts';
@@ -35,6 +36,9 @@ export type ConnectionOptions = {
   readonly now?: () => number;
 };
 
+/** What comes before our answer is held as anything is that nobody reads yet. */
+const EAGER = [[SETTING.EAGER_CONNECT, 1]] as const;
+
 type Block = HeaderBlock<TunnelField>;
 
 export class PlaneConnection extends H2Connection<PlaneStream, TunnelField> implements StreamCarrier {
@@ -44,7 +48,8 @@ export class PlaneConnection extends H2Connection<PlaneStream, TunnelField> impl
   constructor(o: ConnectionOptions) {
     const maxHeaderListBytes = o.role === 'client' ? 16_384 : 65_536; // ztunnel.md section 3.2
     const settled = () => this.#encoder.limitTable(this.peerSettings.headerTableBytes);
-    super({ ...o, events: { ...o.events, settled }, maxHeaderListBytes, decoder: newTunnelDecoder() });
+    const moreSettings = o.role === 'server' ? EAGER : [];
+    super({ ...o, events: { ...o.events, settled }, maxHeaderListBytes, moreSettings, decoder: newTunnelDecoder() });
     this.#events = o.events;
   }
 
