@@ -43,7 +43,11 @@ const FAILED = 0xffff;
 /** Nodes at which a string may end: less than a byte of ones, which begin EOS, since the last symbol (section 5.2). */
 const MAY_END = new Uint8Array(256);
 
+/** By the first string that is coded: few are, among proxies, and the work leaves megabytes behind. */
+let areFilled = false;
+
 function fillTables(): void {
+  areFilled = true;
   const nodes = tree();
   for (let from = 0; from < nodes.length; from++) {
     for (let half = 0; half < 16; half++) {
@@ -66,7 +70,6 @@ function fillTables(): void {
     at = nodes[at]?.[1];
   }
 }
-fillTables();
 
 /** The shortest code has 5 bits. */
 const MAX_SYMBOLS_A_BYTE = 8 / 5;
@@ -74,6 +77,7 @@ let scratch = Buffer.alloc(4 * 1024);
 
 /** The string, in latin1, that `block` holds from `start` to `end`; undefined when that is not well coded. */
 export function decodeHuffman(block: Buffer, start: number, end: number): string | undefined {
+  if (!areFilled) fillTables();
   const most = Math.ceil((end - start) * MAX_SYMBOLS_A_BYTE);
   if (most > scratch.length) scratch = Buffer.alloc(most);
   const out = scratch;
