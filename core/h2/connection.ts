@@ -26,6 +26,8 @@ import { Liveness } from './liveness.ts';
 import { PeerSettings } from './peer-settings.ts';
 
 const NOTHING = Buffer.alloc(0);
+/** Of the frame that is being written, whichever connection's it is. */
+const dataHeader = Buffer.alloc(FRAME_HEADER_BYTES);
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** RFC 9113 section 6.9.2: both windows begin here, whatever SETTINGS say of streams. */
 const DEFAULT_WINDOW_BYTES = 65_535;
@@ -61,7 +63,6 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   readonly #streams = new Map<number, S>();
   readonly #waiting = new Set<S>();
   readonly #resetByUs = new Set<number>();
-  readonly #dataHeader = Buffer.alloc(FRAME_HEADER_BYTES);
   readonly #floods: Readonly<Record<'reset' | 'control' | 'malformed', FloodGuard>>;
   #state: 'open' | 'draining' | 'over' = 'open';
   #prefaceBytes = 0;
@@ -199,8 +200,8 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
         stream.stalledSince ??= this.#now();
         break;
       }
-      putHeader(this.#dataHeader, n, FRAME.DATA, 0, stream.id);
-      this.#o.wire.writeFrame(this.#dataHeader, n === view.length ? view : view.subarray(at, at + n));
+      putHeader(dataHeader, n, FRAME.DATA, 0, stream.id);
+      this.#o.wire.writeFrame(dataHeader, n === view.length ? view : view.subarray(at, at + n));
       stream.sendWindow -= n;
       this.#sendWindow -= n;
       stream.stalledSince = undefined;

@@ -54,7 +54,8 @@ const EXACT_BYTES: Readonly<Record<number, number>> = {
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #maxFrameBytes: number;
-  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  /** Of a header that came in parts; few do. */
+  #header = EMPTY;
   #headerBytes = 0;
   #frame: FrameHeader | undefined;
   /** Of the frame's payload, padding included. */
@@ -86,6 +87,7 @@ export class FrameReader {
     let used = FRAME_HEADER_BYTES;
     if (this.#headerBytes > 0 || bytes.length - at < FRAME_HEADER_BYTES) {
       used = Math.min(FRAME_HEADER_BYTES - this.#headerBytes, bytes.length - at);
+      if (this.#headerBytes === 0) this.#header = Buffer.alloc(FRAME_HEADER_BYTES);
       bytes.copy(this.#header, this.#headerBytes, at, at + used);
       this.#headerBytes += used;
       if (this.#headerBytes < FRAME_HEADER_BYTES) return used;

@@ -22,6 +22,8 @@ const MAX_NAMES = 256;
 /** What a field takes beyond its name and value: a kind, and two lengths. */
 const FIELD_OVERHEAD_BYTES = 11;
 const START_BYTES = 12;
+const NOTHING = Buffer.alloc(0);
+const NO_SIZES = new Uint16Array(0);
 
 /** Guessing them by the size of what is sent must not be possible. */
 const SECRETS = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie']);
@@ -49,14 +51,14 @@ type Name = {
 export class HpackEncoder {
   readonly #names = new Map<string, Name>();
   /** Sizes of the entries of the dynamic table, by insertion. */
-  readonly #sizes = new Uint16Array(RING);
+  #sizes = NO_SIZES; // until there is one
   #inserted = 0;
   #count = 0;
   #bytes = 0;
   #maxBytes = MAX_TABLE_BYTES;
   /** The smallest size since the last block, which has to be said first. */
   #shrunkTo: number | undefined;
-  #into: Buffer = Buffer.alloc(0);
+  #into: Buffer = NOTHING;
   #at = 0;
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
@@ -133,6 +135,7 @@ export class HpackEncoder {
   #insert(bytes: number): void {
     this.#evict(this.#maxBytes - bytes);
     this.#inserted += 1;
+    if (this.#sizes === NO_SIZES) this.#sizes = new Uint16Array(RING);
     this.#sizes[this.#inserted % RING] = bytes;
     this.#count += 1;
     this.#bytes += bytes;

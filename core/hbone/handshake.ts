@@ -10,7 +10,7 @@ export class Handshake {
   readonly connection: TcpConnection;
   readonly ends: Ends;
   readonly #over: (error?: HboneError) => void;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #cut: () => void;
   #hasHeard: () => boolean = () => false;
   isOver = false;
@@ -53,6 +53,9 @@ export class Handshake {
     this.isOver = true;
     clearTimeout(this.#timer);
     this.#over(error);
+    // It lives as long as its connection, and has nothing to do any more.
+    this.#timer = undefined;
+    if (error === undefined) this.takenBy({ cut: () => {}, hasHeard: () => true });
   }
 }
 
