@@ -1,5 +1,5 @@
 /** Kernel pipes through which bytes go from one socket to another without coming by here (splice(2)). */
-import { addressOf, EAGAIN, F_SETPIPE_SZ, sys } from './kernel.ts';
+import { addressOf, EAGAIN, EINTR, F_SETPIPE_SZ, sys } from './kernel.ts';
 
 /** What may wait in a pipe: as much as in a relay's own memory. The kernel holds it in the pages in which it came. */
 export const PIPE_BYTES = 512 * 1024;
@@ -49,7 +49,7 @@ export class Pipe {
   drain(socket: number): number {
     const n = sys.splice(this.#out, socket, this.#bytes);
     if (n > 0) this.#bytes -= n;
-    return n === -EAGAIN ? 0 : n;
+    return n === -EAGAIN || n === -EINTR ? 0 : n;
   }
 
   /** The caller must not use it any more. */
