@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { eventually, needsRoot, readAll, TestNet } from '../../test/support/netns.ts';
@@ -211,7 +211,7 @@ test(
   async () => {
     await using net = await TestNet.create({ hosts: { a: {}, b: {} } });
     const [a, b] = [net.host('a'), net.host('b')];
-    const usual = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+    const usual = (await a.exec('cat /proc/sys/net/ipv4/tcp_congestion_control')).trim();
     for (const isLocal of [true, false]) {
       const accepted = Promise.withResolvers<TcpConnection>();
       const fd = listenTcp({ netns: b.netns, port: 80, isLocal, reusePort: true });
