@@ -6,7 +6,7 @@ import type { H2Limits } from './limits.ts';
 /** What the connection stands on; `TlsLink` is one. */
 export type Wire = {
   write(bytes: Uint8Array): void;
-  /** A frame's header and payload, in this order; what precedes the payload in memory may be overwritten. */
+  /** A frame's header and payload, in this order, valid only during the call; what precedes the payload in memory may be overwritten. */
   writeFrame(header: Uint8Array, payload: Uint8Array): void;
   /** Sends what is left and closes. */
   end(): void;

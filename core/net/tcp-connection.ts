@@ -76,9 +76,9 @@ export class TcpConnection {
     return n > 0 ? peeked.subarray(0, n) : undefined;
   }
 
-  /** Drops as much of what was seen by `peek`. */
-  skip(bytes: number): void {
-    if (!this.#isClosed) k.sys.skip(this.fd, bytes); // fails only when the connection is over
+  /** Drops as much of what was seen by `peek`. False: not all of it could be dropped, and what comes next is no continuation. */
+  skip(bytes: number): boolean {
+    return !this.#isClosed && k.sys.skip(this.fd, bytes) === bytes;
   }
 
   /** No more bytes from us. */

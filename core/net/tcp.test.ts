@@ -193,10 +193,11 @@ test('what is peeked at stays, and is skipped without being read', root, async (
   assert.equal(connection.peek(), undefined);
   socket.end('hello world');
   assert.equal(String(await eventually('the bytes', () => connection.peek())), 'hello world');
-  connection.skip(6);
+  assert.equal(connection.skip(6), true);
   assert.equal(String(connection.peek()), 'world');
   assert.equal(await readAll(connection.toSocket().resume()), 'world');
   socket.destroy();
+  assert.equal(connection.skip(1), false); // somebody else's by now
 });
 
 const congestionOf = (fd: number) => {

@@ -111,7 +111,10 @@ async function tunnel(pod: Pod, c: Captured, source: Workload, route: Tunnelled,
     signal: live.signal,
   });
   if (firstBytes > 0) {
-    c.connection.skip(firstBytes);
+    if (!c.connection.skip(firstBytes)) {
+      leg.reset('cancel'); // else what the peer has already would come a second time
+      throw new HboneError('TUNNEL_CLOSED', 'the caller broke off while its tunnel was opened');
+    }
     live.carried(firstBytes);
   }
   live.cutWhenRevoked(revoked);
