@@ -417,8 +417,11 @@ export function hboneContract(name: string, ca: ContractCa, other: ContractCa, i
           assert.ok(typeof address === 'object' && address !== null);
           return connectTcp({ to: { ip: '127.0.0.1', port: address.port } });
         };
-        await rejection(stand.open({ connect }));
-        server.close();
+        try {
+          await rejection(stand.open({ connect }));
+        } finally {
+          server.close();
+        }
       }
       const anew = [false, 'h2', true, 'TLSv1.3', false];
       assert.deepEqual(seen, [...anew, ...anew]);
