@@ -1,5 +1,5 @@
 /**
- * HPACK encoding (RFC 7541) for messages and tunnels: what is repeated becomes one byte. Nothing is Huffman coded, which would cost more than the
+ * HPACK encoding (RFC 7541), of requests and of tunnels: what is repeated becomes one byte. Nothing is Huffman coded, which would cost more than the
  * bytes that it saves inside a cluster.
  */
 import { STATIC_TABLE } from './static-table.ts';

@@ -1,6 +1,6 @@
 /**
  * HPACK encoding (RFC 7541) in its plainest form: nothing is indexed, nothing is compressed, so that there is no state to
- * keep in step. For peers that say what tests like; what we say ourselves is `HpackEncoder`'s.
+ * keep in step. For tests, whose peers say what they like; what proxies say is `HpackEncoder`'s.
  */
 import type { HeaderField } from './header-blocks.ts';
 

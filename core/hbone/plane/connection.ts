@@ -1,9 +1,6 @@
 /** One HTTP/2 connection that carries CONNECT streams and nothing else (RFC 9113 section 8.5), for either role. */
 import {
   type ConnectionEvents as Events,
-  FLAG,
-  FRAME,
-  FRAME_HEADER_BYTES,
   H2,
   H2Connection,
   type H2Limits,
@@ -11,7 +8,6 @@ import {
   type HeaderField,
   HpackEncoder,
   headerFrames,
-  putHeader,
   SETTING,
   type Wire,
 } from '../../h2/index.ts';
@@ -110,19 +106,11 @@ export class PlaneConnection extends H2Connection<PlaneStream, TunnelField> impl
 
   #writeHead(streamId: number, fields: readonly HeaderField[], endStream: boolean): void {
     const encoder = this.#encoder;
-    let bound = FRAME_HEADER_BYTES;
-    for (const field of fields) bound += HpackEncoder.boundOf(field);
-    const head = Buffer.allocUnsafe(bound);
-    encoder.begin(head, FRAME_HEADER_BYTES);
+    const bound = fields.reduce((bytes, field) => bytes + HpackEncoder.boundOf(field), 0);
+    const block = Buffer.allocUnsafe(bound);
+    encoder.begin(block, 0);
     for (const [name, value] of fields) encoder.field(name, value);
-    const end = encoder.end();
-    const { maxFrameBytes } = this.peerSettings;
-    if (end - FRAME_HEADER_BYTES > maxFrameBytes) {
-      this.write(headerFrames(streamId, head.subarray(FRAME_HEADER_BYTES, end), endStream, maxFrameBytes));
-      return;
-    }
-    const flags = FLAG.END_HEADERS | (endStream ? FLAG.END_STREAM : 0);
-    putHeader(head, end - FRAME_HEADER_BYTES, FRAME.HEADERS, flags, streamId);
-    this.write(head.subarray(0, end));
+    const head = block.subarray(0, encoder.end());
+    this.write(headerFrames(streamId, head, endStream, this.peerSettings.maxFrameBytes));
   }
 }
