@@ -58,13 +58,16 @@ export type LoadOptions = {
   readonly ip: string;
   readonly seconds: number;
   readonly connections: number;
+  /** Its threads share the processor with others as one, as those of a pod do: else many of them are most of what runs. */
+  readonly isPod?: boolean;
 };
 
 /** Runs the load from a host. Rejects when anything failed: a proxy that refuses must not look fast. */
 export async function load(programs: Programs, host: TestHost, o: LoadOptions): Promise<Load> {
   const port = o.mode === 'stream' ? SINK_PORT : ECHO_PORT;
   const deadline = Math.ceil(o.seconds + GRACE_MS / 1000);
-  const command = `timeout ${deadline} ${programs.client} ${o.ip} ${port} ${o.mode} ${o.seconds} ${o.connections}`;
+  // A session is a group to the scheduler (sched(7), autogroup).
+  const command = `${o.isPod ? 'setsid --wait ' : ''}timeout ${deadline} ${programs.client} ${o.ip} ${port} ${o.mode} ${o.seconds} ${o.connections}`;
   const result = JSON.parse(await host.exec(command)) as Load;
   if (result.failed > 0 || result.count === 0) {
     throw new Error(`${o.mode} with ${o.connections}: ${result.failed} failed, ${result.count} went through`);

@@ -46,7 +46,13 @@ async function oneRound(context: SuiteContext, who: string, running: MeshRunning
 async function besideFlood(context: SuiteContext, who: string, running: Running, neighbour: TestHost): Promise<number> {
   const { programs, seconds } = context;
   const alone = await victimOf(context, running);
-  const flood = { mode: 'crr', ip: running.target, seconds: seconds + 0.2, connections: FLOOD_CONNECTIONS } as const;
+  const flood = {
+    mode: 'crr',
+    ip: running.target,
+    seconds: seconds + 0.2,
+    connections: FLOOD_CONNECTIONS,
+    isPod: true,
+  } as const;
   const [flooded] = await Promise.all([victimOf(context, running), load(programs, neighbour, flood)]);
   addAll(context, who, { suite: 'neighbour', name: 'alone' }, [['p99', 'us', 'lower', alone.p99]]);
   tell(context, who, 'beside a flood of connects', flooded.p99, alone.p99);
