@@ -2,6 +2,7 @@
  * One HTTP/2 connection (RFC 9113), for either role: frames, windows, fairness, and what a peer may do. What streams carry, and
  * what their header lists mean, is for those who extend it: tunnels in core/hbone, requests in core/http.
  */
+import { bytesCome, endTurn, soon } from '../net/index.ts';
 import type { ConnectionOptions, H2Stream } from './connection-types.ts';
 import { ConnectionFault, H2 } from './faults.ts';
 import { firstWindowBytes, MAX_WINDOW_BYTES, ReceiveWindow, WindowGrowth } from './flow-window.ts';
@@ -244,6 +245,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
 
   begin(f: FrameHeader): void {
     if (this.#state === 'over') return;
+    if (f.type !== FRAME.DATA || (f.flags & FLAG.END_STREAM) !== 0) endTurn(); // who waits for it is told by promises
     if (!this.#isSettled && (f.type !== FRAME.SETTINGS || (f.flags & FLAG.ACK) !== 0)) {
       throw new ConnectionFault(H2.PROTOCOL_ERROR, 'the first frame has to be SETTINGS');
     }
@@ -266,6 +268,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   data(streamId: number, piece: Buffer): void {
     if (this.#state === 'over') return;
     this.#contentBytes += piece.length;
+    bytesCome();
     this.#streams.get(streamId)?.receiveData(piece);
   }
 
@@ -546,6 +549,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
 
   /** The peer broke the rules on a stream, which may not exist yet; the connection goes on, unless that was too often. */
   protected streamFault(streamId: number, code: number): void {
+    endTurn();
     this.#floods.malformed.count();
     this.#resetStream(streamId, code);
     this.#streams.get(streamId)?.brokeRules(code);
@@ -586,7 +590,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
 
   /** For what our users say, who must not be called back from inside their call. */
   #failUnreadSoon(): void {
-    if (this.#unsentAnswers > this.#o.limits.unsentAnswerBytes) queueMicrotask(() => this.feed(NOTHING));
+    if (this.#unsentAnswers > this.#o.limits.unsentAnswerBytes) soon(() => this.feed(NOTHING));
   }
 
   #creditConnection(): void {
@@ -645,6 +649,7 @@ export abstract class H2Connection<S extends H2Stream, F> implements FrameSink {
   #finish(told: 'cancel' | 'connect-error', fault: ConnectionFault | undefined): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
+    endTurn();
     this.#liveness.stop();
     this.#farewell?.[Symbol.dispose]();
     for (const stream of [...this.#streams.values()]) stream.connectionLost(told);

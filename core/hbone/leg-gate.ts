@@ -1,5 +1,5 @@
 /** The order that a leg promises to its receiver, kept in one place for every kind of leg. */
-import type { TcpLink } from '../net/index.ts';
+import { soon, type TcpLink } from '../net/index.ts';
 import type { LegEvents, ResetCode } from './leg.ts';
 
 /**
@@ -29,9 +29,9 @@ export class LegGate {
     if (this.#to) throw new Error('a leg delivers to one receiver, named once');
     this.#to = to;
     const code = this.#heldReset;
-    if (code !== undefined) queueMicrotask(() => to.reset(code));
+    if (code !== undefined) soon(() => to.reset(code));
     else if (this.#heldEnd) {
-      queueMicrotask(() => {
+      soon(() => {
         if (this.#state === 'ended') to.end();
       });
     }
@@ -64,7 +64,7 @@ export class LegGate {
     if (this.#state === 'over') return;
     this.#state = 'over';
     const to = this.#to;
-    if (to) queueMicrotask(() => to.reset(code));
+    if (to) soon(() => to.reset(code));
     else this.#heldReset = code;
   }
 }

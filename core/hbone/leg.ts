@@ -1,6 +1,6 @@
 /** A byte pipe, and how two of them are joined. Everything that carries a connection is one of these. */
 
-import type { TcpLink } from '../net/index.ts';
+import { bytesMoved, type TcpLink } from '../net/index.ts';
 
 /** Why a pipe broke. `cancel`: somebody withdrew it. `connect-error`: the connection behind it broke. `refused`: it was never served. */
 export type ResetCode = 'cancel' | 'connect-error' | 'refused';
@@ -89,7 +89,8 @@ class Direction implements LegEvents {
 
   data(view: Uint8Array): void {
     this.#count(view.length);
-    if (!this.#to.write(view)) this.#from.pause();
+    if (this.#to.write(view)) bytesMoved();
+    else this.#from.pause();
   }
 
   outlet(): TcpLink | undefined {

@@ -1,5 +1,5 @@
 /** Two legs joined back to back in memory: what two proxies of one process relay over, and for tests. */
-import type { TcpLink } from '../net/index.ts';
+import { bytesCome, soon, type TcpLink } from '../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from './leg.ts';
 import { LegGate } from './leg-gate.ts';
 
@@ -29,7 +29,7 @@ class MemoryLeg implements Leg {
 
   deliver(to: LegEvents): void {
     this.#gate.deliver(to);
-    queueMicrotask(() => this.#flush());
+    soon(() => this.#flush());
   }
 
   write(view: Uint8Array): boolean {
@@ -38,7 +38,7 @@ class MemoryLeg implements Leg {
     if (peer.passOn(view)) return !peer.#blockedWriter;
     peer.#queue.push(Uint8Array.from(view));
     peer.#queued += view.length;
-    queueMicrotask(() => peer.#flush());
+    soon(() => peer.#flush());
     peer.#blockedWriter = peer.#queued > HIGH_WATER_BYTES;
     return !peer.#blockedWriter;
   }
@@ -57,7 +57,7 @@ class MemoryLeg implements Leg {
 
   resume(): void {
     this.#paused = false;
-    queueMicrotask(() => this.#flush());
+    soon(() => this.#flush());
   }
 
   end(): void {
@@ -65,7 +65,7 @@ class MemoryLeg implements Leg {
     if (this.#sentEnd || this.#gate.isOver || peer === undefined) return;
     this.#sentEnd = true;
     peer.#incomingEnd = true;
-    queueMicrotask(() => peer.#flush());
+    soon(() => peer.#flush());
   }
 
   reset(code: ResetCode): void {
@@ -80,10 +80,11 @@ class MemoryLeg implements Leg {
   passOn(view: Uint8Array): boolean {
     if (!this.#isClear()) return false;
     this.#isFlushing = true; // what the receiver makes us write meanwhile comes after it
+    bytesCome();
     this.#gate.data(view);
     this.#isFlushing = false;
     this.#blockedWriter = this.#paused;
-    if (this.#queue.length > 0) queueMicrotask(() => this.#flush());
+    if (this.#queue.length > 0) soon(() => this.#flush());
     return true;
   }
 

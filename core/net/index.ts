@@ -49,6 +49,6 @@ export { type AcceptOptions, TcpListener } from './tcp-listener.ts';
 export { tlsProblem } from './tls-check.ts';
 export { TlsContext, type TlsContextOptions, TlsError } from './tls-context.ts';
 export { TlsLink, type TlsLinkEvents } from './tls-link.ts';
-export { flushSoon, turnsSoFar } from './turn.ts';
+export { bytesCome, bytesMoved, endTurn, flushSoon, soon, turnsSoFar } from './turn.ts';
 export { openUdp, type UdpEvents, type UdpOptions, UdpPeer, UdpSocket } from './udp-socket.ts';
 export { DISCONNECT, READABLE, Watch, type WatchEvents, WRITABLE } from './watch.ts';

@@ -3,6 +3,7 @@ import { HeldViews } from './held-views.ts';
 import { addressOf, EAGAIN, EINTR, sys } from './kernel.ts';
 import { Pipe } from './pipe.ts';
 import type { TcpConnection } from './tcp-connection.ts';
+import { bytesCome } from './turn.ts';
 import { READABLE, type Watch, type WatchEvents, WRITABLE } from './watch.ts';
 
 export type TcpLinkEvents = {
@@ -153,6 +154,7 @@ export class TcpLink implements WatchEvents {
     if (n > 0) {
       this.#isBulk = n >= BULK_BYTES;
       if (n === this.#readBytes) this.#readBytes = READ_BYTES;
+      bytesCome();
       this.#events?.data(incoming.subarray(HEADROOM_BYTES, HEADROOM_BYTES + n));
     } else this.#readNothing(n);
   }

@@ -2,7 +2,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { must } from './errors.ts';
 import { addressOf, uv } from './kernel.ts';
-import { endTurn } from './turn.ts';
+import { beginEvent, endEvent, endTurn, soon } from './turn.ts';
 
 export const READABLE = 1; // UV_READABLE
 export const WRITABLE = 2; // UV_WRITABLE
@@ -37,15 +37,16 @@ function takeHandle(): bigint {
 const live = new Map<bigint, Watch>();
 
 const onReady = uv.pollCallback((handle, status, events) => {
-  endTurn();
-  const watch = live.get(handle);
-  if (watch === undefined) return;
-  const to = watch.receiver;
+  beginEvent();
+  const to = live.get(handle)?.receiver;
   try {
-    to.ready(status, events);
+    if (status < 0 || (events & ~READABLE) !== 0) endTurn(); // more than bytes
+    to?.ready(status, events);
   } catch (error) {
-    report(to, error); // a throw would cross native frames and kill the process
+    endTurn();
+    if (to !== undefined) report(to, error); // a throw would cross native frames and kill the process
   }
+  endEvent();
 });
 const onClosed = uv.closeCallback((handle) => {
   live.delete(handle);
@@ -69,7 +70,7 @@ function report(to: WatchEvents, error: unknown): void {
   try {
     to.failed(error);
   } catch (again) {
-    queueMicrotask(() => {
+    soon(() => {
       throw again; // an ordinary uncaught exception, off the native stack
     });
   }

@@ -1,7 +1,7 @@
 /** One CONNECT stream as a leg. */
 
 import { H2, type H2Stream, HeldBytes, type ReceiveWindow } from '../../h2/index.ts';
-import { HeldViews } from '../../net/index.ts';
+import { HeldViews, soon } from '../../net/index.ts';
 import type { Leg, LegEvents, ResetCode } from '../leg.ts';
 import { LegGate } from '../leg-gate.ts';
 import type { TunnelField } from './fields.ts';
@@ -99,7 +99,7 @@ export class PlaneStream implements Leg, H2Stream {
 
   deliver(to: LegEvents): void {
     this.#gate.deliver(to);
-    queueMicrotask(() => this.#flushIncoming());
+    soon(() => this.#flushIncoming());
   }
 
   write(view: Uint8Array): boolean {
@@ -126,7 +126,7 @@ export class PlaneStream implements Leg, H2Stream {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    queueMicrotask(() => this.#flushIncoming());
+    soon(() => this.#flushIncoming());
   }
 
   end(): void {
