@@ -60,6 +60,7 @@ test('a waypoint that has no certificate yet is not ready, so that a rollout wai
     log: createLogger({ format: 'plain', level: 'info', root: 'waypoint', write }),
     write,
     quit: () => assert.fail(lines.join('')),
+    giveUp: assert.fail,
   });
   stack.defer(() => waypoint.drain());
   const asked = async () => (await fetch(`http://127.0.0.1:${waypoint.ports.readiness}/healthz/ready`)).status;

@@ -38,6 +38,8 @@ export type AppDeps = {
   readonly write: (lines: string) => void;
   /** Somebody asked over the admin port, or what we need can't be had. */
   readonly quit: () => void;
+  /** Something is beyond repair from within: the process has to be started anew. */
+  readonly giveUp: (why: string) => void;
 };
 
 export interface Waypoint {
@@ -47,7 +49,7 @@ export interface Waypoint {
 }
 
 /** Resolves once readiness, metrics and admin are served; rejects, with nothing left behind, when something cannot. */
-export async function startWaypoint({ config, log, write, quit }: AppDeps): Promise<Waypoint> {
+export async function startWaypoint({ config, log, write, quit, giveUp }: AppDeps): Promise<Waypoint> {
   await using resources = new AsyncDisposableStack();
   const readiness = new Readiness((pending) => {
     const ready = pending.length === 0;
@@ -102,7 +104,9 @@ export async function startWaypoint({ config, log, write, quit }: AppDeps): Prom
     release: (names: Iterable<string>) => discovery.release(ADDRESS_TYPE, names),
   };
   const threaded =
-    config.threads === 1 ? undefined : await WorkerDataPlane.start({ ...parts, threads: config.threads, write });
+    config.threads === 1
+      ? undefined
+      : await WorkerDataPlane.start({ ...parts, threads: config.threads, write, giveUp });
   const plane: DataPlane = resources.use(
     threaded ?? localDataPlane(startPlane({ ...parts, ...(revocations && { revocations }) })),
   );

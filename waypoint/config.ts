@@ -16,6 +16,7 @@ import {
 } from '../core/config/index.ts';
 import { type CipherSuite, type HboneImplementation, SUITES } from '../core/hbone/index.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from '../core/http/index.ts';
+import { DEFAULT_HANG_MS } from '../core/threads/index.ts';
 import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, withScheme } from '../core/xds/index.ts';
 
 const PORT = { min: 0, max: 65_535 } as const;
@@ -57,6 +58,7 @@ const variables = z.object({
   AMBIT_WAYPOINT_ADMIN_PORT: envInteger(15_000, PORT),
   AMBIT_WAYPOINT_STATS_PORT: envInteger(15_020, PORT),
   AMBIT_WAYPOINT_READINESS_PORT: envInteger(15_021, PORT),
+  AMBIT_WAYPOINT_HANG_TIMEOUT: envDuration(DEFAULT_HANG_MS).refine((ms) => ms >= 1_000, 'must be at least 1s'),
   AMBIT_WAYPOINT_CONNECT_TIMEOUT: envDuration(10_000),
   /** For so long a pod that is told to stop serves on: until then not every node knows. */
   AMBIT_WAYPOINT_LAME_DUCK: envDuration(3_000),
@@ -110,6 +112,8 @@ export type WaypointConfig = {
   /** Whether denials tell the caller the id of their receipt. */
   readonly receiptHeader: boolean;
   readonly drainDeadlineMs: number;
+  /** A worker thread that does not answer for so long ends the process. */
+  readonly hangTimeoutMs: number;
   /** Of requests for which nobody configured a log. */
   readonly accessLog: 'off' | 'TEXT' | 'JSON';
   readonly logFormat: 'plain' | 'json';
@@ -178,6 +182,7 @@ export function parseConfig({ env, readFile }: ConfigInput): WaypointConfig {
     },
     replayBytes: v.AMBIT_WAYPOINT_REPLAY_BYTES,
     lameDuckMs,
+    hangTimeoutMs: v.AMBIT_WAYPOINT_HANG_TIMEOUT,
     drainDeadlineMs: stoppingMs - lameDuckMs,
     receiptHeader: v.AMBIT_WAYPOINT_RECEIPT_HEADER,
     accessLog: ACCESS_LOGS[v.AMBIT_WAYPOINT_ACCESS_LOG],

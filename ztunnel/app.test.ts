@@ -135,6 +135,7 @@ async function startWorld(threads = 2, env: Readonly<Record<string, string>> = {
       write: (line) => lines.push(line.trimEnd()),
     }),
     write: (text) => lines.push(...text.trimEnd().split('\n')),
+    giveUp: assert.fail,
     quit: () => {
       quits += 1;
     },

@@ -35,6 +35,8 @@ export type AppDeps = {
   readonly write: (lines: string) => void;
   /** Somebody asked over the admin port. */
   readonly quit: () => void;
+  /** Something is beyond repair from within: the process has to be started anew. */
+  readonly giveUp: (why: string) => void;
 };
 
 export interface Ztunnel {
@@ -44,7 +46,7 @@ export interface Ztunnel {
 }
 
 /** Resolves once everything listens; rejects, with nothing left behind, when something cannot. */
-export async function startZtunnel({ config, log, write, quit }: AppDeps): Promise<Ztunnel> {
+export async function startZtunnel({ config, log, write, quit, giveUp }: AppDeps): Promise<Ztunnel> {
   await using resources = new AsyncDisposableStack();
   const readiness = new Readiness((pending) => {
     const ready = pending.length === 0;
@@ -97,7 +99,7 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
     }),
   });
 
-  const plane = resources.use(dataPlane({ config, log, write, registry, mesh, certificates, revocations }));
+  const plane = resources.use(dataPlane({ config, log, write, giveUp, registry, mesh, certificates, revocations }));
   const pods = new PodTable<NetnsRef>({
     start: (info, netns) => plane.start(info, netns),
     counters: podMetrics(registry),
@@ -178,7 +180,7 @@ export async function startZtunnel({ config, log, write, quit }: AppDeps): Promi
   };
 }
 
-type PlaneParts = Pick<AppDeps, 'config' | 'log' | 'write'> & {
+type PlaneParts = Pick<AppDeps, 'config' | 'log' | 'write' | 'giveUp'> & {
   readonly registry: Registry;
   readonly mesh: MeshState;
   readonly certificates: CertificateManager;
@@ -186,7 +188,7 @@ type PlaneParts = Pick<AppDeps, 'config' | 'log' | 'write'> & {
 };
 
 /** One thread is this one: a worker would only add its costs. */
-function dataPlane({ config, log, write, registry, mesh, certificates, revocations }: PlaneParts): DataPlane {
+function dataPlane({ config, log, write, giveUp, registry, mesh, certificates, revocations }: PlaneParts): DataPlane {
   const { data, dns, network, localNode, logFormat, logLevel, logAllowedConnections: logAllowed } = config;
   const material = (identity: SpiffeId, signal?: AbortSignal) => certificates.fetch(identity, signal);
   const common = { registry, mesh, log, material, data, dns, network, logAllowed };
@@ -199,6 +201,8 @@ function dataPlane({ config, log, write, registry, mesh, certificates, revocatio
     logFormat,
     logLevel,
     write,
+    giveUp,
+    hangTimeoutMs: config.hangTimeoutMs,
   });
 }
 

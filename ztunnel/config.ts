@@ -22,6 +22,7 @@ import {
 } from '../core/config/index.ts';
 import { type CipherSuite, SUITES } from '../core/hbone/index.ts';
 import { describeError } from '../core/telemetry/index.ts';
+import { DEFAULT_HANG_MS } from '../core/threads/index.ts';
 import { type ControlPlaneConfig, rootSource, type TokenSource, tokenSource, withScheme } from '../core/xds/index.ts';
 import { type DataConfig, defaultDataConfig } from './data/index.ts';
 import { type DnsConfig, dnsConfig } from './dns/index.ts';
@@ -103,6 +104,7 @@ const variables = z.object({
   AMBIT_ZTUNNEL_CONNECT_TIMEOUT: envDuration(defaults.connectTimeoutMs),
   AMBIT_ZTUNNEL_IDLE_TIMEOUT: envDuration(defaults.idleTimeoutMs),
   AMBIT_ZTUNNEL_MISSING_POLICY_WAIT: envDuration(defaults.missingPolicyWaitMs),
+  AMBIT_ZTUNNEL_HANG_TIMEOUT: envDuration(DEFAULT_HANG_MS).refine((ms) => ms >= 1_000, 'must be at least 1s'),
   AMBIT_ZTUNNEL_MAX_POD_CONNECTIONS: envInteger(defaults.maxConnections, { min: 1, max: 1_000_000 }),
   AMBIT_ZTUNNEL_ADMIN_PORT: envInteger(undefined, PORT),
   AMBIT_ZTUNNEL_STATS_PORT: envInteger(undefined, PORT),
@@ -151,6 +153,8 @@ export type ZtunnelConfig = {
   /** Threads that carry pods; 1: the main thread does it. */
   readonly workerThreads: number;
   readonly drainDeadlineMs: number;
+  /** A worker thread that does not answer for so long ends the process. */
+  readonly hangTimeoutMs: number;
   readonly adminPort: number;
   readonly statsPort: number;
   readonly readinessPort: number;
@@ -241,6 +245,7 @@ export function parseConfig({ env, readFile, cpus = availableParallelism() }: Co
     data: dataConfig(v),
     dns,
     workerThreads: threads,
+    hangTimeoutMs: v.AMBIT_ZTUNNEL_HANG_TIMEOUT,
     drainDeadlineMs: drainDeadline(v.CONNECTION_TERMINATION_DEADLINE, v.TERMINATION_GRACE_PERIOD_SECONDS),
     adminPort: v.AMBIT_ZTUNNEL_ADMIN_PORT ?? proxy.proxyAdminPort ?? 15_000,
     statsPort: v.AMBIT_ZTUNNEL_STATS_PORT ?? proxy.statsPort ?? 15_020,

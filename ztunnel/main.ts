@@ -30,8 +30,12 @@ async function proxy(): Promise<void> {
   process.on('unhandledRejection', (reason) =>
     log.error('a failure that nobody handled', { error: describeError(reason) }),
   );
+  const giveUp = (error: string) => {
+    log.error('ends at once, to be started anew', { error });
+    exitAtOnce(1);
+  };
   using shutdown = onShutdown(undefined, process, exitAtOnce);
-  const ztunnel = await startZtunnel({ config, log, write, quit: () => shutdown.request('admin') });
+  const ztunnel = await startZtunnel({ config, log, write, quit: () => shutdown.request('admin'), giveUp });
   const why = await shutdown.requested;
   log.info('draining', { why, deadline: `${config.drainDeadlineMs}ms` });
   await ztunnel.drain();

@@ -3,4 +3,5 @@ export { guardHeap } from './heap-guard.ts';
 export { type Call, type Calls, type Handlers, Link } from './link.ts';
 export { MaterialCache } from './material-cache.ts';
 export { settle } from './settle.ts';
+export { DEFAULT_HANG_MS } from './watchdog.ts';
 export { type AnySettings, type AnyWorkerCalls, type Death, entryBeside, WorkerThread } from './worker-thread.ts';

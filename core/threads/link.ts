@@ -15,6 +15,7 @@ export type Handlers<C extends Calls> = {
 type Failure = { readonly code: MeshErrorCode | undefined; readonly text: string };
 type Message<Mine extends Calls> =
   | { readonly kind: 'ask'; readonly id: number; readonly name: keyof Mine; readonly parameter: never }
+  | { readonly kind: 'hello'; readonly id: number }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failure'; readonly id: number; readonly failure: Failure };
 
@@ -34,12 +35,12 @@ export class Link<Theirs extends Calls, Mine extends Calls> {
 
   /** Rejects with the other side's error, or with why the link is broken. The other side takes questions in order. */
   ask<N extends keyof Theirs>(name: N, parameter: Theirs[N][0]): Promise<Theirs[N][1]> {
-    if (this.#broken !== undefined) return Promise.reject(this.#broken);
-    this.#lastId += 1;
-    const waiting = Promise.withResolvers<unknown>();
-    this.#waiting.set(this.#lastId, waiting);
-    this.#post({ kind: 'ask', id: this.#lastId, name, parameter });
-    return waiting.promise as Promise<Theirs[N][1]>;
+    return this.#question((id) => ({ kind: 'ask', id, name, parameter })) as Promise<Theirs[N][1]>;
+  }
+
+  /** Resolves when the other side takes messages, whatever else it is busy with. */
+  async hello(): Promise<void> {
+    await this.#question((id) => ({ kind: 'hello', id }));
   }
 
   /** The same when the result does not matter. */
@@ -59,6 +60,9 @@ export class Link<Theirs extends Calls, Mine extends Calls> {
       case 'ask':
         void this.#answer(message);
         return;
+      case 'hello':
+        this.#post({ kind: 'answer', id: message.id, value: undefined });
+        return;
       case 'answer':
         this.#taken(message.id)?.resolve(message.value);
         return;
@@ -68,6 +72,15 @@ export class Link<Theirs extends Calls, Mine extends Calls> {
       default:
         message satisfies never;
     }
+  }
+
+  #question(message: (id: number) => unknown): Promise<unknown> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    this.#lastId += 1;
+    const waiting = Promise.withResolvers<unknown>();
+    this.#waiting.set(this.#lastId, waiting);
+    this.#post(message(this.#lastId));
+    return waiting.promise;
   }
 
   #taken(id: number): PromiseWithResolvers<unknown> | undefined {

@@ -23,6 +23,10 @@ const PROGRAM = `
     later: () => void setTimeout(fail),
     recurse,
     leave: () => process.exit(7),
+    hang: () => {
+      for (const end = performance.now() + workerData.ms; performance.now() < end; );
+      if (workerData.leaves) process.exit(7);
+    },
   }[workerData.how];
   let calls = 0;
   const ready = () => {
@@ -72,6 +76,8 @@ async function dies({ how, where, why }: Case): Promise<void> {
     registry: new Registry(),
     handlers: {},
     onDeath: died.resolve,
+    hangMs: 60_000,
+    onHang: () => assert.fail('it does not hang'),
   });
   const port = await worker.link.ask('port', undefined);
   // In the middle of connections, which nobody accepts: every turn of its loop is told of them again.
@@ -83,6 +89,33 @@ async function dies({ how, where, why }: Case): Promise<void> {
   assert.match(told, why);
   assert.equal(descriptors, 200);
   await Promise.all([answered, ...cut]);
+}
+
+for (const [what, ms, hangs] of [
+  ['hangs is told of, once', 2_000, 1],
+  ['is busy for a while is not told of', 200, 0],
+] as const) {
+  test(`a worker that ${what}`, async () => {
+    const died = Promise.withResolvers<Death>();
+    let told = 0;
+    const worker = new WorkerThread<Program, Record<never, never>>({
+      entry: new URL(`data:text/javascript,${encodeURIComponent(PROGRAM)}`),
+      name: 'doomed',
+      settings: { how: 'hang', where: 'message', ms, leaves: true },
+      registry: new Registry(),
+      handlers: {},
+      onDeath: died.resolve,
+      hangMs: 900,
+      onHang: () => {
+        told += 1;
+      },
+    });
+    await worker.link.ask('port', undefined);
+    const asked = worker.link.ask('die', undefined).catch(() => {});
+    await died.promise;
+    await asked;
+    assert.equal(told, hangs);
+  });
 }
 
 test('the process ends with its own status while a worker is in the middle of something', () => {

@@ -5,6 +5,7 @@ import { MeshError } from '../../mesh/index.ts';
 import { closeLeftBehind, type DescriptorLedger, newLedger } from '../net/index.ts';
 import type { Registry, SeriesDelta } from '../telemetry/index.ts';
 import { type Call, type Calls, type Handlers, Link } from './link.ts';
+import { watchAnswers } from './watchdog.ts';
 
 /** What a dying worker was last heard to say, and how many descriptors were closed after it. */
 export type Death = { readonly why: string; readonly descriptors: number };
@@ -31,6 +32,9 @@ export type WorkerThreadOptions<MainCalls extends Calls> = {
   readonly handlers: Handlers<MainCalls>;
   /** It ended without being asked. Its descriptors are closed, and it is no longer in the gauges. */
   readonly onDeath: (death: Death) => void;
+  /** It has not taken a message for so many milliseconds: it hangs. Nothing can end it but the end of the process (`core/net/watch.ts`). */
+  readonly hangMs: number;
+  readonly onHang: () => void;
 };
 
 /** The program of a worker that stands beside a module: as source, or both in the bundle. */
@@ -46,7 +50,8 @@ export class WorkerThread<WorkerCalls extends AnyWorkerCalls, MainCalls extends 
   readonly #gauges = new Map<string, SeriesDelta>();
   #ending = false;
 
-  constructor({ entry, name, settings, registry, handlers, onDeath }: WorkerThreadOptions<MainCalls>) {
+  constructor(o: WorkerThreadOptions<MainCalls>) {
+    const { entry, name, settings, registry, handlers, onDeath } = o;
     const descriptors = newLedger();
     this.#registry = registry;
     this.#worker = new Worker(entry, {
@@ -56,11 +61,13 @@ export class WorkerThread<WorkerCalls extends AnyWorkerCalls, MainCalls extends 
     });
     this.link = new Link((message) => this.#worker.postMessage(message), handlers);
     this.#worker.on('message', (message) => this.link.received(message));
+    const watchdog = watchAnswers({ ask: () => this.link.hello(), deadlineMs: o.hangMs, overdue: o.onHang });
     let why = 'it ended by itself';
     this.#worker.on('error', (error) => {
       why = error instanceof Error ? error.message : String(error);
     });
     this.#worker.once('exit', (code) => {
+      watchdog[Symbol.dispose]();
       this.link.break(new MeshError('WORKER_DIED', `thread ${name} is gone: ${why}, exit code ${code}`));
       const left = closeLeftBehind(descriptors);
       this.#takeBackGauges();

@@ -31,6 +31,7 @@ async function threaded(t: TestContext, yaml = '') {
     log: createLogger({ format: 'plain', level: 'info', root: 'waypoint', write: (line) => void lines.push(line) }),
     registry,
     write: (text) => void lines.push(text),
+    giveUp: assert.fail,
     material: async () => material,
     demand: async () => {},
     release: () => {},

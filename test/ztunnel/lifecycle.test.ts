@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { eventually } from '../support/netns.ts';
 import { Conversation, call, isAnswered, type Target, withDeadline } from './support/apps.ts';
-import { forEachImplementation, forEachPair } from './support/implementation.ts';
+import { freeze } from './support/frozen-thread.ts';
+import { forEachImplementation, forEachPair, OURS } from './support/implementation.ts';
 import { MeshWorld } from './support/mesh-world.ts';
 import { identityOf } from './support/resources.ts';
 import { alone, inWorld } from './support/shared.ts';
@@ -96,6 +97,19 @@ forEachImplementation((implementation) => {
     assert.ok(performance.now() - begin > 800, 'it was cut before the deadline');
     assert.equal(await withDeadline(world.b.exited, 'the end of the process'), 0);
   });
+});
+
+alone('a thread that hangs ends its process, which says so: whoever started it starts it anew', async () => {
+  const env = { ZTUNNEL_WORKER_THREADS: '2', AMBIT_ZTUNNEL_HANG_TIMEOUT: '4s' };
+  await using world = await MeshWorld.create({ a: OURS, b: OURS, env });
+  await world.host('server').listenEcho(8080);
+  assert.equal(await call(world.host('client'), server(world)), 'hello');
+  const thread = freeze(world.b.pid, 'pods 1');
+  await eventually('the thread is gone', () => thread.reap());
+  assert.equal(await withDeadline(world.b.exited, 'the end of the process'), 1);
+  assert.match(world.b.output, /ends at once.*worker thread 1 has not answered for 4 s/);
+  await using _again = await world.successor('b', OURS);
+  assert.equal(await call(world.host('client'), server(world)), 'hello');
 });
 
 forEachPair(({ a: old, b: young }) => {

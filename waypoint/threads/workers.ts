@@ -25,6 +25,7 @@ export type WorkersOptions = {
   readonly registry: Registry;
   /** Takes whole lines: logs and access logs of the workers. */
   readonly write: (lines: string) => void;
+  readonly giveUp: (why: string) => void;
   readonly material: () => Promise<TlsMaterial>;
   readonly demand: (name: string) => Promise<void>;
   readonly release: (names: Iterable<string>) => void;
@@ -163,7 +164,7 @@ export class WorkerDataPlane implements DataPlane {
   }
 
   #spawn(name: string): Worker {
-    const { config, log, registry, write, material } = this.#o;
+    const { config, log, registry, write, material, giveUp } = this.#o;
     const ports = this.#port === 0 ? config.ports : { ...config.ports, hbone: this.#port };
     const settings: Omit<WorkerSettings, 'descriptors'> = { config: { ...config, ports }, levels: String(log.filter) };
     return new Thread<WorkerCalls, MainCalls>({
@@ -172,6 +173,8 @@ export class WorkerDataPlane implements DataPlane {
       settings,
       registry,
       handlers: { lines: write, material, tapped: ({ id, line }) => this.#tapped(id, line) },
+      hangMs: config.hangTimeoutMs,
+      onHang: () => giveUp(`worker thread ${name} has not answered for ${config.hangTimeoutMs / 1_000} s`),
       onDeath: (death) => this.#died(name, death),
     });
   }

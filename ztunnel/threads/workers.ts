@@ -28,6 +28,7 @@ export type WorkersOptions = {
   readonly log: Logger;
   /** Where log lines of workers go. */
   readonly write: (lines: string) => void;
+  readonly giveUp: (why: string) => void;
   readonly logFormat: LogFormat;
   readonly logLevel: string;
   readonly material: (identity: SpiffeId) => Promise<TlsMaterial>;
@@ -37,6 +38,7 @@ export type WorkersOptions = {
   readonly localNode: string;
   readonly logAllowed: boolean;
   readonly crlPath: string | undefined;
+  readonly hangTimeoutMs: number;
 };
 
 type WorkerThread = Thread<WorkerCalls, MainCalls>;
@@ -170,6 +172,7 @@ export class WorkerDataPlane implements DataPlane {
   #spawn(thread: string, slot: () => Slot): WorkerThread {
     const { data, dns, network, localNode, logAllowed, crlPath, logFormat, logLevel, log, write, material, registry } =
       this.#options;
+    const { giveUp, hangTimeoutMs } = this.#options;
     const settings: Omit<WorkerSettings, 'descriptors'> = {
       thread,
       data,
@@ -188,6 +191,8 @@ export class WorkerDataPlane implements DataPlane {
       settings,
       registry,
       handlers: { lines: write, material },
+      hangMs: hangTimeoutMs,
+      onHang: () => giveUp(`worker thread ${thread} has not answered for ${hangTimeoutMs / 1_000} s`),
       onDeath: (death) => this.#replace(slot(), death),
     });
   }
