@@ -1,5 +1,5 @@
 /** `npm run bench -- SUITE…`: measures Ambit beside what it finds; `--help` says how. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, cpus, release } from 'node:os';
 import { dirname } from 'node:path';
 import { ScratchDir } from '../test/support/leftovers.ts';
@@ -58,6 +58,8 @@ async function main(o: Options): Promise<void> {
   for (const peer of candidates) if (!isHere(peer)) skip(`${peer.name}: ${peer.skipped}`);
   const peers = candidates.filter(isHere);
   const meshes = peers.filter((peer): peer is MeshPeer => 'startMesh' in peer);
+  const congestionControl = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  console.log(`Linux ${release()}, ${cpus().length} cores, TCP with ${congestionControl}`); // which paces all tunnels, of all peers
   for (const { name, version, cipherSuite } of peers) console.log(`${name}: ${version}, ${cipherSuite}`);
 
   if (o.captured) console.log('captured: connections are redirected to haproxy, nginx and envoy, as those of pods are');
@@ -86,6 +88,7 @@ async function main(o: Options): Promise<void> {
     arch: arch(),
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
+    congestionControl,
     node: process.version,
     openssl: process.versions.openssl,
     peers: Object.fromEntries(peers.map(({ name, version, cipherSuite }) => [name, { version, cipherSuite }])),
